@@ -1,0 +1,38 @@
+//! The lake: Delta tables of sorted Parquet files in a local folder or a bucket. Knows no SQL.
+//!
+//! delta-rs reads and writes the log; everything that decides whether a row can be lost (how a file becomes
+//! durable, who wins a race, what a rewrite may remove) is here, in small files.
+
+pub mod check;
+pub mod compact;
+pub mod layout;
+
+mod append;
+mod data_file;
+mod definition;
+mod error;
+mod lake;
+mod location;
+mod rewrite;
+mod snapshot;
+mod table;
+mod table_name;
+mod vacuum;
+
+pub use append::{Append, Appended, Txn, Writer};
+pub use check::{CheckProgress, Finding, check};
+pub use data_file::{ColumnStats, DataFile, FileColumnStats, FileStats};
+pub use definition::{Definition, ForeignKey, PG_TYPE};
+pub use error::{BoxError, Error, Result};
+pub use lake::Lake;
+pub use layout::Layout;
+pub use location::Location;
+pub use rewrite::Expect;
+pub use snapshot::Snapshot;
+pub use table::Table;
+pub use table_name::TableName;
+pub use vacuum::Vacuumed;
+
+/// Rows on their way into a table. An error in the stream ends the write; nothing of it becomes visible.
+pub type BatchStream =
+    futures::stream::BoxStream<'static, std::result::Result<arrow::array::RecordBatch, BoxError>>;
