@@ -1,0 +1,5 @@
+//! A table name → a table version → a Parquet plan.
+
+mod table;
+
+pub use table::LakeTable;
