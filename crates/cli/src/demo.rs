@@ -7,10 +7,12 @@
 //!                 purchases, contacts, campaigns, browsing, offers, devices, surveys
 //! columns.rs      events → Arrow        surroundings.rs  the other tables        files.rs  → Parquet, on all cores
 //! clock.rs, draw.rs, words.rs, phrases.rs, event.rs      what these are made of
+//! book.rs         demo.json        sources.rs  how it is loaded        questions.rs  what it is asked
 //! ```
 //!
 //! The seed decides everything; nothing depends on today's date or on the number of cores.
 
+pub mod book;
 mod browsing;
 mod campaigns;
 mod clock;
@@ -25,6 +27,8 @@ mod offers;
 mod phrases;
 mod population;
 mod purchases;
+pub mod questions;
+pub mod sources;
 mod surroundings;
 mod surveys;
 pub mod truth;

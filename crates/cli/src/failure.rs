@@ -70,3 +70,80 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
     }
     text
 }
+
+impl From<crate::settings::Error> for Failure {
+    fn from(error: crate::settings::Error) -> Self {
+        Self {
+            code: USAGE,
+            ..Self::new(chain(&error))
+        }
+        .hint("`rapport settings` lists every setting, its value, and where that comes from")
+    }
+}
+
+impl From<rapport_lake::Error> for Failure {
+    fn from(error: rapport_lake::Error) -> Self {
+        use rapport_lake::Error as E;
+        let failure = Self::new(chain(&error));
+        match error {
+            E::NotALake(_) => failure
+                .hint("`rapport init` makes one; `--lake` or lake.url in rapport.toml names another place"),
+            E::BadLocation { .. } => failure
+                .hint("lake.url takes a folder, s3://bucket/path, az://container/path or gs://bucket/path"),
+            E::NoSuchTable(_) => failure.hint("`rapport tables` lists those that exist"),
+            E::StorageFull { .. } => failure.hint("make room on that disk or bucket, then run the same command again"),
+            E::NoConditionalCreate { .. } => failure
+                .hint("two writers would lose rows there; use Amazon S3, Azure, Google, MinIO or a local folder"),
+            E::VacuumFloor { .. } => failure.hint("raise --keep-days (setting vacuum.keep_days)"),
+            E::Storage { .. } => failure
+                .hint("check lake.url, lake.options.* and the AWS_, AZURE_ or GOOGLE_ variables with `rapport settings`"),
+            E::Conflict { .. } => failure.hint("run the same command again"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<rapport_catalog_postgres::Error> for Failure {
+    fn from(error: rapport_catalog_postgres::Error) -> Self {
+        let failure = Self::new(format!("the catalogue: {}", chain(&error)));
+        match error {
+            rapport_catalog_postgres::Error::Postgres(fields) => match fields.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            },
+            rapport_catalog_postgres::Error::TimedOut => {
+                failure.hint("raise catalog.statement_timeout")
+            }
+            #[expect(unreachable_patterns, reason = "until the catalogue has more to say")]
+            _ => failure,
+        }
+    }
+}
+
+impl From<rapport_engine::Error> for Failure {
+    fn from(error: rapport_engine::Error) -> Self {
+        Self::new(chain(&error))
+    }
+}
+
+impl From<rapport_intake::Error> for Failure {
+    fn from(error: rapport_intake::Error) -> Self {
+        use rapport_intake::Error as E;
+        let failure = Self::new(chain(&error));
+        match error {
+            E::Cancelled => Self { code: INTERRUPTED, ..failure },
+            E::UnknownSource { .. } => Self { code: USAGE, ..failure }
+                .hint("`rapport sources` lists them; your own go into the folder that load.sources names"),
+            E::BadSource { .. } | E::Select { .. } | E::MissingColumn { .. } => {
+                failure.hint("try it on a few rows with `rapport load --dry-run`")
+            }
+            E::Path { .. } => Self { code: USAGE, ..failure },
+            E::TooManyRefused { .. } => failure.hint(
+                "look at the rows with `rapport load --dry-run`; if they may be left out, raise --max-refused",
+            ),
+            E::Contention { .. } | E::Changed { .. } => failure.hint("run the same command again"),
+            E::Internal { .. } => failure.hint("this is a bug of ours: please report it"),
+            _ => failure,
+        }
+    }
+}

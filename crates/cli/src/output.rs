@@ -3,6 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
+use arrow::array::Array;
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
@@ -140,6 +144,35 @@ impl Table {
     }
 }
 
+/// Each row as a JSON object: numbers and truth values as such, all else as PostgreSQL-like text.
+pub fn objects(batch: &RecordBatch) -> Vec<serde_json::Value> {
+    use serde_json::Value;
+    let schema = batch.schema();
+    let cell = |column: usize, row: usize| -> Value {
+        let array = batch.column(column);
+        if array.is_null(row) {
+            return Value::Null;
+        }
+        let text = array_value_to_string(array, row).unwrap_or_default();
+        match array.data_type() {
+            DataType::Boolean => Value::Bool(text == "true"),
+            number if number.is_numeric() => {
+                serde_json::from_str(&text).unwrap_or(Value::String(text))
+            }
+            _ => Value::String(text),
+        }
+    };
+    let object = |row: usize| {
+        let fields = schema.fields().iter().enumerate();
+        fields
+            .map(|(column, field)| (field.name().clone(), cell(column, row)))
+            .collect()
+    };
+    (0..batch.num_rows())
+        .map(|row| Value::Object(object(row)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +197,31 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(840)), "840 ms");
         assert_eq!(duration(Duration::from_millis(12_340)), "12.3 s");
         assert_eq!(duration(Duration::from_secs(245)), "4 min 5 s");
+    }
+
+    #[test]
+    fn rows_become_objects_with_numbers_and_nulls() {
+        use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
+        let columns: [(&str, ArrayRef); 3] = [
+            (
+                "a",
+                std::sync::Arc::new(Float64Array::from(vec![Some(1.5), None])),
+            ),
+            ("b", std::sync::Arc::new(StringArray::from(vec!["x", "2"]))),
+            (
+                "c",
+                std::sync::Arc::new(BooleanArray::from(vec![true, false])),
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true)))
+            .expect("a batch");
+        assert_eq!(
+            objects(&batch),
+            [
+                serde_json::json!({"a": 1.5, "b": "x", "c": true}),
+                serde_json::json!({"a": null, "b": "2", "c": false}),
+            ]
+        );
     }
 
     #[test]

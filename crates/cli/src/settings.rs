@@ -18,7 +18,8 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
-pub use keys::{KEYS, Key, is_secret};
+pub use keys::markdown;
+use keys::{KEYS, Key};
 use layer::Layer;
 pub use size::Size;
 pub use span::Span;

@@ -6,7 +6,7 @@ use super::life::Life;
 use super::words::{Channel, Context, Direction, Kind, Outcome, Touchpoint};
 use super::world::{MESSAGE_COST, PRODUCTS};
 
-const SESSIONS_A_WEEK: f64 = 0.031;
+const SESSIONS_A_WEEK: f64 = 0.042;
 const VISITS_A_WEEK: f64 = 0.006;
 const POSTS_A_WEEK: f64 = 0.006;
 const ONE_MORE_PAGE: f64 = 0.66;
@@ -20,7 +20,7 @@ pub fn add(life: &mut Life) {
     let draw = &mut life.world.draw(Part::Browsing, !life.person.number);
     let until = life.faded(draw);
     // People look around before they buy for the first time.
-    let from = (life.person.born - 14.0).max(0.0);
+    let from = (life.person.born - 14.0).max(1.0);
     let weeks = (until - from) / 7.0;
     let activity = life.person.engagement * weeks;
     for _ in 0..draw.poisson(SESSIONS_A_WEEK * activity) {
@@ -82,7 +82,8 @@ fn session(life: &mut Life, draw: &mut Draw, day: f64) {
             event.product = product;
         }
         let goes_on = draw.chance(ONE_MORE_PAGE);
-        if !goes_on && kind == Kind::AddToCart {
+        // What is bought has a session of its own.
+        if kind == Kind::AddToCart {
             event.outcome = Outcome::Abandoned;
         }
         life.events.push(event);
@@ -92,9 +93,9 @@ fn session(life: &mut Life, draw: &mut Draw, day: f64) {
         at += draw.exponential(1.5 * MINUTE) + 0.1 * MINUTE;
         page = match kind {
             Kind::ProductView => draw.weighted(&[
-                (0.2, (Touchpoint::Cart, Kind::AddToCart)),
-                (0.4, (Touchpoint::Product, Kind::ProductView)),
-                (0.4, (Touchpoint::Catalog, Kind::PageView)),
+                (0.4, (Touchpoint::Cart, Kind::AddToCart)),
+                (0.3, (Touchpoint::Product, Kind::ProductView)),
+                (0.3, (Touchpoint::Catalog, Kind::PageView)),
             ]),
             _ => draw.weighted(&[
                 (0.55, (Touchpoint::Product, Kind::ProductView)),
@@ -166,7 +167,7 @@ fn newsletters(life: &mut Life, draw: &mut Draw, until: f64) {
     if !is_sent {
         return;
     }
-    let mut day = 40.0;
+    let mut day = draw.between(2.0, NEWSLETTER_EVERY);
     while day < life.end() {
         if day > life.person.born {
             let at = life.world.clock.moment(draw, day, Channel::Email);

@@ -58,7 +58,7 @@ fn uplift(life: &Life, campaign: &Campaign) -> f64 {
 
 /// Who is treated and who is a control is known before anything is sent. It is not a contact.
 fn assign(life: &mut Life, number: u16, campaign: &Campaign, is_treated: bool) {
-    let at = campaign.starts + 3.0 * HOUR;
+    let at = campaign.starts + 9.0 * HOUR;
     let mut event = Event::new(
         life.person.number,
         at,
@@ -80,7 +80,7 @@ fn treat(life: &mut Life, draw: &mut Draw, number: u16, campaign: &Campaign, upl
     let world = life.world;
     let customer = life.person.number;
     let channel = campaign.channel;
-    let day = campaign.starts + draw.between(0.5, 2.0);
+    let day = campaign.starts + draw.between(1.0, 3.0);
     let sent_at = world.clock.moment(draw, day, channel);
     let touchpoint = match channel {
         Channel::Phone => Touchpoint::Outbound,

@@ -6,7 +6,7 @@ use super::words::{Channel, Language};
 use super::world::{CITIES, World};
 
 /// Newcomers arrive during this much of the history, so that each can be watched for a while.
-const ARRIVALS_UNTIL: f64 = 0.85 * DAYS as f64;
+const ARRIVALS_UNTIL: f64 = 0.93 * DAYS as f64;
 const HAVE_DEVICE: f64 = 0.12;
 const DECLARE_CHANNEL: f64 = 0.4;
 
@@ -69,7 +69,7 @@ impl Person {
         let truth = &world.truth;
         // The growing shop wins more customers each year, and more before Christmas.
         let born = loop {
-            let day = world.clock.leisure_day(draw, 0.0, ARRIVALS_UNTIL);
+            let day = world.clock.leisure_day(draw, 1.0, ARRIVALS_UNTIL);
             if draw.chance(0.55 + 0.45 * day / ARRIVALS_UNTIL) {
                 break day.floor();
             }

@@ -29,7 +29,7 @@ pub fn plan(life: &mut Life) -> Vec<Planned> {
     let end = life.end();
     let person = &life.person;
     let mut planned = Vec::new();
-    let mut day = person.born;
+    let (mut clock, mut day) = (person.born, person.born);
     loop {
         planned.push(Planned {
             at: day,
@@ -38,10 +38,13 @@ pub fn plan(life: &mut Life) -> Vec<Planned> {
         let is_repeat = planned.len() > 1;
         if is_repeat && draw.chance(person.dropout) {
             // The whole day belongs to the customer: the hour is drawn when the purchase is written.
-            life.left = (day.floor() + 1.0).min(end);
+            life.left = (day + 1.0).min(end);
             return planned;
         }
-        day += draw.exponential(7.0 / person.rate);
+        clock += draw.exponential(7.0 / person.rate);
+        // Analysts count days with a purchase, so a second one on the same day waits for the next; the clock goes
+        // on from where it was, so that no purchase is lost.
+        day = clock.floor().max(day + 1.0);
         if day >= end {
             return planned;
         }

@@ -1,6 +1,6 @@
 //! What customers answer when asked: NPS, CSAT, CES and Likert questions.
 //!
-//! Answers follow what happened. Each bad contact costs about two points of NPS, and a case that took many contacts was
+//! Answers follow what happened. Each bad contact costs more than a point of NPS, and a case that took many contacts was
 //! an effort.
 
 use super::draw::{Draw, Part};
@@ -84,7 +84,7 @@ fn in_general(life: &mut Life, draw: &mut Draw) {
                 .filter(|at| **at < day)
                 .count()
                 .min(3);
-            let mean = 8.1 + 1.1 * life.person.temper - 2.0 * bad as f64;
+            let mean = 8.0 + 1.2 * life.person.temper - 1.2 * bad as f64;
             let event = answer(life, draw, day, Survey::Nps, mean, 1.2, 0.0, 10.0);
             let (score, at) = (event.score, event.at);
             if draw.chance(0.25) {

@@ -119,15 +119,16 @@ fn purchases_of_the_baseline_follow_bgnbd() {
 }
 
 #[test]
-fn nearly_no_two_purchases_of_a_customer_fall_on_one_day() {
-    let (mut all, mut same) = (0, 0);
+fn no_two_purchases_of_a_baseline_customer_fall_on_one_day() {
     lives(5_000, |life| {
         let mut days: Vec<u32> = life.purchases.iter().map(|p| p.at as u32).collect();
         days.sort_unstable();
-        all += days.len();
-        same += days.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        let has_two = days.windows(2).any(|pair| pair[0] == pair[1]);
+        assert!(
+            !has_two || life.person.cohort == Cohort::Responsive,
+            "{days:?}"
+        );
     });
-    assert!(same * 40 < all, "{same} of {all}");
 }
 
 #[test]
@@ -275,7 +276,7 @@ fn nps_falls_with_the_number_of_bad_contacts() {
     });
     let mean = by_bad.map(|(sum, n)| sum / n);
     assert!(
-        mean[0] > mean[1] + 1.0 && mean[1] > mean[2] + 0.7,
+        mean[0] > mean[1] + 0.9 && mean[1] > mean[2] + 0.5,
         "{mean:?}"
     );
 }

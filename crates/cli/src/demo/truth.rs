@@ -20,7 +20,7 @@ pub struct Cohorts {
     pub baseline_share: f64,
 }
 
-/// Time in weeks from a customer's first purchase; a purchase is a day with at least one order.
+/// Time in weeks from a customer's first purchase; a purchase is a day, in UTC, with at least one order.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct BgNbd {
     pub r: f64,

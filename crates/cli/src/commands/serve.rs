@@ -1,0 +1,116 @@
+//! `rapport serve`: the PostgreSQL endpoint, until somebody says stop.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use rapport_engine::Warehouse;
+use rapport_pgwire::ServerConfig;
+use tokio::net::TcpListener;
+
+use super::Context;
+use crate::failure::{Failure, Result};
+use crate::settings::{Flags, Settings};
+use crate::{open, output, runtimes};
+
+/// Serve the lake to PostgreSQL clients: psql, Tableau, Power BI and all others
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  rapport serve\n  rapport serve --listen 0.0.0.0:5432 --lake s3://my-bucket/rapport\n\n\
+    Users are added with `rapport user add`, also while it serves. Ctrl-C stops it."
+)]
+pub struct Serve {
+    /// Address and port to listen on (setting serve.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Clients beyond this many are refused (setting serve.max_connections)
+    #[arg(long, value_name = "N")]
+    max_connections: Option<usize>,
+}
+
+impl Serve {
+    pub fn add_flags(&self, flags: &mut Flags) {
+        flags.put("--listen", "serve.listen", self.listen.as_ref());
+        flags.put(
+            "--max-connections",
+            "serve.max_connections",
+            self.max_connections,
+        );
+    }
+
+    pub async fn run(self, context: Context) -> Result {
+        let settings = context.settings().clone();
+        // First the port: it is free or not in no time, and the lake may be far away.
+        let listener = bind(settings.serve.listen).await?;
+        let opening = runtimes::on(
+            &context.compute,
+            async move { open::warehouse(&settings).await },
+        );
+        let warehouse = context.interrupt.or(opening).await??;
+        let users = warehouse
+            .catalogue()
+            .expect("opened with one")
+            .list_roles()
+            .await?;
+        let tables = warehouse.lake().table_names().await?.len();
+        let address = listener
+            .local_addr()
+            .map_err(|e| Failure::doing("asking for the port", &e))?;
+        eprintln!(
+            "serving {} ({}) on {address}; Ctrl-C stops",
+            warehouse.lake().location().display(),
+            output::counted(tables as u64, "table", "tables"),
+        );
+        if !users.iter().any(|role| role.can_login && role.has_password) {
+            eprintln!("nobody can log in yet: add a user with `rapport user add NAME`");
+        }
+        run(listener, warehouse, &context).await
+    }
+}
+
+/// Serves until the first Ctrl-C or SIGTERM; the catalogue is closed after the last connection.
+pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context) -> Result {
+    let config = config(context);
+    let stop = context.interrupt.token.clone();
+    let catalogue = warehouse.catalogue().cloned();
+    let served = rapport_pgwire::serve(listener, warehouse, config, stop).await;
+    if let Some(catalogue) = catalogue {
+        catalogue.shutdown().await;
+    }
+    served.map_err(|error| Failure::doing("serving", &error))?;
+    eprintln!("stopped");
+    // A service manager that says "stop" gets what it asked for; Ctrl-C is an interruption wherever it comes.
+    if context.interrupt.is_by_user() {
+        return Err(Failure::interrupted());
+    }
+    Ok(())
+}
+
+fn config(context: &Context) -> ServerConfig {
+    let Settings { serve, .. } = context.settings();
+    ServerConfig {
+        max_connections: serve.max_connections,
+        login_timeout: serve.login_timeout.or_very_long(),
+        write_timeout: serve.write_timeout.or_very_long(),
+        idle_timeout: serve.idle_timeout.limit(),
+        max_message_bytes: serve.max_message.bytes(),
+        shutdown_grace: serve.shutdown_grace.limit().unwrap_or_default(),
+        ..ServerConfig::new(context.compute.clone())
+    }
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    use std::io::ErrorKind;
+    TcpListener::bind(address).await.map_err(|error| {
+        let failure = match error.kind() {
+            ErrorKind::AddrInUse => Failure::new(format!("{address} is taken by another program")),
+            ErrorKind::PermissionDenied => Failure::new(format!("this user may not listen on {address}")),
+            ErrorKind::AddrNotAvailable => {
+                Failure::new(format!("{} is not an address of this machine", address.ip()))
+            }
+            _ => Failure::doing(format!("listening on {address}"), &error),
+        };
+        failure.hint(
+            "name another with `--listen ADDRESS:PORT`, RAPPORT_SERVE__LISTEN or serve.listen in rapport.toml",
+        )
+    })
+}

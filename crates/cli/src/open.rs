@@ -1,0 +1,93 @@
+//! From settings to an open lake, catalogue and warehouse.
+
+use std::path::PathBuf;
+
+use rapport_catalog_postgres::{Catalogue, Config, Place};
+use rapport_engine::{Limits, Warehouse};
+use rapport_lake::{Lake, Location};
+
+use crate::failure::{Failure, Result};
+use crate::settings::{Settings, Size};
+
+/// The lake's place, with the options of its store: settings win over the environment.
+pub fn location(settings: &Settings) -> Result<Location> {
+    Ok(Location::parse(
+        &settings.lake.url,
+        store_options(settings),
+    )?)
+}
+
+pub fn store_options(settings: &Settings) -> Vec<(String, String)> {
+    let mut options = Location::options_from_env(crate::env());
+    options.extend(
+        settings
+            .lake
+            .options
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
+    options
+}
+
+/// A lake that exists.
+pub async fn lake(settings: &Settings) -> Result<Lake> {
+    let lake = Lake::open(location(settings)?).await?;
+    if lake.exists().await? {
+        return Ok(lake);
+    }
+    Err(Failure::new(format!("there is no lake at {}", lake.location().display())).hint(
+        "`rapport init` makes one; `--lake`, RAPPORT_LAKE__URL or lake.url in rapport.toml names another place",
+    ))
+}
+
+pub async fn catalogue(settings: &Settings, lake: &Location) -> Result<Catalogue> {
+    let place = match &settings.catalog.url {
+        Some(url) => Place::Url(url.clone()),
+        None => Place::Embedded {
+            dir: catalogue_dir(settings, lake),
+            exe: std::env::current_exe()
+                .map_err(|error| Failure::doing("finding this program's own file", &error))?,
+        },
+    };
+    let statement_timeout = settings.catalog.statement_timeout.or_very_long();
+    Ok(Catalogue::open(Config {
+        place,
+        statement_timeout,
+    })
+    .await?)
+}
+
+fn catalogue_dir(settings: &Settings, lake: &Location) -> PathBuf {
+    match (&settings.catalog.dir, lake.local_path()) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(lake)) => lake.join("_rapport").join("catalogue-pg"),
+        (None, None) => "rapport-catalogue".into(),
+    }
+}
+
+/// Everything: what `serve` and whoever changes users or definitions needs.
+pub async fn warehouse(settings: &Settings) -> Result<Warehouse> {
+    let lake = lake(settings).await?;
+    let catalogue = catalogue(settings, lake.location()).await?;
+    Ok(Warehouse::open(lake, Some(catalogue), limits(settings)).await?)
+}
+
+/// Without the catalogue: enough for loading and compacting.
+pub async fn warehouse_without_catalogue(settings: &Settings) -> Result<Warehouse> {
+    Ok(Warehouse::open(lake(settings).await?, None, limits(settings)).await?)
+}
+
+pub fn limits(settings: &Settings) -> Limits {
+    let query = &settings.query;
+    let half = Size(query.memory.0 / 2);
+    Limits {
+        memory_bytes: query.memory.bytes(),
+        query_memory_bytes: query.memory_per_statement.unwrap_or(half).bytes(),
+        statement_timeout: query.timeout.limit(),
+        threads: query.threads,
+        spill_dir: query.spill_dir.clone(),
+        spill_bytes: query.spill.0,
+        metadata_cache_bytes: query.metadata_cache.bytes(),
+        ..Limits::default()
+    }
+}
