@@ -1,5 +1,9 @@
 //! What can go wrong in the lake, as the caller can act on it.
 
+use chrono::{DateTime, Utc};
+
+use crate::TableName;
+
 /// The error of whoever feeds or reads a stream of rows.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -8,77 +12,69 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("there is no table {0} in the lake")]
-    NoSuchTable(crate::TableName),
+    NoSuchTable(TableName),
 
     #[error("table {0} already exists in the lake")]
-    TableExists(crate::TableName),
+    TableExists(TableName),
 
     #[error(
-        "table {table} has no version {version}; the oldest that can be read is {oldest}, the newest {newest}"
+        "table {table} has no version {version} to read; the oldest is {oldest}, the newest {newest}"
     )]
     NoSuchVersion {
-        table: crate::TableName,
+        table: TableName,
         version: u64,
         oldest: u64,
         newest: u64,
     },
 
-    #[error(
-        "table {table} had no version yet at {at}; its oldest readable version is from {oldest}"
-    )]
+    #[error("table {table} can't be read as of {at}; its oldest readable version is from {oldest}")]
     NoSuchTime {
-        table: crate::TableName,
-        at: chrono::DateTime<chrono::Utc>,
-        oldest: chrono::DateTime<chrono::Utc>,
+        table: TableName,
+        at: DateTime<Utc>,
+        oldest: DateTime<Utc>,
     },
 
-    /// Somebody else's commit came first. Nothing of ours is visible; read the table anew and try again.
-    #[error(
-        "table {table} was changed by somebody else meanwhile ({what}); nothing was written, try again"
-    )]
-    Conflict {
-        table: crate::TableName,
-        what: String,
-    },
+    /// Somebody else's commit came first. Nothing of ours is visible.
+    #[error("table {table} was changed meanwhile: {what}; nothing was written, try again")]
+    Conflict { table: TableName, what: String },
 
-    #[error("rows for table {table} must arrive sorted by {by}; row {row} does not")]
+    #[error("rows for table {table} must arrive sorted by {by}, row {row} does not")]
     NotSorted {
-        table: crate::TableName,
+        table: TableName,
         by: String,
         row: u64,
     },
 
     /// A batch does not fit the table's columns.
     #[error("rows do not fit table {table}: {what}")]
-    WrongSchema {
-        table: crate::TableName,
-        what: String,
-    },
+    WrongSchema { table: TableName, what: String },
 
     /// The rewrite would have lost or invented rows; nothing was committed.
     #[error("rewriting table {table} would not keep its rows: {what}; nothing was changed")]
-    RowsChanged {
-        table: crate::TableName,
-        what: String,
-    },
+    RowsChanged { table: TableName, what: String },
+
+    /// Another program has upgraded the table beyond what we read and write.
+    #[error("table {table} uses {what}, which rapport does not read")]
+    Unsupported { table: TableName, what: String },
+
+    #[error("column {column} has type {data_type}, which the lake can't store")]
+    UnsupportedType { column: String, data_type: String },
 
     #[error(
-        "{location} can't hold a lake: {what}. Use a store that honours conditional create (If-None-Match: *)"
+        "{location} can't hold a lake: {what}; use a store that honours conditional create (If-None-Match: *)"
     )]
     NoConditionalCreate { location: String, what: String },
 
-    #[error(
-        "no space left while writing {path}; free some space and run it again, nothing of it is visible"
-    )]
+    #[error("no space left while {doing}; free some and run it again, nothing of it is visible")]
     StorageFull {
-        path: String,
+        doing: String,
         #[source]
         source: BoxError,
     },
 
-    #[error("{what}")]
+    #[error("{doing} failed")]
     Storage {
-        what: String,
+        doing: String,
         #[source]
         source: BoxError,
     },
@@ -94,7 +90,7 @@ pub enum Error {
     NotALake(String),
 
     #[error(
-        "the lake at {location} has format {found}, this program reads {known}; use a newer rapport"
+        "the lake at {location} has format {found}, this program knows {known}; use a newer rapport"
     )]
     NewerFormat {
         location: String,
@@ -105,19 +101,77 @@ pub enum Error {
     #[error("{url} is not a place for a lake: {what}")]
     BadLocation { url: String, what: String },
 
-    #[error("{0} is not a usable table name: {1}")]
-    BadTableName(String, &'static str),
-
     #[error(
-        "a {asked_days}-day vacuum would remove what running readers may need; keep at least {floor_days} days"
+        "keeping only {asked_days} days would remove files that readers may still need; keep at least {floor_days}"
     )]
-    VacuumFloor { asked_days: i64, floor_days: i64 },
-
-    /// A type the lake can't store.
-    #[error("column {column} has type {data_type}, which the lake can't store")]
-    UnsupportedType { column: String, data_type: String },
+    VacuumFloor { asked_days: u64, floor_days: u64 },
 
     /// Whoever produces the rows failed; its error is the source.
     #[error("the rows could not be produced")]
     Rows(#[source] BoxError),
+
+    /// Writing Parquet failed for a reason other than storage.
+    #[error("could not encode rows as Parquet")]
+    Encode(#[source] parquet::errors::ParquetError),
+}
+
+impl Error {
+    /// An error of the store, while `doing` something (a phrase like "reading public/t/data/x.parquet").
+    pub(crate) fn storage(doing: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        let (doing, source) = (doing.into(), source.into());
+        if is_full(source.as_ref()) {
+            Self::StorageFull { doing, source }
+        } else {
+            Self::Storage { doing, source }
+        }
+    }
+}
+
+/// Whether a full disk or quota is at the bottom of `error`.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            if matches!(
+                io.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+            ) {
+                return true;
+            }
+            // An io::Error's source() skips the error it wraps.
+            if let Some(inner) = io.get_ref()
+                && is_full(inner)
+            {
+                return true;
+            }
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_recognised_through_wrappers() {
+        let io = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let store = object_store::Error::Generic {
+            store: "test",
+            source: Box::new(io),
+        };
+        let error = Error::storage("writing a file", store);
+        assert!(matches!(error, Error::StorageFull { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn another_failure_is_not_a_full_disk() {
+        let io = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert!(matches!(
+            Error::storage("writing", io),
+            Error::Storage { .. }
+        ));
+    }
 }

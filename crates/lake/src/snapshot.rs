@@ -1,17 +1,36 @@
 //! One version of a table: its columns and its files. It never changes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 
+use crate::log::action::Metadata;
 use crate::{ColumnStats, DataFile, Definition, Layout, TableName};
 
+/// Settings in the Delta metadata.
+pub(crate) mod setting {
+    /// The version that created the table, if it was not the first of its log.
+    pub(crate) const BORN: &str = "rapport.born";
+    /// Set when the table was dropped; its log goes on when the name is used again.
+    pub(crate) const DROPPED: &str = "rapport.dropped";
+    /// Changes when the table is emptied or created anew: older txns then no longer count.
+    pub(crate) const EPOCH: &str = "rapport.epoch";
+}
+
+#[derive(Debug)]
 pub struct Snapshot {
-    name: TableName,
-    version: u64,
-    timestamp: DateTime<Utc>,
-    definition: Definition,
-    layout: Layout,
-    files: Vec<DataFile>,
+    pub(crate) name: TableName,
+    pub(crate) version: u64,
+    pub(crate) timestamp: DateTime<Utc>,
+    pub(crate) operation: Option<String>,
+    pub(crate) writer_version: i32,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) txns: Arc<HashMap<String, i64>>,
 }
 
 impl Snapshot {
@@ -30,7 +49,7 @@ impl Snapshot {
 
     /// Storage types, with field metadata.
     pub fn schema(&self) -> SchemaRef {
-        self.definition.schema.clone()
+        Arc::clone(&self.definition.schema)
     }
 
     pub fn definition(&self) -> &Definition {
@@ -41,6 +60,7 @@ impl Snapshot {
         &self.layout
     }
 
+    /// In the order in which they were committed.
     pub fn files(&self) -> &[DataFile] {
         &self.files
     }
@@ -53,18 +73,42 @@ impl Snapshot {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// The last version that `app_id` has committed to this table, if it ever did.
-    pub fn txn(&self, _app_id: &str) -> Option<i64> {
-        unimplemented!()
+    /// The last version that `app_id` has committed to this table since it was created or truncated.
+    pub fn txn(&self, app_id: &str) -> Option<i64> {
+        self.txns.get(&self.scoped(app_id)).copied()
     }
 
     /// `operation` of the commit that made this version.
     pub fn last_operation(&self) -> Option<&str> {
-        unimplemented!()
+        self.operation.as_deref()
     }
 
-    /// Statistics of one column over all files; `None` if the layout keeps none for it.
-    pub fn file_statistics(&self, _column: &str) -> Option<ColumnStats> {
-        unimplemented!()
+    /// Statistics of one column over all files; `None` for a column whose type has none.
+    pub fn file_statistics(&self, column: &str) -> Option<ColumnStats> {
+        let files = self.files.iter().map(|file| &file.stats);
+        ColumnStats::of(&self.definition.schema, files, column)
+    }
+
+    /// The log has no way to take a txn back, so those before the current epoch have another name.
+    pub(crate) fn scoped(&self, app_id: &str) -> String {
+        match self.setting(setting::EPOCH) {
+            Some(epoch) => format!("{app_id}@{epoch}"),
+            None => app_id.to_owned(),
+        }
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.setting(setting::DROPPED).is_some()
+    }
+
+    /// The oldest version that belongs to this table and not to a dropped one of the same name.
+    pub(crate) fn born(&self) -> u64 {
+        self.setting(setting::BORN)
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(0)
+    }
+
+    fn setting(&self, key: &str) -> Option<&String> {
+        self.metadata.configuration.get(key)
     }
 }
