@@ -1,0 +1,140 @@
+"""asyncpg: everything prepared, everything binary, types looked up in the catalogue."""
+
+import asyncio
+import datetime
+import decimal
+import uuid
+
+import asyncpg
+
+from server import ENDLESS, becomes_idle, same
+
+UTC = datetime.timezone.utc
+
+
+async def _rejected(kind, awaitable):
+    try:
+        value = await awaitable
+    except kind as error:
+        return error
+    raise AssertionError(f"expected {kind.__name__}, got {value!r}")
+
+
+async def it_logs_in():
+    c = await asyncpg.connect()
+    same(await c.fetchval("SELECT 1"), 1)
+    assert c.get_server_version().major >= 15, c.get_server_version()
+    await c.close()
+
+
+async def a_wrong_password_is_refused():
+    await _rejected(asyncpg.InvalidPasswordError, asyncpg.connect(password="wrong"))
+
+
+async def types_travel_both_ways():
+    c = await asyncpg.connect(server_settings={"timezone": "UTC"})
+    for name, values in [
+        ("bool", [True, False]), ("int2", [-5]), ("int4", [2**31 - 1]), ("int8", [-2**63]), ("float4", [0.5]),
+        ("float8", [0.1]), ("text", ["", "ü"]), ("bytea", [b"\x00\xff"]), ("date", [datetime.date(2024, 2, 29)]),
+        ("timestamp", [datetime.datetime(2024, 2, 29, 1, 2, 3, 4)]),
+        ("timestamptz", [datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC)]),
+        ("numeric", [decimal.Decimal("12345678901234.5678"), decimal.Decimal("-0.01"), decimal.Decimal("0")]),
+        ("uuid", [uuid.UUID(int=5)]), ("interval", [datetime.timedelta(days=2, seconds=3)]),
+        ("time", [datetime.time(1, 2, 3)]), ("int4[]", [[1, None, 3], []]), ("text[]", [["a", None]]),
+        ("json", ['{"a": 1}']), ("jsonb", ['{"a": 1}']),
+    ]:
+        for value in [*values, None]:
+            same((name, await c.fetchval(f"SELECT $1::{name}", value)), (name, value))
+    await c.close()
+
+
+async def a_row_of_the_history_arrives():
+    c = await asyncpg.connect()
+    row = await c.fetchrow("SELECT * FROM interactions WHERE customer_id = $1 ORDER BY occurred_at LIMIT 1", 1)
+    same(type(row["interaction_id"]), asyncpg.pgproto.pgproto.UUID)
+    same(row["customer_id"], 1)
+    assert row["occurred_at"].tzinfo is not None
+    await c.close()
+
+
+async def a_prepared_statement_tells_its_types():
+    c = await asyncpg.connect()
+    statement = await c.prepare("SELECT channel, sum(amount) AS total FROM interactions WHERE customer_id = $1 "
+                                "AND occurred_at >= $2 GROUP BY channel")
+    same([p.name for p in statement.get_parameters()], ["int8", "timestamptz"])
+    same([(a.name, a.type.name) for a in statement.get_attributes()], [("channel", "text"), ("total", "numeric")])
+    for _ in range(3):
+        await statement.fetch(1, datetime.datetime(2000, 1, 1, tzinfo=UTC))
+    await c.close()
+
+
+async def a_pool_is_reset_between_its_users():
+    async with asyncpg.create_pool(min_size=2, max_size=3) as pool:
+        async with pool.acquire() as c:
+            await c.execute("SET statement_timeout = '9s'")
+        answers = await asyncio.gather(*(pool.fetchval("SHOW statement_timeout") for _ in range(6)))
+        same(set(answers), {"0"})
+
+
+async def a_cursor_reads_in_parts():
+    c = await asyncpg.connect()
+    async with c.transaction():
+        seen = 0
+        async for _ in c.cursor("SELECT source_id FROM interactions", prefetch=300):
+            seen += 1
+        same(seen, 2000)
+    await c.close()
+
+
+async def a_cursor_can_be_left_early():
+    c = await asyncpg.connect()
+    async with c.transaction():
+        cursor = await c.cursor("SELECT a.source_id FROM interactions a, interactions b, interactions c")
+        same(len(await cursor.fetch(10)), 10)
+        same(len(await cursor.fetch(5)), 5)
+    same(await c.fetchval("SELECT 1"), 1)
+    await c.close()
+    await asyncio.to_thread(becomes_idle)
+
+
+async def a_timeout_cancels_the_work():
+    c = await asyncpg.connect()
+    await _rejected(asyncio.TimeoutError, c.fetchval(ENDLESS, timeout=0.5))
+    same(await c.fetchval("SELECT 1"), 1)
+    await c.close()
+    await asyncio.to_thread(becomes_idle)
+
+
+async def copy_goes_both_ways_in_binary():
+    c = await asyncpg.connect()
+    await c.execute("CREATE TABLE q_copy (a int8, b text, at timestamptz)")
+    at = datetime.datetime(2024, 1, 1, tzinfo=UTC)
+    same(await c.copy_records_to_table("q_copy", records=[(n, str(n), at) for n in range(1000)]), "COPY 1000")
+    out = []
+
+    async def keep(data):
+        out.append(data)
+
+    same(await c.copy_from_query("SELECT a FROM q_copy WHERE a > $1", 989, output=keep, format="csv"), "COPY 10")
+    same(len(b"".join(out).split()), 10)
+    await c.execute("DROP TABLE q_copy")
+    await c.close()
+
+
+async def errors_are_of_their_class():
+    c = await asyncpg.connect()
+    await _rejected(asyncpg.UndefinedTableError, c.fetch("SELECT * FROM nowhere"))
+    await _rejected(asyncpg.UndefinedColumnError, c.fetch("SELECT nothing FROM interactions"))
+    await _rejected(asyncpg.DivisionByZeroError, c.fetch("SELECT 1/$1::int", 0))
+    await _rejected(asyncpg.PostgresSyntaxError, c.fetch("SELEC"))
+    same(await c.fetchval("SELECT 1"), 1)
+    await c.close()
+
+
+async def executemany_inserts():
+    c = await asyncpg.connect()
+    await c.execute("CREATE TABLE q_many (a int, b text)")
+    await c.executemany("INSERT INTO q_many VALUES ($1, $2)", [(n, str(n)) for n in range(20)])
+    same(await c.fetchval("SELECT sum(a) FROM q_many"), 190)
+    await c.execute("DROP TABLE q_many")
+    await c.close()

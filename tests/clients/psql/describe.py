@@ -1,0 +1,117 @@
+"""What people type first: the backslash commands."""
+
+import subprocess
+
+from server import ENGINE, raises, same
+
+
+def _psql(*commands, options=()):
+    arguments = ["psql", "-X", "-w", "-v", "ON_ERROR_STOP=1", *options]
+    for command in commands:
+        arguments += ["-c", command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0 or done.stderr:
+        raise AssertionError(f"{commands} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _has(text, *parts):
+    for part in parts:
+        assert part in text, f"{part!r} is not in\n{text}"
+
+
+def d_lists_tables_and_views():
+    out = _psql("CREATE TABLE d_seen (a int)", "CREATE VIEW d_view AS SELECT a FROM d_seen", r"\d",
+                "DROP VIEW d_view", "DROP TABLE d_seen")
+    _has(out, "List of relations", "interactions", "d_seen", "d_view", "view")
+
+
+def dt_lists_the_built_in_tables():
+    out = _psql(r"\dt")
+    _has(out, "interactions", "customers", "customer_identities", "products", "campaigns", "offers", "agents",
+         "consents", "channel_costs", "code_dictionary", "quarantine")
+
+
+def dt_takes_a_pattern():
+    out = _psql(r"\dt *identit*")
+    _has(out, "customer_identities")
+    assert "campaigns" not in out, out
+
+
+def d_interactions_shows_every_column_with_its_type():
+    out = _psql(r"\d interactions")
+    for column, kind in [
+        ("interaction_id", "uuid"), ("source", "text"), ("source_id", "text"), ("customer_id", "bigint"),
+        ("occurred_at", "timestamp with time zone"), ("received_at", "timestamp with time zone"),
+        ("channel", "text"), ("touchpoint", "text"), ("interaction_type", "text"), ("direction", "text"),
+        ("context", "text"), ("session_id", "text"), ("case_id", "text"), ("campaign_id", "text"),
+        ("agent_id", "text"), ("product_id", "text"), ("order_id", "text"), ("amount", "numeric(18,2)"),
+        ("currency", "text"), ("cost", "numeric(18,4)"), ("outcome", "text"), ("survey", "text"),
+        ("body", "text"), ("properties", "text"),
+    ]:
+        line = next((l for l in out.splitlines() if l.split("|")[0].strip() == column), None)
+        assert line is not None, f"no column {column} in\n{out}"
+        same(line.split("|")[1].strip(), kind)
+    for column in ["quantity", "duration_s", "wait_s", "score", "sentiment", "latitude", "longitude"]:
+        _has(out, f" {column} ")
+
+
+def d_plus_shows_the_comments():
+    out = _psql("CREATE TABLE d_told (a int)", "COMMENT ON TABLE d_told IS 'told as a table'",
+                "COMMENT ON COLUMN d_told.a IS 'told as a column'", r"\d+ d_told", r"\dt+ d_told", "DROP TABLE d_told")
+    _has(out, "told as a table", "told as a column")
+
+
+def d_shows_keys_and_not_null():
+    out = _psql("CREATE TABLE d_one (id bigint PRIMARY KEY, name text NOT NULL)",
+                "CREATE TABLE d_many (one_id bigint REFERENCES d_one (id), n int)",
+                r"\d d_one", r"\d d_many", "DROP TABLE d_many", "DROP TABLE d_one")
+    _has(out, "not null", "PRIMARY KEY", "d_one_pkey", "FOREIGN KEY (one_id) REFERENCES d_one(id)", "Referenced by:")
+
+
+def d_of_an_unknown_table_says_so():
+    done = subprocess.run(["psql", "-X", "-w", "-c", r"\d nowhere"], capture_output=True, text=True, timeout=60)
+    _has(done.stderr, 'Did not find any relation named "nowhere".')
+
+
+def du_lists_the_users():
+    _has(_psql(r"\du"), "tester" if ENGINE == "rapport" else "postgres")
+
+
+def l_lists_the_databases():
+    _has(_psql(r"\l"), "List of databases", "UTF8")
+
+
+def dn_lists_the_schemas():
+    _has(_psql(r"\dn"), "public")
+
+
+def df_finds_a_function():
+    _has(_psql(r"\df pg_catalog.upper"), "upper")
+
+
+def dv_shows_a_view_and_d_its_query():
+    out = _psql("CREATE VIEW d_query AS SELECT channel, count(*) AS n FROM interactions GROUP BY channel",
+                r"\dv", r"\d+ d_query", "DROP VIEW d_query")
+    _has(out, "d_query", "channel", "bigint", "View definition:", "GROUP BY")
+
+
+def conninfo_names_the_user():
+    _has(_psql(r"\conninfo"), 'You are connected to database')
+
+
+def the_other_lists_answer():
+    for command in [r"\di", r"\ds", r"\dx", r"\dT", r"\dp", r"\db", r"\dC", r"\dD", r"\do", r"\dO", r"\des", r"\dRp",
+                    r"\ddp", r"\drds", r"\dF", r"\dL", r"\dc", r"\da", r"\dm", r"\dE", r"\dfn upper",
+                    r"\sf pg_catalog.age(timestamptz)", r"\z interactions", r"\dg", r"\l+", r"\dt+", r"\dn+",
+                    r"\dconfig work_mem", r"\dd", r"\dew", r"\deu", r"\dy", r"\dP", r"\dAc", r"\dX", r"\dS pg_class"]:
+        done = subprocess.run(["psql", "-X", "-w", "-c", command], capture_output=True, text=True, timeout=60)
+        # "Did not find any relations." is an answer.
+        assert done.returncode == 0 and "ERROR" not in done.stderr, f"{command}: {done.stderr}"
+
+
+def ddl_of_one_session_is_seen_by_another():
+    _psql("CREATE TABLE d_shared (a int)")
+    _has(_psql(r"\d d_shared"), "integer")
+    _psql("DROP TABLE d_shared")
+    raises(AssertionError, _psql, "SELECT * FROM d_shared")

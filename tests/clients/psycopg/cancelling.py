@@ -1,0 +1,135 @@
+"""Stopping a statement stops its work, wherever it is."""
+
+import threading
+
+import psycopg
+
+from server import ENDLESS, becomes_idle, raises, same, stays_busy
+
+# What keeps an engine busy in different operators.
+WORK = {
+    "join": ENDLESS,
+    "aggregate": """SELECT a.source_id || b.source_id || c.source_id AS k, count(*)
+                    FROM interactions a, interactions b, interactions c GROUP BY 1""",
+    "sort": """SELECT a.quantity + b.quantity + c.quantity
+               FROM interactions a, interactions b, interactions c ORDER BY 1""",
+    "window": """SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.quantity) AS n
+                 FROM interactions a, interactions b, interactions c) AS w""",
+    "recursion": "WITH RECURSIVE t(n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
+    "distinct": """SELECT count(DISTINCT a.source_id || b.source_id || c.source_id)
+                   FROM interactions a, interactions b, interactions c""",
+}
+
+
+def _cancelled(sql):
+    with psycopg.connect(autocommit=True) as c:
+        seen = []
+
+        def run():
+            seen.append(raises(psycopg.errors.QueryCanceled, c.execute, sql))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        stays_busy()
+        c.cancel_safe()
+        thread.join(30)
+        assert not thread.is_alive(), "the statement was not cancelled within 30 seconds"
+        same(str(seen[0]).splitlines()[0], "canceling statement due to user request")
+        same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
+    becomes_idle()
+
+
+def a_join_is_cancelled():
+    _cancelled(WORK["join"])
+
+
+def an_aggregate_is_cancelled():
+    _cancelled(WORK["aggregate"])
+
+
+def a_sort_is_cancelled():
+    _cancelled(WORK["sort"])
+
+
+def a_window_is_cancelled():
+    _cancelled(WORK["window"])
+
+
+def a_recursion_is_cancelled():
+    _cancelled(WORK["recursion"])
+
+
+def a_distinct_count_is_cancelled():
+    _cancelled(WORK["distinct"])
+
+
+def statement_timeout_ends_each_kind_of_work():
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("SET statement_timeout = '400ms'")
+        for name, sql in WORK.items():
+            error = raises(psycopg.Error, c.execute, sql)
+            same((name, error.sqlstate), (name, "57014"))
+        c.execute("SET statement_timeout = 0")
+        same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
+    becomes_idle()
+
+
+def statement_timeout_ends_a_catalogue_query():
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("SET statement_timeout = '500ms'")
+        error = raises(psycopg.Error, c.execute, "SELECT count(*) FROM pg_attribute a, pg_attribute b, pg_attribute c")
+        same(error.sqlstate, "57014")
+        c.execute("RESET statement_timeout")
+        assert c.execute("SELECT count(*) FROM pg_class").fetchone()[0] > 100
+    becomes_idle()
+
+
+def a_cancel_that_comes_too_late_harms_nothing():
+    with psycopg.connect(autocommit=True) as c:
+        same(c.execute("SELECT 1").fetchone(), (1,))
+        c.cancel_safe()
+        same(c.execute("SELECT 2").fetchone(), (2,))
+
+
+def a_cancel_of_one_session_leaves_the_others():
+    with psycopg.connect(autocommit=True) as a, psycopg.connect(autocommit=True) as b:
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(raises(psycopg.Error, a.execute, ENDLESS)))
+        thread.start()
+        stays_busy()
+        same(b.execute("SELECT count(*) FROM interactions").fetchone(), (2000,))
+        b.cancel_safe()
+        assert thread.is_alive()
+        a.cancel_safe()
+        thread.join(30)
+        same(seen[0].sqlstate, "57014")
+    becomes_idle()
+
+
+def a_closed_connection_stops_the_work():
+    c = psycopg.connect(autocommit=True)
+    c.pgconn.send_query(ENDLESS.encode())
+    stays_busy()
+    c.close()
+    becomes_idle()
+
+
+def a_stream_that_is_closed_early_stops_the_work():
+    with psycopg.connect(autocommit=True) as c:
+        stream = c.cursor().stream("SELECT a.source_id FROM interactions a, interactions b, interactions c")
+        next(stream)
+        stream.close()
+    becomes_idle()
+
+
+def an_insert_is_cancelled_and_leaves_nothing():
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("CREATE TABLE x_insert (a text)")
+        c.execute("SET statement_timeout = '500ms'")
+        error = raises(psycopg.Error, c.execute,
+                       "INSERT INTO x_insert SELECT a.source_id FROM interactions a, interactions b, interactions c")
+        same(error.sqlstate, "57014")
+        c.execute("RESET statement_timeout")
+        same(c.execute("SELECT count(*) FROM x_insert").fetchone(), (0,))
+        c.execute("DROP TABLE x_insert")
+    becomes_idle()

@@ -1,0 +1,66 @@
+"""The server under test, as the scripts see it."""
+
+import os
+import sys
+import time
+
+HOST = os.environ["PGHOST"]
+PORT = int(os.environ["PGPORT"])
+USER = os.environ["PGUSER"]
+PASSWORD = os.environ["PGPASSWORD"]
+DATABASE = os.environ["PGDATABASE"]
+# `rapport`, or `postgres` where the scripts themselves are tried on the real thing.
+ENGINE = os.environ["SERVER_ENGINE"]
+
+# 2,000 interactions three times with themselves: no server finishes this while a test waits.
+ENDLESS = """SELECT count(*) FROM interactions a, interactions b, interactions c
+             WHERE a.quantity + b.quantity > c.quantity + 1000000"""
+
+
+def skip(reason):
+    print(reason, file=sys.stderr)
+    sys.exit(77)
+
+
+def raises(kind, action, *args, **kwargs):
+    """The exception of that kind that the action must raise."""
+    try:
+        result = action(*args, **kwargs)
+    except kind as error:
+        return error
+    raise AssertionError(f"expected {kind.__name__}, got {result!r}")
+
+
+def same(actual, expected):
+    assert actual == expected, f"\nexpected {expected!r}\n     got {actual!r}"
+
+
+def _cpu_seconds():
+    with open(f"/proc/{os.environ['SERVER_PROCESS']}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def stays_busy():
+    """The server works: only then does being idle afterwards mean something."""
+    if ENGINE == "postgres":  # its work is done by other processes
+        time.sleep(0.3)
+        return
+    for _ in range(100):
+        before = _cpu_seconds()
+        time.sleep(0.1)
+        if _cpu_seconds() - before > 0.05:
+            return
+    raise AssertionError("the server never began to work")
+
+
+def becomes_idle():
+    """The work has ended, not only the answer. All scripts share the server, so it gets some time for theirs."""
+    if ENGINE == "postgres":
+        return
+    for _ in range(60):
+        before = _cpu_seconds()
+        time.sleep(0.25)
+        if _cpu_seconds() - before < 0.05:
+            return
+    raise AssertionError("the server goes on working")

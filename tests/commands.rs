@@ -1,0 +1,293 @@
+//! The binary's manners: help, exit codes, settings, users, what scripts read.
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::fixtures::files;
+use crate::fixtures::trial::trials;
+use crate::fixtures::warehouse::{Endpoint, Warehouse, finish, free_lake};
+
+pub fn trials() -> Vec<Trial> {
+    trials!["commands";
+        every_command_has_help_with_an_example,
+        a_wrong_flag_is_exit_code_2,
+        an_unknown_setting_names_the_nearest,
+        settings_tell_their_origin_and_hide_secrets,
+        init_twice_harms_nothing,
+        tables_say_what_is_there,
+        json_is_json,
+        a_generated_password_logs_in,
+        a_changed_password_counts_at_once_and_a_removed_user_is_out,
+        a_taken_port_is_named,
+        serve_ends_at_sigterm_and_frees_the_lake,
+        the_demo_goes_through_without_serving,
+        completions_are_written_for_each_shell,
+    ]
+}
+
+const COMMANDS: [&str; 9] = [
+    "demo", "init", "serve", "load", "tables", "check", "compact", "user", "settings",
+];
+
+fn nowhere() -> Result<Warehouse> {
+    let folder = free_lake()?;
+    let url = folder.path().join("lake").display().to_string();
+    Ok(Warehouse::at(folder, url, vec![]))
+}
+
+fn every_command_has_help_with_an_example() -> Result<()> {
+    let warehouse = nowhere()?;
+    let all = warehouse.succeed(["--help"])?;
+    for command in COMMANDS.iter().chain(&["completions"]) {
+        ensure!(all.contains(command), "--help does not list {command}");
+        let help = warehouse.succeed([*command, "--help"])?;
+        ensure!(help.contains("Example"), "{command} --help has no example");
+        ensure!(
+            help.contains(&format!("rapport {command}")),
+            "{command} --help has no example"
+        );
+    }
+    for what in ["add", "passwd", "list", "remove"] {
+        ensure!(
+            warehouse
+                .succeed(["user", what, "--help"])?
+                .contains("Example"),
+            "user {what} --help has no example"
+        );
+    }
+    Ok(())
+}
+
+fn a_wrong_flag_is_exit_code_2() -> Result<()> {
+    let warehouse = nowhere()?;
+    for arguments in [
+        ["--nonsense"].as_slice(),
+        &["serve", "--nonsense"],
+        &["load"],
+        &["nonsense"],
+        &["user"],
+    ] {
+        let done = warehouse.run(arguments)?;
+        ensure!(done.code == Some(2), "{done}");
+    }
+    Ok(())
+}
+
+fn an_unknown_setting_names_the_nearest() -> Result<()> {
+    let warehouse = nowhere()?;
+    let mut command = warehouse.command(["settings"])?;
+    command.env("RAPPORT_QUERY__TIMOUT", "1s");
+    let done = finish(command)?;
+    ensure!(
+        done.code != Some(0) && done.stderr.contains("query.timeout"),
+        "{done}"
+    );
+    std::fs::write(
+        warehouse.folder().join("rapport.toml"),
+        "[serve]\nlisen = \"127.0.0.1:1\"\n",
+    )?;
+    let done = warehouse.run(["settings"])?;
+    ensure!(
+        done.code != Some(0) && done.stderr.contains("serve.listen"),
+        "{done}"
+    );
+    Ok(())
+}
+
+fn settings_tell_their_origin_and_hide_secrets() -> Result<()> {
+    let warehouse = nowhere()?;
+    std::fs::write(
+        warehouse.folder().join("rapport.toml"),
+        "[query]\ntimeout = \"7s\"\n",
+    )?;
+    let mut command = warehouse.command(["settings", "--json"])?;
+    command.env("RAPPORT_LAKE__OPTIONS__AWS_SECRET_ACCESS_KEY", "hush-hush");
+    command.env(
+        "RAPPORT_CATALOG__URL",
+        "postgres://me:hush-hush@localhost/x",
+    );
+    let done = finish(command)?;
+    ensure!(done.code == Some(0), "{done}");
+    ensure!(
+        !done.stdout.contains("hush-hush"),
+        "a secret is shown: {done}"
+    );
+    ensure!(
+        done.stdout.contains("rapport.toml") && done.stdout.contains("RAPPORT_LAKE__URL"),
+        "{done}"
+    );
+    serde_json::from_str::<Value>(&done.stdout)?;
+    Ok(())
+}
+
+fn init_twice_harms_nothing() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    let source = files::source(warehouse.folder())?;
+    let data = files::visits(warehouse.folder(), "v.csv", 0..100)?;
+    warehouse.succeed(["load".as_ref(), source.as_os_str(), data.as_os_str()])?;
+    let done = warehouse.run(["init"])?;
+    ensure!(matches!(done.code, Some(0 | 1)), "{done}");
+    ensure!(format!("{done}").contains("already"), "{done}");
+    warehouse.succeed(["check"])?;
+    let server = warehouse.serve()?;
+    ensure!(server.ask("SELECT count(*) FROM interactions")? == [["100"]]);
+    Ok(())
+}
+
+fn tables_say_what_is_there() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    let source = files::source(warehouse.folder())?;
+    let data = files::visits(warehouse.folder(), "v.csv", 0..1234)?;
+    warehouse.succeed(["load".as_ref(), source.as_os_str(), data.as_os_str()])?;
+    let tables: Vec<Value> = serde_json::from_str(&warehouse.succeed(["tables", "--json"])?)?;
+    let interactions = tables
+        .iter()
+        .find(|table| {
+            table["table"]
+                .as_str()
+                .is_some_and(|name| name.ends_with("interactions"))
+        })
+        .context("interactions")?;
+    ensure!(
+        interactions["rows"] == 1234 && interactions["files"] == 1,
+        "{interactions}"
+    );
+    ensure!(
+        interactions["bytes"].as_u64() > Some(1000),
+        "{interactions}"
+    );
+    ensure!(tables.len() == 11, "{} tables", tables.len());
+    ensure!(warehouse.succeed(["tables"])?.contains("1,234"));
+    Ok(())
+}
+
+fn json_is_json() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    for arguments in [
+        ["tables", "--json"].as_slice(),
+        &["check", "--json"],
+        &["settings", "--json"],
+        &["user", "list", "--json"],
+        &["compact", "--json"],
+    ] {
+        let text = warehouse.succeed(arguments)?;
+        serde_json::from_str::<Value>(&text).with_context(|| format!("{arguments:?}: {text}"))?;
+    }
+    Ok(())
+}
+
+fn logs_in(endpoint: &Endpoint, user: &str, password: &str) -> Result<bool> {
+    let endpoint = Endpoint {
+        user: user.to_owned(),
+        password: password.to_owned(),
+        ..endpoint.clone()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match endpoint.connect().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code().is_some_and(|code| code.code() == "28P01") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+fn a_generated_password_logs_in() -> Result<()> {
+    let server = Warehouse::init()?.serve()?;
+    let said = server
+        .warehouse()
+        .succeed(["user", "add", "etl", "--generate"])?;
+    let password = said.trim().rsplit(' ').next().context("a password")?;
+    ensure!(password.len() >= 16, "{said}");
+    ensure!(
+        logs_in(server.endpoint(), "etl", password)?,
+        "the password said does not log in: {said}"
+    );
+    ensure!(!logs_in(server.endpoint(), "etl", "another")?);
+    let said = server
+        .warehouse()
+        .fail(["user", "add", "etl", "--generate"])?;
+    ensure!(said.contains("etl") && said.contains("exists"), "{said}");
+    Ok(())
+}
+
+fn a_changed_password_counts_at_once_and_a_removed_user_is_out() -> Result<()> {
+    let server = Warehouse::init()?.serve()?;
+    let with_password = |arguments: [&str; 3], password: &str| -> Result<()> {
+        let mut command = server.warehouse().command(arguments)?;
+        command.env("RAPPORT_PASSWORD", password);
+        let done = finish(command)?;
+        ensure!(done.code == Some(0), "{done}");
+        Ok(())
+    };
+    with_password(["user", "add", "anna"], "the first one")?;
+    ensure!(logs_in(server.endpoint(), "anna", "the first one")?);
+    with_password(["user", "passwd", "anna"], "the second one")?;
+    ensure!(logs_in(server.endpoint(), "anna", "the second one")?);
+    ensure!(
+        !logs_in(server.endpoint(), "anna", "the first one")?,
+        "the old password still works"
+    );
+    let users: Value =
+        serde_json::from_str(&server.warehouse().succeed(["user", "list", "--json"])?)?;
+    ensure!(
+        users.to_string().contains("anna") && !users.to_string().contains("SCRAM"),
+        "{users}"
+    );
+    server.warehouse().succeed(["user", "remove", "anna"])?;
+    ensure!(
+        !logs_in(server.endpoint(), "anna", "the second one")?,
+        "a removed user logs in"
+    );
+    server.warehouse().fail(["user", "remove", "anna"])?;
+    Ok(())
+}
+
+fn a_taken_port_is_named() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let address = taken.local_addr()?.to_string();
+    let mut command = warehouse.command(["serve"])?;
+    command.env("RAPPORT_SERVE__LISTEN", &address);
+    let done = finish(command)?;
+    ensure!(
+        done.code == Some(1) && done.stderr.contains(&address),
+        "{done}"
+    );
+    Ok(())
+}
+
+fn serve_ends_at_sigterm_and_frees_the_lake() -> Result<()> {
+    let server = Warehouse::init()?.serve()?;
+    server.ask("CREATE TABLE own (a integer)")?;
+    let warehouse = server.stop()?;
+    let server = warehouse.serve_as_known_user()?;
+    ensure!(server.ask("SELECT count(*) FROM own")? == [["0"]]);
+    Ok(())
+}
+
+fn the_demo_goes_through_without_serving() -> Result<()> {
+    let warehouse = nowhere()?;
+    let said = warehouse.succeed(["demo", "--customers", "2000", "--seed", "7", "--no-serve"])?;
+    ensure!(
+        warehouse.folder().join("rapport-demo").is_dir(),
+        "it is not under ./rapport-demo: {said}"
+    );
+    Ok(())
+}
+
+fn completions_are_written_for_each_shell() -> Result<()> {
+    let warehouse = nowhere()?;
+    for shell in ["bash", "zsh", "fish"] {
+        ensure!(
+            warehouse
+                .succeed(["completions", shell])?
+                .contains("rapport"),
+            "{shell}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! A disk that is full in the middle of the work: a small file system of our own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::faults::{is_whole, load, visible};
+use crate::fixtures::files;
+use crate::fixtures::process::Running;
+use crate::fixtures::trial::{skip, trials};
+use crate::fixtures::warehouse::{Warehouse, free_lake};
+
+pub fn trials() -> Vec<Trial> {
+    trials!["faults::disk";
+        a_load_on_a_full_disk_says_so_and_shows_nothing,
+        an_insert_on_a_full_disk_is_53100_and_the_server_lives,
+    ]
+}
+
+/// A tmpfs in a mount namespace that lives as long as its process: nothing to unmount, root or not.
+struct SmallDisk {
+    path: PathBuf,
+    // In this order: the process ends before its folder goes.
+    _holder: Running,
+    _folder: TempDir,
+}
+
+impl SmallDisk {
+    fn of_megabytes(megabytes: u32) -> Result<SmallDisk> {
+        let folder = tempfile::tempdir()?;
+        let place = folder.path().join("disk");
+        fs::create_dir(&place)?;
+        let script = format!(
+            "mount -t tmpfs -o size={megabytes}m none '{0}' && touch '{0}/ready' && exec sleep 100000",
+            place.display()
+        );
+        let log = folder.path().join("log");
+        let root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+        let mut command = Command::new("unshare");
+        command
+            .args(if root {
+                ["-m"].as_slice()
+            } else {
+                &["-U", "-r", "-m"]
+            })
+            .args(["sh", "-c", &script]);
+        let mut holder = Running::start("unshare", &mut command, &log)?;
+        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), place.display()));
+        let ready = path.join("ready");
+        if let Err(error) =
+            holder.wait_until(Duration::from_secs(10), || ready.exists().then_some(()))
+        {
+            return skip(format!(
+                "no file system of one's own can be mounted here: {}",
+                error.to_string().replace('\n', " ")
+            ));
+        }
+        fs::remove_file(ready)?;
+        Ok(SmallDisk {
+            path,
+            _holder: holder,
+            _folder: folder,
+        })
+    }
+
+    /// Takes all that is left but so many bytes.
+    fn fill_but(&self, bytes: u64) -> Result<()> {
+        let free = Command::new("df")
+            .args(["--output=avail", "-B1"])
+            .arg(&self.path)
+            .output()?;
+        let text = String::from_utf8_lossy(&free.stdout);
+        let free: u64 = text
+            .lines()
+            .nth(1)
+            .and_then(|n| n.trim().parse().ok())
+            .context("what df says")?;
+        fs::write(
+            self.path.join("filler"),
+            vec![0; free.saturating_sub(bytes) as usize],
+        )?;
+        Ok(())
+    }
+
+    fn empty(&self) -> Result<()> {
+        Ok(fs::remove_file(self.path.join("filler"))?)
+    }
+
+    /// A warehouse whose lake is on this disk; its catalogue is not.
+    fn warehouse(&self) -> Result<Warehouse> {
+        let folder = free_lake()?;
+        let catalogue = folder.path().join("catalogue").display().to_string();
+        let url = self.path.join("lake").display().to_string();
+        let warehouse = Warehouse::at(
+            folder,
+            url,
+            vec![("RAPPORT_CATALOG__DIR".to_owned(), catalogue)],
+        );
+        warehouse.succeed(["init"])?;
+        Ok(warehouse)
+    }
+}
+
+fn a_load_on_a_full_disk_says_so_and_shows_nothing() -> Result<()> {
+    let disk = SmallDisk::of_megabytes(64)?;
+    let warehouse = disk.warehouse()?;
+    let source = files::source(warehouse.folder())?;
+    let few = files::visits(warehouse.folder(), "few.csv", 0..2_000)?;
+    let more = files::visits(warehouse.folder(), "more.csv", 0..60_000)?;
+    load(&warehouse, &source, &few)?;
+    for room in [0, 4_096, 40_000, 200_000, 600_000] {
+        disk.fill_but(room)?;
+        let said = warehouse
+            .fail(["load".as_ref(), source.as_os_str(), more.as_os_str()])
+            .with_context(|| format!("with {room} bytes left"))?;
+        ensure!(
+            said.contains("full") || said.contains("space"),
+            "with {room} bytes left: {said}"
+        );
+        let seen = visible(&warehouse)?;
+        ensure!(
+            seen == 2_000,
+            "with {room} bytes left {seen} visits became visible"
+        );
+        disk.empty()?;
+        is_whole(&warehouse, 2_000)?;
+    }
+    load(&warehouse, &source, &more)?;
+    is_whole(&warehouse, 60_000)
+}
+
+fn an_insert_on_a_full_disk_is_53100_and_the_server_lives() -> Result<()> {
+    let disk = SmallDisk::of_megabytes(48)?;
+    let server = disk.warehouse()?.serve()?;
+    server.ask("CREATE TABLE own (n bigint, t text)")?;
+    server.ask("INSERT INTO own VALUES (1, 'x')")?;
+    disk.fill_but(0)?;
+    let error =
+        server.ask("INSERT INTO own SELECT n, md5(n::text) FROM generate_series(1, 200000) AS n");
+    let error = error.err().context("an insert on a full disk must fail")?;
+    ensure!(format!("{error:?}").contains("53100"), "{error:?}");
+    let seen = server.ask("SELECT count(*) FROM own")?;
+    ensure!(seen == [["1"]], "{seen:?}");
+    disk.empty()?;
+    server.ask("INSERT INTO own VALUES (2, 'y')")?;
+    let seen = server.ask("SELECT count(*) FROM own")?;
+    ensure!(seen == [["2"]], "{seen:?}");
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What the tests stand on: the binary, a warehouse with its server, a private PostgreSQL, object stores, files.
+
+pub mod files;
+pub mod place;
+pub mod postgres;
+pub mod process;
+pub mod reader;
+pub mod shared;
+pub mod stores;
+pub mod trial;
+pub mod warehouse;

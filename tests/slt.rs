@@ -1,0 +1,122 @@
+//! SQL behaviour, in files: `slt/<domain>/<subject>.slt`, in sqllogictest's format.
+//!
+//! Each file runs over the simple and over the extended protocol, each time on a warehouse of its own. The extended
+//! protocol answers in binary, which is turned into PostgreSQL's text here, so both encodings meet one expectation.
+//! A file with the line `# also: postgres` is run against a real PostgreSQL too: what we expect of ourselves is then
+//! known to be what PostgreSQL answers. `onlyif postgres`, `skipif simple` and the like mark the exceptions.
+//!
+//! Column types: B boolean, I integer, N numeric, R float, T text, D date, P timestamp, Z timestamp with time zone,
+//! `?` any. NULL reads `NULL`, an empty text `(empty)`.
+
+mod binary;
+mod session;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use libtest_mimic::Trial;
+use sqllogictest::{Record, Runner};
+
+use crate::fixtures::postgres::{self, Postgres};
+use crate::fixtures::trial::{skip, trial};
+use crate::fixtures::warehouse::{Endpoint, Warehouse};
+use crate::fixtures::{place, shared};
+use session::{Kind, Protocol, Session};
+
+pub fn trials() -> Vec<Trial> {
+    let files = files().expect("tests/slt can be read");
+    files.into_iter().flat_map(trials_of).collect()
+}
+
+/// Every `slt/<domain>/*.slt`, sorted.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    for domain in fs::read_dir(place::tests().join("slt"))? {
+        let domain = domain?.path();
+        if domain.is_dir() {
+            for file in fs::read_dir(domain)? {
+                let file = file?.path();
+                if file.extension().is_some_and(|e| e == "slt") {
+                    found.push(file);
+                }
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn trials_of(file: PathBuf) -> Vec<Trial> {
+    let text = fs::read_to_string(&file).expect("an slt file is UTF-8");
+    let name = file
+        .strip_prefix(place::tests().join("slt"))
+        .expect("it was found there")
+        .with_extension("");
+    let name = name.display().to_string();
+    let mut trials = vec![];
+    for protocol in [Protocol::Simple, Protocol::Extended] {
+        let path = file.clone();
+        trials.push(trial(format!("slt::{name}::{protocol}"), move || {
+            let server = Warehouse::init()?.serve()?;
+            run(&path, server.endpoint(), protocol)
+        }));
+        if text.lines().any(|line| line.trim() == "# also: postgres") {
+            let path = file.clone();
+            trials.push(trial(
+                format!("slt::{name}::postgres_{protocol}"),
+                move || {
+                    if let Some(reason) = postgres::absent() {
+                        return skip(reason);
+                    }
+                    let server = shared::POSTGRES.get(Postgres::start)?;
+                    run(&path, &server.database()?, protocol)
+                },
+            ));
+        }
+    }
+    trials
+}
+
+/// Runs the whole file and reports every record that failed, not only the first.
+fn run(file: &Path, endpoint: &Endpoint, protocol: Protocol) -> Result<()> {
+    let records = sqllogictest::parse_file::<Kind>(file).context("read the slt file")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let failures = runtime.block_on(async {
+        let mut runner = Runner::new(|| Session::connect(endpoint.clone(), protocol));
+        runner.add_label(&protocol.to_string());
+        runner.with_column_validator(same_or_unknown);
+        let mut failures = vec![];
+        for record in records {
+            if matches!(record, Record::Halt { .. }) {
+                break;
+            }
+            if let Err(failure) = runner.run_async(record).await {
+                failures.push(failure.to_string());
+            }
+        }
+        runner.shutdown_async().await;
+        failures
+    });
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} records failed\n\n{}",
+        failures.len(),
+        failures.join("\n")
+    )
+}
+
+/// The simple protocol does not tell a column's type to its client, so only its number of columns is known.
+#[expect(clippy::ptr_arg, reason = "the runner's signature")]
+fn same_or_unknown(actual: &Vec<Kind>, expected: &Vec<Kind>) -> bool {
+    actual.len() == expected.len()
+        && actual
+            .iter()
+            .zip(expected)
+            .all(|(a, e)| a == e || *a == Kind::Any || *e == Kind::Any)
+}
