@@ -187,7 +187,11 @@ impl Writer {
     fn header(&self, base: Option<u64>) -> Header {
         let operation = self.options.operation;
         Header {
-            operation: if operation.is_empty() { "WRITE" } else { operation },
+            operation: if operation.is_empty() {
+                "WRITE"
+            } else {
+                operation
+            },
             info: self.options.info.clone(),
             txn: self.options.txn.clone(),
             marks: self.options.marks.clone(),

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -166,7 +166,7 @@ impl ObjectStore for DurableFiles {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.files() {
-            Ok(files) => files.list(prefix),
+            Ok(files) => in_order(files.list(prefix)),
             Err(Error::NotFound { .. }) => stream::empty().boxed(),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
@@ -178,7 +178,7 @@ impl ObjectStore for DurableFiles {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.files() {
-            Ok(files) => files.list_with_offset(prefix, offset),
+            Ok(files) => in_order(files.list_with_offset(prefix, offset)),
             Err(Error::NotFound { .. }) => stream::empty().boxed(),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
@@ -206,6 +206,18 @@ impl ObjectStore for DurableFiles {
         self.files()?.rename_opts(from, to, options).await?;
         blocking(move || sync_parent(&target).map_err(|error| generic(&target, error))).await
     }
+}
+
+/// A bucket lists by name and delta-rs relies on it; a folder has no order.
+fn in_order(
+    listed: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let sorted = async move {
+        let mut files: Vec<ObjectMeta> = listed.try_collect().await?;
+        files.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        Ok::<_, Error>(stream::iter(files.into_iter().map(Ok)))
+    };
+    stream::once(sorted).try_flatten().boxed()
 }
 
 /// A file that has no name yet. Dropping it removes it.
@@ -364,7 +376,6 @@ fn done() -> PutResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::TryStreamExt;
     use object_store::ObjectStoreExt;
 
     fn store() -> (tempfile::TempDir, DurableFiles) {

@@ -29,7 +29,7 @@ impl RowHashes {
     pub(crate) fn add(&mut self, first: usize, column: &ArrayRef, seed: u64) {
         let low = &mut self.low[first..first + column.len()];
         let high = &mut self.high[first..first + column.len()];
-        for_each_hash(column, seed, |row, hash| {
+        for_each_hash(column, seed, &mut |row, hash| {
             low[row] = low[row].wrapping_add(hash);
             high[row] = high[row].wrapping_add(mix(hash ^ 0x9e37_79b9_7f4a_7c15));
         });
@@ -66,7 +66,8 @@ fn whole_row(low: u64, high: u64) -> u128 {
     row ^ (row >> 65)
 }
 
-fn for_each_hash(column: &ArrayRef, seed: u64, mut visit: impl FnMut(usize, u64)) {
+/// Lists call it with a `dyn` of their own, or each level of lists would be another instance.
+fn for_each_hash(column: &ArrayRef, seed: u64, visit: &mut (impl FnMut(usize, u64) + ?Sized)) {
     macro_rules! numbers {
         ($type:ty, $bits:expr) => {
             for (row, value) in column.as_primitive::<$type>().iter().enumerate() {
@@ -116,9 +117,10 @@ fn for_each_hash(column: &ArrayRef, seed: u64, mut visit: impl FnMut(usize, u64)
     }
 }
 
-fn lists(column: &ListArray, seed: u64, mut visit: impl FnMut(usize, u64)) {
+fn lists(column: &ListArray, seed: u64, visit: &mut (impl FnMut(usize, u64) + ?Sized)) {
     let mut elements = vec![0; column.values().len()];
-    for_each_hash(column.values(), seed, |at, hash| elements[at] = hash);
+    let keep: &mut dyn FnMut(usize, u64) = &mut |at, hash| elements[at] = hash;
+    for_each_hash(column.values(), seed, keep);
     for row in (0..column.len()).filter(|row| column.is_valid(*row)) {
         let (from, to) = (column.value_offsets()[row], column.value_offsets()[row + 1]);
         let list = &elements[from as usize..to as usize];

@@ -46,3 +46,6 @@ pub use vacuum::Vacuumed;
 /// Rows on their way into a table. An error in the stream ends the write; nothing of it becomes visible.
 pub type BatchStream =
     futures::stream::BoxStream<'static, std::result::Result<arrow::array::RecordBatch, BoxError>>;
+
+#[cfg(test)]
+mod tests;

@@ -70,11 +70,15 @@ pub(crate) async fn commit(
             .timestamp_millis()
             .max(newest.timestamp.timestamp_millis() + 1);
         // A change of epoch takes effect with its own commit.
-        let txns = header.txn.iter().chain(&header.marks).map(|txn| SetTransaction {
-            app_id: newest.scoped(&txn.app_id),
-            version: txn.version,
-            last_updated: Some(timestamp),
-        });
+        let txns = header
+            .txn
+            .iter()
+            .chain(&header.marks)
+            .map(|txn| SetTransaction {
+                app_id: newest.scoped(&txn.app_id),
+                version: txn.version,
+                last_updated: Some(timestamp),
+            });
         let lines = lines(header, change, txns.collect(), None, timestamp);
         if put(table, version, &lines).await? {
             let mut replay = Replay::after(&newest);
