@@ -7,7 +7,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 pub const INTERRUPTED: u8 = 130;
 
-pub type Result<T = ()> = std::result::Result<T, Failure>;
+pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
 #[derive(Debug)]
 pub struct Failure {
@@ -114,7 +114,6 @@ impl From<rapport_catalog_postgres::Error> for Failure {
             rapport_catalog_postgres::Error::TimedOut => {
                 failure.hint("raise catalog.statement_timeout")
             }
-            #[expect(unreachable_patterns, reason = "until the catalogue has more to say")]
             _ => failure,
         }
     }

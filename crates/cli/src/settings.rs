@@ -93,8 +93,9 @@ pub struct LoadSettings {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CompactSettings {
-    pub target: Size,
-    pub min_files: usize,
+    pub big: Size,
+    pub min_today: usize,
+    pub group: Size,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -146,8 +147,9 @@ impl Default for Settings {
                 sources: "./rapport-sources".into(),
             },
             compact: CompactSettings {
-                target: megabytes(256),
-                min_files: 4,
+                big: megabytes(200),
+                min_today: 8,
+                group: megabytes(4 << 10),
             },
             vacuum: VacuumSettings { keep_days: 30 },
             log: LogSettings { level: None },
@@ -287,6 +289,7 @@ impl Loaded {
         origin(&self.figment, key)
     }
 
+    #[cfg(test)]
     pub fn is_default(&self, key: &str) -> bool {
         self.origin(key) == DEFAULT
     }

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::Context;
 use crate::failure::{Failure, Result};
+use crate::open;
 use crate::output::{self, bytes, count, counted, duration};
 use crate::progress::Progress;
-use crate::{open, runtimes};
 
 /// Verify every commit, the size and checksum of every file, and the catalogue
 #[derive(Args, Debug)]
@@ -98,7 +98,8 @@ impl Check {
 
     async fn lake(&self, context: &Context) -> Result<(Vec<Found>, Seen)> {
         let settings = context.settings().clone();
-        let work = runtimes::on(&context.compute, async move {
+        // Not spawned: the check waits for files more than it computes, and its future is not `Send` for every caller.
+        let work = async move {
             let lake = open::lake(&settings).await?;
             let bar = Progress::new("checking", 0);
             let seen = Mutex::new(Seen::default());
@@ -118,8 +119,8 @@ impl Check {
             let seen = seen
                 .into_inner()
                 .expect("only counts are kept under this lock");
-            Result::Ok((findings.into_iter().map(Found::from).collect(), seen))
-        });
+            Ok::<_, Failure>((findings.into_iter().map(Found::from).collect(), seen))
+        };
         context.interrupt.or(work).await?
     }
 }

@@ -27,6 +27,9 @@ use crate::{open, runtimes};
 pub struct Compact {
     /// Tables; all of them if none is named
     tables: Vec<String>,
+    /// Fold the files of today as well, however few there are
+    #[arg(long)]
+    today: bool,
     /// Also remove files that no version of the last days needs
     #[arg(long)]
     vacuum: bool,
@@ -122,8 +125,13 @@ impl Compact {
     fn what(&self, settings: &Settings) -> What {
         What {
             policy: (!self.maintenance_only).then(|| Policy {
-                target_bytes: settings.compact.target.0,
-                min_files: settings.compact.min_files,
+                big_bytes: settings.compact.big.0,
+                min_today: if self.today {
+                    2
+                } else {
+                    settings.compact.min_today
+                },
+                group_bytes: settings.compact.group.0,
             }),
             keep: self
                 .vacuum

@@ -237,7 +237,7 @@ impl Demo {
             let catalogue = open::catalogue(&settings, lake.location()).await?;
             let warehouse = Warehouse::open(lake, Some(catalogue), open::limits(&settings)).await?;
             warehouse.init().await?;
-            Result::Ok(warehouse)
+            Ok::<_, Failure>(warehouse)
         });
         context.interrupt.or(opening).await?
     }

@@ -8,7 +8,7 @@ use rapport_lake::Lake;
 use serde_json::json;
 
 use super::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::{open, output, runtimes};
 
 /// Make a lake with its built-in tables; what is there already stays
@@ -46,7 +46,7 @@ impl Init {
             let tables = lake.table_names().await?.len();
             catalogue.shutdown().await;
             made?;
-            Result::Ok((lake.location().display(), before, tables))
+            Ok::<_, Failure>((lake.location().display(), before, tables))
         });
         let (place, before, tables) = context.interrupt.or(work).await??;
         let created = tables.saturating_sub(before);

@@ -54,7 +54,7 @@ impl Load {
         if self.dry_run {
             let work = runtimes::on(&context.compute, async move {
                 let warehouse = open::warehouse_without_catalogue(&settings).await?;
-                Result::Ok(rapport_intake::preview(&warehouse, &source, options, stop).await?)
+                Ok::<_, Failure>(rapport_intake::preview(&warehouse, &source, options, stop).await?)
             });
             let preview = context.interrupt.or(work).await??;
             return if self.json {
@@ -67,7 +67,7 @@ impl Load {
         let loaded = runtimes::on(&context.compute, async move {
             let warehouse = open::warehouse_without_catalogue(&settings).await?;
             let bar = Bar::new();
-            Result::Ok(rapport_intake::load(&warehouse, &source, options, &bar, stop).await?)
+            Ok::<_, Failure>(rapport_intake::load(&warehouse, &source, options, &bar, stop).await?)
         })
         .await
         .map_err(|failure| match failure.code {

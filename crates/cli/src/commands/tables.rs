@@ -13,7 +13,7 @@ use crate::output::{self, bytes, count};
 /// Tables are asked about side by side: a bucket answers each in some tens of milliseconds.
 const AT_ONCE: usize = 16;
 
-/// List the tables of the lake: rows, files, bytes, version, last change
+/// List the tables of the lake: rows, files, bytes, version, last load
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  rapport tables\n  rapport tables --json | jq '.[] | {table, rows}'"
@@ -47,7 +47,7 @@ impl Tables {
             ">files",
             ">size",
             ">version",
-            "last change",
+            "last load",
             "by",
         ]);
         for line in lines {

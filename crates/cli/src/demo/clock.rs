@@ -8,7 +8,6 @@ use super::words::Channel;
 /// Three years; the last is 2025-09-30. Fixed, so that a seed means the same history for ever.
 pub const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2022, 10, 1).expect("a date");
 pub const DAYS: usize = 1_096;
-pub const WEEK: f64 = 7.0;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: f64 = 86_400.0;

@@ -21,7 +21,6 @@ pub enum Part {
     Surveys,
     Devices,
     Offers,
-    Consents,
 }
 
 pub struct Draw(Xoshiro256PlusPlus);

@@ -1,9 +1,13 @@
 //! The tables around `interactions`: who the customers are, and what codes and ids stand for.
+//!
+//! Customers come with the warehouse's own number, which only a lake that is made for them can promise to keep;
+//! their interactions do not, and find it through `customer_identities` as anyone's would.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::record_batch::RecordBatch;
 use chrono::Datelike;
@@ -13,6 +17,9 @@ use super::columns::{agent_id, campaign_id, customer_ref, product_id};
 use super::population::Person;
 use super::words::{Language, REASONS, REFUSALS};
 use super::world::{CHANNEL_COSTS, CITIES, World, YEARLY_RISE};
+
+/// What the source that reads the interactions calls its customers' numbers.
+const CUSTOMER_KIND: &str = "customer";
 
 pub type Table = (&'static str, RecordBatch);
 
@@ -48,6 +55,13 @@ fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> ArrayRef {
     Arc::new(values.into_iter().map(Some).collect::<StringArray>())
 }
 
+/// The warehouse's number: from 1, without gaps.
+fn numbers(customers: impl IntoIterator<Item = u32>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(
+        customers.into_iter().map(|n| i64::from(n) + 1),
+    ))
+}
+
 fn moments(world: &World, days: impl IntoIterator<Item = f64>) -> ArrayRef {
     let micros = days.into_iter().map(|day| world.clock.micros(day));
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
@@ -76,7 +90,11 @@ fn customers(world: &World, people: &[Person]) -> RecordBatch {
     };
     table(vec![
         (
-            "customer",
+            "customer_id",
+            numbers(people.iter().map(|person| person.number)),
+        ),
+        (
+            "customer_ref",
             texts(people.iter().map(|person| customer_ref(person.number))),
         ),
         (
@@ -91,6 +109,12 @@ fn identities(world: &World, people: &[Person]) -> RecordBatch {
     let mut rows: Vec<(&str, String, &Person, f64)> = Vec::with_capacity(people.len() * 4);
     for person in people {
         let n = person.number + 1;
+        rows.push((
+            CUSTOMER_KIND,
+            customer_ref(person.number),
+            person,
+            person.born,
+        ));
         rows.push((
             "email",
             format!("customer.{n}@example.com"),
@@ -125,10 +149,7 @@ fn identities(world: &World, people: &[Person]) -> RecordBatch {
     table(vec![
         ("kind", texts(rows.iter().map(|row| row.0))),
         ("value", texts(rows.iter().map(|row| row.1.as_str()))),
-        (
-            "customer",
-            texts(rows.iter().map(|row| customer_ref(row.2.number))),
-        ),
+        ("customer_id", numbers(rows.iter().map(|row| row.2.number))),
         ("since", moments(world, rows.iter().map(|row| row.3))),
     ])
 }
@@ -162,10 +183,7 @@ fn consents(world: &World, people: &[Person]) -> RecordBatch {
         }
     }
     table(vec![
-        (
-            "customer",
-            texts(rows.iter().map(|row| customer_ref(row.0))),
-        ),
+        ("customer_id", numbers(rows.iter().map(|row| row.0))),
         ("purpose", texts(rows.iter().map(|_| "marketing"))),
         ("channel", texts(rows.iter().map(|row| row.1))),
         (

@@ -93,6 +93,7 @@ impl Default for Truth {
 }
 
 impl GammaGamma {
+    #[cfg(test)]
     pub fn mean(self) -> f64 {
         self.p * self.v / (self.q - 1.0)
     }

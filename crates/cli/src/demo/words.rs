@@ -11,6 +11,7 @@ macro_rules! words {
         impl $name {
             pub const TEXTS: &'static [&'static str] = &[$($text),*];
 
+            #[allow(dead_code, reason = "most are only looked up by number")]
             pub fn text(self) -> &'static str {
                 Self::TEXTS[self as usize]
             }

@@ -39,8 +39,9 @@ pub const KEYS: &[Key] = &[
     key("query.metadata_cache", "256MB", "Memory for Parquet footers and page indexes."),
     key("load.max_refused", "0.05", "A load that refuses a greater share of its rows fails, and nothing of it is visible."),
     key("load.sources", "./rapport-sources", "Folder of your own sources (*.toml), beside those that are shipped."),
-    key("compact.target", "256MB", "Size that compaction aims at; files at least this big are left alone."),
-    key("compact.min_files", "4", "Compaction folds files of like size once there are this many."),
+    key("compact.big", "200MB", "Compaction leaves a file of at least this size alone."),
+    key("compact.min_today", "8", "Files of today are folded once there are this many; of a past day, week, month or year two are enough."),
+    key("compact.group", "4GB", "No more than this is rewritten in one commit."),
     key("vacuum.keep_days", "30", "Vacuum keeps what versions younger than this need (at least 7)."),
     key("log.level", "info when serving, otherwise warn", "What goes to stderr: error, warn, info, debug, trace, or a filter such as info,rapport_lake=debug."),
 ];

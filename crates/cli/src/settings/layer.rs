@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use figment::providers::{Data, Format, Toml};
+use figment::providers::{Data, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer};
