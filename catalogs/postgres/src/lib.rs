@@ -1,22 +1,49 @@
 //! The catalogue clients see: a real PostgreSQL, embedded in a child process of the same binary.
 //!
-//! The lake holds the truth about tables; this crate keeps a mirror of them (empty tables, views, comments,
-//! keys, roles, grants) in PostgreSQL 17.5, so that what PostgreSQL knows about itself is answered by
-//! PostgreSQL and never imitated.
+//! The lake holds the truth about tables; this crate keeps a mirror of them (empty tables, views, comments, keys,
+//! roles, privileges) in PostgreSQL 17.5, so that what PostgreSQL knows about itself is answered by PostgreSQL and
+//! never imitated.
 //!
 //! ```text
-//! child.rs      the process that owns the data folder: one backend, any number of clients
-//! launch.rs     finds or starts that process; ends a statement that will not end
-//! connection.rs one connection: PostgreSQL's protocol, bytes in and messages out
-//! relay.rs      a client's statement, as its own role, read-only, bounded
-//! guard.rs      what every role is denied, so that a statement cannot become superuser
-//! roles.rs      users and their verifiers
-//! relations.rs  tables and views, as PostgreSQL describes them
-//! ddl.rs        a definition, judged by PostgreSQL in an open transaction
-//! mirror.rs     makes the mirror equal to the lake
-//! dump.rs       all of it as SQL text, and back
+//! child.rs       the process that owns the data folder: one backend, any number of clients
+//! launch.rs      finds that process, or starts it
+//! server.rs      reaches it, or a PostgreSQL server of the user's own
+//! connection.rs  one connection: messages out, messages in
+//! catalogue.rs   the handle, its connections, and what happens when one is lost
+//! guard.rs       what every role is denied, so that a statement can't become superuser
+//! session.rs     role and settings around a statement
+//! relay.rs       a client's query
+//! rewrite.rs     the few queries psql 15 sends that 17 no longer understands
+//! ddl.rs         a client's definition, judged in an open transaction
+//! roles.rs       users and their verifiers
+//! relations.rs   tables and views as PostgreSQL describes them; define.rs the way back
+//! mirror.rs      makes the mirror equal to the lake
+//! dump.rs        all of it as SQL text, and back
 //! ```
 
-mod seam;
+mod catalogue;
+mod child;
+mod connection;
+mod ddl;
+mod define;
+mod dump;
+mod error;
+mod guard;
+mod launch;
+mod mirror;
+mod quote;
+mod relations;
+mod relay;
+mod rewrite;
+mod roles;
+mod server;
+mod session;
 
-pub use seam::*;
+pub use catalogue::{Catalogue, Config, Place, Settings};
+pub use child::child_main;
+pub use ddl::{Change, Ddl};
+pub use error::{Error, ErrorFields, Result};
+pub use mirror::Mirrored;
+pub use relations::{Column, ForeignKey, Relation, RelationKind};
+pub use relay::{Field, Reply, Request};
+pub use roles::Role;

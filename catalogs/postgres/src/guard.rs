@@ -1,0 +1,80 @@
+//! What every role is denied, so that a statement run as its own role can't become superuser, block the one
+//! backend, or leave something behind; and the groups that give roles what they may.
+
+/// Functions that PostgreSQL lets everybody call, and that nobody may call here. `%` is a wildcard.
+///
+/// `set_config` could reset role and session authorization, which `SET LOCAL` has put on the statement. Sleeping and
+/// advisory locks of a session would hold what all sessions share. The rest writes.
+const DENIED: [&str; 17] = [
+    "set_config",
+    r"lo\_%",
+    "lowrite",
+    "loread",
+    r"pg\_sleep%",
+    r"pg\_advisory\_lock%",
+    r"pg\_try\_advisory\_lock%",
+    r"pg\_advisory\_unlock",
+    r"pg\_advisory\_unlock\_shared",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+    "pg_notify",
+    "pg_export_snapshot",
+    "pg_logical_emit_message",
+    r"binary\_upgrade\_%",
+    r"pg\_replication\_origin\_%",
+    r"pg\_switch\_wal",
+];
+
+const GROUPS: &str = "
+DO $guard$
+DECLARE
+  group_name text;
+BEGIN
+  FOREACH group_name IN ARRAY ARRAY['rapport_reader', 'rapport_writer', 'rapport_admin'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = group_name) THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', group_name);
+    END IF;
+  END LOOP;
+  EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO rapport_writer', pg_catalog.current_database());
+  EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
+END
+$guard$;
+COMMENT ON ROLE rapport_reader IS 'May read the tables of the warehouse.';
+COMMENT ON ROLE rapport_writer IS 'May read the tables of the warehouse and make tables.';
+COMMENT ON ROLE rapport_admin IS 'Answers for the warehouse.';
+GRANT rapport_reader TO rapport_writer;
+GRANT rapport_writer TO rapport_admin;
+GRANT USAGE ON SCHEMA public TO rapport_reader;
+GRANT CREATE ON SCHEMA public TO rapport_writer;
+ALTER DEFAULT PRIVILEGES GRANT SELECT, REFERENCES ON TABLES TO rapport_reader;
+ALTER DEFAULT PRIVILEGES GRANT INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO rapport_writer;
+GRANT SELECT, REFERENCES ON ALL TABLES IN SCHEMA public TO rapport_reader";
+
+/// Asks whether [`set`] has been done to this database, whole.
+pub(crate) const IS_SET: &str = "SELECT obj_description(oid, 'pg_authid') IS NOT NULL
+  AND NOT has_function_privilege('public', 'pg_catalog.set_config(text,text,boolean)', 'execute')
+  AND pg_catalog.to_regnamespace('public') IS NOT NULL
+FROM pg_catalog.pg_roles WHERE rolname = 'rapport_admin'";
+
+/// The statements that set it; they may be run again.
+pub(crate) fn set() -> String {
+    format!("{GROUPS};\n{}", deny())
+}
+
+fn deny() -> String {
+    let patterns: Vec<String> = DENIED.iter().map(|name| format!("'{name}'")).collect();
+    format!(
+        "DO $guard$
+DECLARE
+  denied regprocedure;
+BEGIN
+  FOR denied IN SELECT oid FROM pg_catalog.pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND proname LIKE ANY (ARRAY[{}])
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', denied);
+  END LOOP;
+END
+$guard$",
+        patterns.join(", ")
+    )
+}

@@ -1,0 +1,171 @@
+//! Tables and views, as PostgreSQL describes them.
+
+use rapport_lake::TableName;
+use serde::Deserialize;
+
+use crate::catalogue::Catalogue;
+use crate::connection::{Connection, Rows};
+use crate::error::Result;
+
+const QUERY: &str = include_str!("relations.sql");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    Table,
+    View,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    pub oid: u32,
+    pub name: TableName,
+    pub kind: RelationKind,
+    pub owner: String,
+    pub columns: Vec<Column>,
+    pub primary_key: Vec<String>,
+    pub unique: Vec<Vec<String>>,
+    pub foreign_keys: Vec<ForeignKey>,
+    pub comment: Option<String>,
+    /// A view's query as PostgreSQL prints it: every name of a relation qualified, no semicolon at its end.
+    pub query: Option<String>,
+    /// The OIDs of the relations that a view reads.
+    pub reads: Vec<u32>,
+    /// The lake's row count as clients see it (`reltuples`), once it was set.
+    pub row_estimate: Option<u64>,
+}
+
+impl Relation {
+    /// A table with these columns and nothing declared about it.
+    pub fn table(name: TableName, columns: Vec<Column>) -> Self {
+        Self {
+            oid: 0,
+            name,
+            kind: RelationKind::Table,
+            owner: Catalogue::OWNER.into(),
+            columns,
+            primary_key: vec![],
+            unique: vec![],
+            foreign_keys: vec![],
+            comment: None,
+            query: None,
+            reads: vec![],
+            row_estimate: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Column {
+    pub name: String,
+    /// `format_type` text, e.g. `numeric(18,2)`.
+    pub pg_type: String,
+    pub type_oid: u32,
+    pub type_modifier: i32,
+    pub not_null: bool,
+    /// A SQL expression.
+    pub default: Option<String>,
+    pub comment: Option<String>,
+}
+
+impl Column {
+    /// `pg_type` is what `format_type` says, e.g. `numeric(18,2)`.
+    pub fn new(name: impl Into<String>, pg_type: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            pg_type: pg_type.into(),
+            type_oid: 0,
+            type_modifier: -1,
+            not_null: false,
+            default: None,
+            comment: None,
+        }
+    }
+}
+
+/// Declared, not enforced: the mirror's tables are empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    pub columns: Vec<String>,
+    pub table: TableName,
+    pub ref_columns: Vec<String>,
+}
+
+impl Catalogue {
+    pub async fn relation(&self, name: &TableName) -> Result<Option<Relation>> {
+        Ok(self.relations().await?.into_iter().find(|relation| relation.name == *name))
+    }
+
+    /// Every table and view of the warehouse, in order of creation.
+    pub async fn relations(&self) -> Result<Vec<Relation>> {
+        let rows = self.ask(&format!("BEGIN READ ONLY;SET LOCAL search_path = '';{QUERY};ROLLBACK")).await?;
+        Ok(parse(rows))
+    }
+}
+
+/// Inside an open transaction, which has an empty search_path from then on.
+pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<Relation>> {
+    let rows = connection.query(&format!("SET LOCAL search_path = '';{QUERY}")).await?;
+    Ok(parse(rows))
+}
+
+#[derive(Deserialize)]
+struct Described {
+    oid: u32,
+    schema: String,
+    table: String,
+    is_view: bool,
+    owner: String,
+    rows: i64,
+    comment: Option<String>,
+    query: Option<String>,
+    columns: Vec<Column>,
+    keys: Vec<Key>,
+    reads: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    kind: String,
+    columns: Vec<String>,
+    schema: Option<String>,
+    table: Option<String>,
+    ref_columns: Option<Vec<String>>,
+}
+
+fn parse(rows: Rows) -> Vec<Relation> {
+    let json = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    let json = json.expect("relations.sql answers one value");
+    let described: Vec<Described> = serde_json::from_str(&json).expect("relations.sql and this struct agree");
+    described.into_iter().map(Relation::from).collect()
+}
+
+impl From<Described> for Relation {
+    fn from(described: Described) -> Self {
+        let mut relation = Relation {
+            oid: described.oid,
+            name: TableName::new(described.schema, described.table),
+            kind: if described.is_view { RelationKind::View } else { RelationKind::Table },
+            owner: described.owner,
+            columns: described.columns,
+            primary_key: vec![],
+            unique: vec![],
+            foreign_keys: vec![],
+            comment: described.comment,
+            query: described.query.map(|query| query.trim().trim_end_matches(';').to_owned()),
+            reads: described.reads,
+            row_estimate: u64::try_from(described.rows).ok(),
+        };
+        for key in described.keys {
+            match (key.kind.as_str(), key.schema, key.table, key.ref_columns) {
+                ("p", ..) => relation.primary_key = key.columns,
+                ("f", Some(schema), Some(table), Some(ref_columns)) => relation.foreign_keys.push(ForeignKey {
+                    columns: key.columns,
+                    table: TableName::new(schema, table),
+                    ref_columns,
+                }),
+                _ => relation.unique.push(key.columns),
+            }
+        }
+        relation
+    }
+}
