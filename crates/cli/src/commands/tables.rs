@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
     after_help = "Examples:\n  rapport tables\n  rapport tables --json | jq '.[] | {table, rows}'"
 )]
 pub struct Tables {
-    /// As JSON: an array of {table, rows, files, bytes, version, changed_at, operation}
+    /// As JSON: an array of {table, rows, files, bytes, version, last_load, operation}
     #[arg(long)]
     json: bool,
 }
@@ -31,7 +31,9 @@ struct Line {
     files: usize,
     bytes: u64,
     version: u64,
-    changed_at: String,
+    /// When the newest of the rows came in; `null` while there are none.
+    last_load: Option<String>,
+    /// What made the newest version.
     operation: Option<String>,
 }
 
@@ -57,7 +59,7 @@ impl Tables {
                 count(line.files as u64),
                 bytes(line.bytes),
                 line.version.to_string(),
-                line.changed_at,
+                line.last_load.unwrap_or_default(),
                 line.operation.unwrap_or_default(),
             ]);
         }
@@ -78,16 +80,18 @@ async fn lines(context: &Context) -> Result<Vec<Line>> {
 
 async fn line(lake: &Lake, name: TableName) -> Result<Line> {
     let snapshot = lake.table(&name).await?.snapshot().await?;
+    let newest = snapshot
+        .files()
+        .iter()
+        .map(rapport_lake::DataFile::until)
+        .max();
     Ok(Line {
         table: name.to_string(),
         rows: snapshot.rows(),
         files: snapshot.files().len(),
         bytes: snapshot.bytes(),
         version: snapshot.version(),
-        changed_at: snapshot
-            .timestamp()
-            .format("%Y-%m-%d %H:%M:%SZ")
-            .to_string(),
+        last_load: newest.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
         operation: snapshot.last_operation().map(str::to_owned),
     })
 }
