@@ -26,7 +26,9 @@ pub const HELPERS: &[&str] = &[
     "clients/server.mjs",
     "fixtures/make_container.mjs",
 ];
-const DRIVERS: &[&str] = &["psql", "psycopg", "psycopg2", "asyncpg", "pg8000", "node"];
+const DRIVERS: &[&str] = &[
+    "psql", "socket", "psycopg", "psycopg2", "asyncpg", "pg8000", "node",
+];
 /// A script that cannot run here ends with this code and the reason as its last line.
 const SKIPPED: i32 = 77;
 
@@ -122,7 +124,7 @@ fn interpreter(driver: &str) -> Result<Command, String> {
     let missing =
         |what: &str| format!("{what} is not installed (tests/run installs it where it can)");
     match driver {
-        "psql" => {
+        "psql" | "socket" => {
             place::program("psql").ok_or_else(|| missing("psql"))?;
             let mut command =
                 Command::new(place::program("python3").ok_or_else(|| missing("python3"))?);

@@ -70,16 +70,14 @@ impl SmallDisk {
 
     /// Takes all that is left but so many bytes.
     fn fill_but(&self, bytes: u64) -> Result<()> {
-        let free = Command::new("df")
-            .args(["--output=avail", "-B1"])
+        // Not `df`, which would take the path for a place on the root file system.
+        let told = Command::new("stat")
+            .args(["-f", "-c", "%a %S"])
             .arg(&self.path)
             .output()?;
-        let text = String::from_utf8_lossy(&free.stdout);
-        let free: u64 = text
-            .lines()
-            .nth(1)
-            .and_then(|n| n.trim().parse().ok())
-            .context("what df says")?;
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let (blocks, size) = told.trim().split_once(' ').context("what stat says")?;
+        let free = blocks.parse::<u64>()? * size.parse::<u64>()?;
         fs::write(
             self.path.join("filler"),
             vec![0; free.saturating_sub(bytes) as usize],
