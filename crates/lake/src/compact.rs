@@ -10,6 +10,8 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 
 use crate::{DataFile, Snapshot};
 
+const BIG_BYTES: u64 = 200 << 20;
+
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// A file at least this big is left alone.
@@ -23,7 +25,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            big_bytes: 200 << 20,
+            big_bytes: BIG_BYTES,
             min_today: 8,
             group_bytes: 4 << 30,
         }
@@ -59,13 +61,16 @@ pub fn plan(snapshot: &Snapshot, now: DateTime<Utc>, policy: &Policy) -> Vec<Gro
             .or_default()
             .push(file);
     }
+    let by_order = &snapshot.layout().sort;
+    let is_worth_it = |is_today: bool, files: &[&DataFile]| {
+        let enough = if is_today { policy.min_today.max(2) } else { 2 };
+        files.len() >= enough || files.iter().any(|file| !file.is_sorted_by(by_order))
+    };
     periods
         .into_iter()
         .flat_map(|(period, files)| {
-            let enough = if period.is_today { policy.min_today } else { 2 };
-            split(files, policy.group_bytes)
-                .into_iter()
-                .filter(move |files| files.len() >= enough.max(2))
+            let groups = split(files, policy.group_bytes).into_iter();
+            groups.filter(move |files| is_worth_it(period.is_today, files))
         })
         .map(|files| Group {
             files: files.into_iter().cloned().collect(),
@@ -121,11 +126,10 @@ fn split(files: Vec<&DataFile>, group_bytes: u64) -> Vec<Vec<&DataFile>> {
     groups
 }
 
-/// Files of equal size rather than full ones and a rest, which the next plan would fold again.
+/// Files of equal size, all but the last of them big: full ones and a rest would have two small ones fold for ever.
 pub(crate) fn file_bytes(removed: &[DataFile]) -> u64 {
-    const MOST: u64 = 320 << 20;
     let total: u64 = removed.iter().map(|file| file.size).sum();
-    (total / total.div_ceil(MOST).max(1)).max(1 << 20)
+    (total / (total / BIG_BYTES).max(1)).max(BIG_BYTES)
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ impl DataFile {
         }
     }
 
+    /// Whether its minima and maxima occur in it; other programs cut long texts and times.
+    pub fn has_exact_stats(&self) -> bool {
+        self.crc32c.is_some()
+    }
+
     /// When the newest of its rows was committed; compaction keeps this, unlike `modified`.
     pub fn until(&self) -> DateTime<Utc> {
         self.tags

@@ -70,6 +70,18 @@ impl Definition {
         }
     }
 
+    /// With the columns spelt as the log gives them back.
+    pub(crate) fn as_stored(&self) -> Self {
+        let fields = self.schema.fields().iter();
+        let fields: Vec<Field> = fields
+            .map(|field| storage_field(field).with_metadata(field.metadata().clone()))
+            .collect();
+        Self {
+            schema: without_comments(&Schema::new(fields)),
+            ..self.clone()
+        }
+    }
+
     /// Put this definition into `metadata`, whose other settings stay.
     pub(crate) fn write_to(&self, metadata: &mut Metadata) -> Result<()> {
         metadata.schema_string = delta_schema::to_delta(&self.delta_fields())?;

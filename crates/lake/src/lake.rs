@@ -162,6 +162,12 @@ impl Lake {
     }
 
     pub async fn create_table(&self, name: &TableName, definition: &Definition) -> Result<Table> {
+        if definition.schema.fields().is_empty() {
+            return Err(Error::WrongSchema {
+                table: name.clone(),
+                what: "a table needs a column".into(),
+            });
+        }
         let table = self.handle(name);
         let mut metadata = Metadata {
             id: uuid::Uuid::new_v4().to_string(),

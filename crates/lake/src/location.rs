@@ -120,6 +120,15 @@ impl Location {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_store(store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            display: store.to_string(),
+            local: None,
+            store,
+        }
+    }
+
     /// Those of the environment's variables that configure a store (`AWS_…`, `AZURE_…`, `GOOGLE_…`), as options for
     /// [`Location::parse`]. The caller reads the environment.
     pub fn options_from_env(

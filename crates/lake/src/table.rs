@@ -177,6 +177,7 @@ impl Table {
     /// Change comments, keys and defaults, or add columns that may be NULL. Existing rows stay as they are.
     pub async fn set_definition(&self, definition: &Definition) -> Result<u64> {
         let base = self.snapshot().await?;
+        let definition = &definition.as_stored();
         let header = Header {
             operation: "ALTER TABLE",
             ..Header::default()

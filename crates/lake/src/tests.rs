@@ -3,6 +3,7 @@
 mod append;
 mod check;
 mod compact;
+mod faults;
 mod interop;
 mod lake;
 mod speed;

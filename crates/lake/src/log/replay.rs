@@ -188,21 +188,14 @@ pub(crate) async fn load(
         });
     }
     match replay(store, name, &listing, target).await {
-        Ok(snapshot) => Ok(Some(snapshot)),
-        // The checkpoint the hint points to may be damaged; older ones and the commits themselves say the same.
-        Err(Error::Corrupt { path, what, remedy }) if from > 0 && path.ends_with(".parquet") => {
-            tracing::warn!(
-                path,
-                what,
-                "a checkpoint can't be read, replaying older ones"
-            );
+        // The checkpoint may be damaged, though older ones and the commits say the same; or log clean-up may just have
+        // replaced by a checkpoint what was listed a moment ago.
+        Err(Error::Corrupt { path, what, .. }) => {
+            tracing::warn!(path, what, "reading a log again from its beginning");
             let listing = Listing::read(store.as_ref(), &table, 0).await?;
-            match replay(store, name, &listing, target).await {
-                Ok(snapshot) => Ok(Some(snapshot)),
-                Err(_) => Err(Error::Corrupt { path, what, remedy }),
-            }
+            replay(store, name, &listing, target).await.map(Some)
         }
-        Err(error) => Err(error),
+        other => other.map(Some),
     }
 }
 

@@ -4,6 +4,10 @@ use super::*;
 use crate::Error;
 use std::collections::BTreeMap;
 
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::basic::Encoding;
+use parquet::file::metadata::PageIndexPolicy;
+
 #[tokio::test]
 async fn rows_appended_are_there_for_everybody() {
     let lake = TestLake::new().await;
@@ -269,7 +273,8 @@ async fn a_big_append_is_split_into_row_groups() {
     let snapshot = table.snapshot().await.expect("a snapshot");
     let file = &snapshot.files()[0];
     let reader = StoredFile::new(table.store(), &file.path, file.size);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader)
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
         .await
         .expect("Parquet");
     let groups: Vec<i64> = builder
@@ -279,8 +284,22 @@ async fn a_big_append_is_split_into_row_groups() {
         .map(|group| group.num_rows())
         .collect();
     assert_eq!(groups, [262_144, 262_144, 75_712]);
-    let pages = builder.metadata().offset_index();
-    assert!(pages.is_none() || pages.is_some());
+    for column in &builder.metadata().offset_index().expect("a page index")[0] {
+        let starts: Vec<i64> = column
+            .page_locations()
+            .iter()
+            .map(|page| page.first_row_index)
+            .collect();
+        assert!(
+            starts.len() > 50 && starts.windows(2).all(|pages| pages[1] - pages[0] <= 5_000),
+            "{starts:?}"
+        );
+    }
+    let time = builder.metadata().row_group(0).column(2);
+    assert!(
+        time.encodings()
+            .any(|encoding| encoding == Encoding::DELTA_BINARY_PACKED)
+    );
     let column = builder.metadata().row_group(0).column(0);
     assert!(column.bloom_filter_offset().is_some());
     assert!(column.statistics().is_none());

@@ -217,3 +217,27 @@ async fn past_files_are_folded_and_what_was_folded_is_left_alone() {
     let after = table.snapshot().await.expect("a snapshot");
     assert!(plan(&after, next_year, &policy).is_empty());
 }
+
+/// Wide enough that a merge of them would be split.
+#[test]
+fn big_files_are_made_of_small_ones_and_not_folded_again() {
+    let check = |megabytes: u64, expected: u64| {
+        let file = |size| {
+            let schema = interactions_schema();
+            let add = crate::log::action::Add {
+                size,
+                ..Default::default()
+            };
+            DataFile::new("x".into(), &add, 1, &schema)
+        };
+        let half = i64::try_from(megabytes << 19).expect("small");
+        assert_eq!(
+            crate::compact::file_bytes(&[file(half), file(half)]) >> 20,
+            expected
+        );
+    };
+    check(10, 200);
+    check(330, 330);
+    check(500, 250);
+    check(1_100, 220);
+}
