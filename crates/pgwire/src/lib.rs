@@ -3,7 +3,47 @@
 //! An own connection loop on pgwire's message codec and SCRAM. Each connection is one task with its own
 //! [`rapport_engine::Session`]; queries run on a runtime of their own, so that login, cancel and shutdown answer
 //! while every core computes.
+//!
+//! ```text
+//! server.rs       accepts, counts, ends
+//!  └ connection.rs  one client: the loop over its messages, and what guards a running statement
+//!     ├ wire.rs        bytes ↔ messages, lengths checked before anything is decoded
+//!     ├ login.rs       negotiation, SCRAM; cancel.rs  which statement a cancel request means
+//!     ├ simple.rs, extended.rs   the two protocols
+//!     │   ├ lexer.rs      a message to statements
+//!     │   ├ command.rs    statements about the session, read; session.rs  and run
+//!     │   ├ prepare.rs    all others: route.rs says whose question it is
+//!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
+//!     │       └ pump.rs      the engine's batches to messages, with back-pressure
+//!     │           └ rows.rs     Arrow to text (text.rs) and binary
+//!     ├ settings.rs, transaction.rs   what a session remembers
+//!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
+//!     └ sqlstate.rs    any failure to a code
+//! ```
 
+mod cancel;
+mod command;
+mod connection;
+mod copy;
+mod execute;
+mod extended;
+mod lexer;
+mod login;
+mod parse;
+mod prepare;
+mod pump;
+mod route;
+mod rows;
 mod server;
+mod session;
+mod settings;
+mod simple;
+mod sqlstate;
+mod statement;
+mod text;
+mod transaction;
+mod types;
+mod value;
+mod wire;
 
 pub use server::{Error, ServerConfig, scram_verifier, serve};

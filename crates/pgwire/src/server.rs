@@ -1,16 +1,24 @@
 //! Accepts connections, counts them, and lets them go at shutdown.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rapport_catalog_postgres::Catalogue;
 use rapport_engine::Warehouse;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::cancel::Registry;
+use crate::connection;
+use crate::route::SystemNames;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("accepting a connection")]
-    Accept(#[source] std::io::Error),
+    #[error("the endpoint needs a warehouse with a catalogue; this one was opened without")]
+    NoCatalogue,
 }
 
 /// What bounds the endpoint; the command line fills it from its settings.
@@ -18,7 +26,7 @@ pub enum Error {
 pub struct ServerConfig {
     /// The runtime that queries compute on; the caller's own runtime only moves bytes.
     pub cpu: Handle,
-    /// Connections beyond this are answered 53300.
+    /// Sessions beyond this are answered 53300.
     pub max_connections: usize,
     /// From the first byte to the end of the login.
     pub login_timeout: Duration,
@@ -30,10 +38,12 @@ pub struct ServerConfig {
     pub max_message_bytes: usize,
     /// How long running statements may go on after `shutdown` before they are ended with 57P01.
     pub shutdown_grace: Duration,
+    /// What the answers about roles that do not exist are made of; the same over restarts, and nobody else's to know.
+    pub secret: [u8; 32],
 }
 
 impl ServerConfig {
-    /// The defaults, with queries computed on `cpu`.
+    /// The defaults, with queries computed on `cpu` and a secret that lasts until the process ends.
     pub fn new(cpu: Handle) -> Self {
         Self {
             cpu,
@@ -43,26 +53,123 @@ impl ServerConfig {
             idle_timeout: None,
             max_message_bytes: 256 << 20,
             shutdown_grace: Duration::from_secs(5),
+            secret: rand::random(),
         }
     }
 }
 
+/// What all connections have in common.
+pub struct Shared {
+    pub warehouse: Warehouse,
+    pub catalogue: Catalogue,
+    pub config: ServerConfig,
+    pub registry: Registry,
+    /// A session holds one from its login to its end.
+    pub sessions: Arc<Semaphore>,
+    /// Sessions end when they have nothing to do.
+    pub ending: CancellationToken,
+    /// Sessions end now.
+    pub ended: CancellationToken,
+    pub system: OnceCell<SystemNames>,
+}
+
+impl Shared {
+    fn new(
+        warehouse: Warehouse,
+        config: ServerConfig,
+        shutdown: CancellationToken,
+    ) -> Result<Arc<Self>, Error> {
+        let catalogue = warehouse.catalogue().ok_or(Error::NoCatalogue)?.clone();
+        Ok(Arc::new(Self {
+            warehouse,
+            catalogue,
+            registry: Registry::default(),
+            sessions: Arc::new(Semaphore::new(config.max_connections)),
+            config,
+            ending: shutdown,
+            ended: CancellationToken::new(),
+            system: OnceCell::new(),
+        }))
+    }
+}
+
+/// Connections that have not logged in yet and may exist beside the sessions.
+const STRANGERS: usize = 100;
+
 /// Serves until `shutdown` is cancelled and every connection has ended.
-#[expect(clippy::todo)]
 pub async fn serve(
     listener: TcpListener,
     warehouse: Warehouse,
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let _ = (listener, warehouse, config, shutdown);
-    todo!()
+    let shared = Shared::new(warehouse, config, shutdown)?;
+    let sockets = Arc::new(Semaphore::new(shared.config.max_connections + STRANGERS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shared.ending.cancelled() => break,
+            accepted = listener.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                report(ended);
+                continue;
+            }
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Closing without a word is all that is left to do when even strangers are too many.
+                let Ok(permit) = sockets.clone().try_acquire_owned() else {
+                    continue;
+                };
+                let shared = shared.clone();
+                connections.spawn(async move {
+                    serve_one(stream, shared).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Of one client, or out of descriptors: neither is a reason to end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+
+    let all_ended = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(shared.config.shutdown_grace, all_ended).await.is_err() {
+        shared.ended.cancel();
+        let all_ended = async {
+            while let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
+        };
+        // What does not even notice this is dropped with the set.
+        let _ = tokio::time::timeout(Duration::from_secs(2), all_ended).await;
+    }
+    Ok(())
+}
+
+async fn serve_one(stream: TcpStream, shared: Arc<Shared>) {
+    // Answers are flushed when they are complete; waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    connection::serve(stream, shared).await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        if error.is_panic() {
+            tracing::error!(%error, "a connection's task panicked");
+        }
+    }
 }
 
 /// A verifier (`SCRAM-SHA-256$4096:salt$stored:server`) for `password`, with a fresh salt: what the catalogue
 /// stores in the password's place.
-#[expect(clippy::todo)]
 pub fn scram_verifier(password: &str) -> String {
-    let _ = password;
-    todo!()
+    postgres_protocol::password::scram_sha_256(password.as_bytes())
 }

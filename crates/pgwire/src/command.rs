@@ -1,0 +1,602 @@
+//! Statements about the session itself: transactions, settings, prepared statements, cursors.
+//!
+//! They are read here, from tokens, because the engine's parser knows few of them and none in full.
+
+use crate::lexer::{Cursor, Kind, Piece, Token};
+use crate::sqlstate::{Failure, Result};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `BEGIN` or `START TRANSACTION`; the word is the command tag.
+    Begin { tag: &'static str, modes: Modes },
+    Commit { chain: bool },
+    Rollback { chain: bool },
+    Savepoint(String),
+    Release(String),
+    RollbackTo(String),
+    SetTransaction(Modes),
+    /// `value` of `None` is DEFAULT.
+    Set { name: String, value: Option<String>, local: bool },
+    /// `SELECT set_config(…)` on its own; the answer has a column.
+    SetConfig { name: String, value: String, local: bool },
+    /// One of the few settings that only the session knows; all else that SHOW asks is PostgreSQL's to answer.
+    Show(&'static str),
+    Reset(String),
+    ResetAll,
+    Discard { tag: &'static str, all: bool },
+    Deallocate(Option<String>),
+    Close(Option<String>),
+    /// Nothing to do here: `UNLISTEN`, `SET CONSTRAINTS`, `LISTEN`.
+    Nothing { tag: &'static str },
+    Declare { name: String, hold: bool, query: String },
+    Fetch { name: String, count: Count, is_move: bool },
+    Prepare { name: String, types: Vec<String>, query: String },
+    /// Each argument is the text of an expression.
+    Execute { name: String, arguments: Vec<String> },
+}
+
+/// What BEGIN and SET TRANSACTION may ask for. Every isolation level is met by a snapshot per block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    pub read_only: Option<bool>,
+}
+
+/// How far a FETCH goes; only forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    Rows(u64),
+    All,
+    /// Backwards, or to a place: 55000, as on any cursor without SCROLL.
+    Elsewhere,
+}
+
+/// The command a statement is, if it is one. Errors are PostgreSQL's syntax errors.
+pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
+    let mut cursor = Cursor::new(piece);
+    let Some(Token { kind: Kind::Word(first), .. }) = cursor.advance() else {
+        return Ok(None);
+    };
+    let command = match first.as_str() {
+        "begin" => begin("BEGIN", &mut cursor)?,
+        "start" => {
+            if !cursor.take("transaction") {
+                return Err(cursor.unexpected());
+            }
+            begin("START TRANSACTION", &mut cursor)?
+        }
+        "commit" | "end" => {
+            cursor.take_any(&["work", "transaction"]);
+            if cursor.take("prepared") {
+                return Err(two_phase());
+            }
+            Command::Commit { chain: chain(&mut cursor)? }
+        }
+        "rollback" | "abort" => rollback(&mut cursor)?,
+        "savepoint" => Command::Savepoint(cursor.name()?),
+        "release" => {
+            cursor.take("savepoint");
+            Command::Release(cursor.name()?)
+        }
+        "set" => return set(&mut cursor).map(Some),
+        "show" => return Ok(show(&mut cursor)),
+        "reset" => reset(&mut cursor)?,
+        "discard" => discard(&mut cursor)?,
+        "deallocate" => {
+            cursor.take("prepare");
+            Command::Deallocate(all_or_name(&mut cursor)?)
+        }
+        "close" => Command::Close(all_or_name(&mut cursor)?),
+        "listen" => {
+            cursor.name()?;
+            Command::Nothing { tag: "LISTEN" }
+        }
+        "unlisten" => {
+            if !cursor.take_sign('*') {
+                cursor.name()?;
+            }
+            Command::Nothing { tag: "UNLISTEN" }
+        }
+        "declare" => return declare(&mut cursor).map(Some),
+        "fetch" => fetch(&mut cursor, false)?,
+        "move" => fetch(&mut cursor, true)?,
+        "prepare" => return prepare(&mut cursor).map(Some),
+        "execute" => return execute(&mut cursor).map(Some),
+        "select" => return Ok(set_config(&mut cursor)),
+        _ => return Ok(None),
+    };
+    cursor.end()?;
+    Ok(Some(command))
+}
+
+fn begin(tag: &'static str, cursor: &mut Cursor<'_>) -> Result<Command> {
+    cursor.take_any(&["work", "transaction"]);
+    Ok(Command::Begin { tag, modes: modes(cursor)? })
+}
+
+fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
+    let mut modes = Modes::default();
+    while !cursor.at_end() {
+        if cursor.take_all(&["isolation", "level"]) {
+            let known = cursor.take("serializable")
+                || cursor.take_all(&["repeatable", "read"])
+                || cursor.take_all(&["read", "committed"])
+                || cursor.take_all(&["read", "uncommitted"]);
+            if !known {
+                return Err(cursor.unexpected());
+            }
+        } else if cursor.take_all(&["read", "only"]) {
+            modes.read_only = Some(true);
+        } else if cursor.take_all(&["read", "write"]) {
+            modes.read_only = Some(false);
+        } else if !cursor.take("deferrable") && !cursor.take_all(&["not", "deferrable"]) {
+            return Err(cursor.unexpected());
+        }
+        cursor.take_sign(',');
+    }
+    Ok(modes)
+}
+
+fn chain(cursor: &mut Cursor<'_>) -> Result<bool> {
+    if !cursor.take("and") {
+        return Ok(false);
+    }
+    let no = cursor.take("no");
+    if !cursor.take("chain") {
+        return Err(cursor.unexpected());
+    }
+    Ok(!no)
+}
+
+fn rollback(cursor: &mut Cursor<'_>) -> Result<Command> {
+    cursor.take_any(&["work", "transaction"]);
+    if cursor.take("prepared") {
+        return Err(two_phase());
+    }
+    if cursor.take("to") {
+        cursor.take("savepoint");
+        return Ok(Command::RollbackTo(cursor.name()?));
+    }
+    Ok(Command::Rollback { chain: chain(cursor)? })
+}
+
+fn two_phase() -> Failure {
+    Failure::not_supported("two-phase commit is not supported")
+}
+
+fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let local = cursor.take("local");
+    if !local {
+        let session = cursor.take("session");
+        if session && cursor.take_all(&["characteristics", "as", "transaction"]) {
+            return Ok(Command::SetTransaction(modes(cursor)?));
+        }
+        if session && cursor.take("authorization") {
+            return set_to("session_authorization", local, cursor);
+        }
+    }
+    if cursor.take("transaction") {
+        if cursor.take("snapshot") {
+            return Err(Failure::not_supported("importing a snapshot is not supported"));
+        }
+        return Ok(Command::SetTransaction(modes(cursor)?));
+    }
+    if cursor.take_all(&["time", "zone"]) {
+        return time_zone(local, cursor);
+    }
+    if cursor.take("constraints") {
+        return Ok(Command::Nothing { tag: "SET CONSTRAINTS" });
+    }
+    if cursor.take("names") {
+        return match cursor.at_end() {
+            true => Ok(Command::Set { name: "client_encoding".into(), value: None, local }),
+            false => set_to("client_encoding", local, cursor),
+        };
+    }
+    if cursor.take("role") {
+        return set_to("role", local, cursor);
+    }
+    let name = setting_name(cursor)?;
+    if !cursor.take("to") && !cursor.take_sign('=') {
+        return Err(cursor.unexpected());
+    }
+    set_to(&name, local, cursor)
+}
+
+/// Names may have a class before them: `rapport.something`.
+fn setting_name(cursor: &mut Cursor<'_>) -> Result<String> {
+    let mut name = cursor.name()?;
+    while cursor.take_sign('.') {
+        name = format!("{name}.{}", cursor.name()?);
+    }
+    Ok(name)
+}
+
+fn set_to(name: &str, local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
+    let name = name.to_owned();
+    if cursor.take("default") {
+        cursor.end()?;
+        return Ok(Command::Set { name, value: None, local });
+    }
+    // In a list of names each one is quoted again if it has to be, as PostgreSQL does.
+    let is_list = ["search_path", "temp_tablespaces", "session_preload_libraries"]
+        .iter()
+        .any(|list| name.eq_ignore_ascii_case(list));
+    let mut values = Vec::new();
+    loop {
+        let value = set_value(cursor)?;
+        values.push(if is_list { quote_name(&value) } else { value });
+        if !cursor.take_sign(',') {
+            break;
+        }
+    }
+    cursor.end()?;
+    Ok(Command::Set { name, value: Some(values.join(", ")), local })
+}
+
+fn set_value(cursor: &mut Cursor<'_>) -> Result<String> {
+    let sign = if cursor.take_sign('-') {
+        "-"
+    } else {
+        cursor.take_sign('+');
+        ""
+    };
+    let Some(token) = cursor.peek() else {
+        return Err(cursor.unexpected());
+    };
+    let value = match &token.kind {
+        Kind::Word(value) | Kind::Name(value) | Kind::Text(value) if sign.is_empty() => value.clone(),
+        Kind::Number => format!("{sign}{}", &cursor.text[token.start..token.end]),
+        _ => return Err(cursor.unexpected()),
+    };
+    cursor.advance();
+    Ok(value)
+}
+
+fn quote_name(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    match plain {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+fn time_zone(local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
+    let name = "TimeZone".to_owned();
+    if cursor.take_any(&["default", "local"]) {
+        cursor.end()?;
+        return Ok(Command::Set { name, value: None, local });
+    }
+    if cursor.take("interval") {
+        let offset = set_value(cursor)?;
+        cursor.take_all(&["hour", "to", "minute"]);
+        cursor.end()?;
+        let value = Some(format!("INTERVAL '{}'", offset.replace('\'', "''")));
+        return Ok(Command::Set { name, value, local });
+    }
+    set_to(&name, local, cursor)
+}
+
+/// PostgreSQL runs each statement that it answers for us in a transaction of its own making, and would speak of that one.
+fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
+    let name = if cursor.take_all(&["transaction", "isolation", "level"]) || cursor.take("transaction_isolation") {
+        "transaction_isolation"
+    } else if cursor.take("transaction_read_only") {
+        "transaction_read_only"
+    } else if cursor.take("statement_timeout") {
+        "statement_timeout"
+    } else {
+        return None;
+    };
+    cursor.at_end().then_some(Command::Show(name))
+}
+
+fn reset(cursor: &mut Cursor<'_>) -> Result<Command> {
+    if cursor.take("all") {
+        return Ok(Command::ResetAll);
+    }
+    if cursor.take_all(&["time", "zone"]) {
+        return Ok(Command::Reset("TimeZone".into()));
+    }
+    if cursor.take_all(&["transaction", "isolation", "level"]) {
+        return Ok(Command::Nothing { tag: "RESET" });
+    }
+    if cursor.take_all(&["session", "authorization"]) {
+        return Ok(Command::Reset("session_authorization".into()));
+    }
+    Ok(Command::Reset(setting_name(cursor)?))
+}
+
+fn discard(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let kinds = [
+        ("all", "DISCARD ALL"),
+        ("plans", "DISCARD PLANS"),
+        ("sequences", "DISCARD SEQUENCES"),
+        ("temp", "DISCARD TEMP"),
+        ("temporary", "DISCARD TEMP"),
+    ];
+    for (word, tag) in kinds {
+        if cursor.take(word) {
+            return Ok(Command::Discard { tag, all: word == "all" });
+        }
+    }
+    Err(cursor.unexpected())
+}
+
+fn all_or_name(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
+    if cursor.take("all") { Ok(None) } else { cursor.name().map(Some) }
+}
+
+fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let name = cursor.name()?;
+    let mut no = false;
+    loop {
+        if cursor.take("no") {
+            no = true;
+        } else if cursor.take("scroll") {
+            if !no {
+                return Err(Failure::not_supported("scrollable cursors are not supported")
+                    .with_hint("Declare it without SCROLL; FETCH goes forward only."));
+            }
+        } else if cursor.take("binary") {
+            return Err(Failure::not_supported("binary cursors are not supported")
+                .with_hint("Ask for binary results in the extended query protocol."));
+        } else if !cursor.take_any(&["insensitive", "asensitive"]) {
+            break;
+        }
+    }
+    if !cursor.take("cursor") {
+        return Err(cursor.unexpected());
+    }
+    let hold = cursor.take_all(&["with", "hold"]);
+    if !hold {
+        cursor.take_all(&["without", "hold"]);
+    }
+    if !cursor.take("for") || cursor.at_end() {
+        return Err(cursor.unexpected());
+    }
+    Ok(Command::Declare { name, hold, query: cursor.rest().to_owned() })
+}
+
+fn fetch(cursor: &mut Cursor<'_>, is_move: bool) -> Result<Command> {
+    let mut count = Count::Rows(1);
+    // The cursor may be called as a direction is, when nothing follows the name.
+    let mut ahead = cursor.clone();
+    let is_only_name = ahead.name().is_ok() && ahead.at_end();
+    if !is_only_name {
+        if cursor.take("forward") {
+            count = forward(cursor)?;
+        } else if cursor.take_any(&["prior", "first", "last"]) {
+            count = Count::Elsewhere;
+        } else if cursor.take_any(&["backward", "absolute", "relative"]) {
+            count = Count::Elsewhere;
+            forward(cursor)?;
+        } else if !cursor.take("next") {
+            count = forward(cursor)?;
+        }
+        cursor.take_any(&["from", "in"]);
+    }
+    Ok(Command::Fetch { name: cursor.name()?, count, is_move })
+}
+
+fn forward(cursor: &mut Cursor<'_>) -> Result<Count> {
+    if cursor.take("all") {
+        return Ok(Count::All);
+    }
+    if cursor.take_sign('-') {
+        cursor.advance();
+        return Ok(Count::Elsewhere);
+    }
+    let Some(Token { kind: Kind::Number, start, end }) = cursor.peek() else {
+        return Ok(Count::Rows(1));
+    };
+    let count = cursor.text[*start..*end].parse().map_err(|_| cursor.unexpected())?;
+    cursor.advance();
+    Ok(Count::Rows(count))
+}
+
+fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
+    if cursor.take("transaction") {
+        return Err(two_phase());
+    }
+    let name = cursor.name()?;
+    let types = match cursor.peek() {
+        Some(token) if token.is_sign('(') => parenthesized(cursor)?,
+        _ => Vec::new(),
+    };
+    if !cursor.take("as") || cursor.at_end() {
+        return Err(cursor.unexpected());
+    }
+    Ok(Command::Prepare { name, types, query: cursor.rest().to_owned() })
+}
+
+fn execute(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let name = cursor.name()?;
+    let arguments = if cursor.at_end() { Vec::new() } else { parenthesized(cursor)? };
+    cursor.end()?;
+    Ok(Command::Execute { name, arguments })
+}
+
+/// The texts between `(`, commas of the same depth, and `)`.
+fn parenthesized(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
+    let Some(open) = cursor.peek().filter(|token| token.is_sign('(')) else {
+        return Err(cursor.unexpected());
+    };
+    cursor.advance();
+    let mut texts = Vec::new();
+    let mut start = open.end;
+    let mut depth = 1;
+    while depth > 0 {
+        let Some(token) = cursor.advance() else {
+            return Err(cursor.unexpected());
+        };
+        match token.kind {
+            Kind::Sign('(' | '[') => depth += 1,
+            Kind::Sign(')' | ']') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && token.is_sign(',')) {
+            texts.push(cursor.text[start..token.start].trim().to_owned());
+            start = token.end;
+        }
+    }
+    Ok(texts)
+}
+
+/// Only with literals, and alone: everything else is an expression, and set_config in one is not allowed.
+fn set_config(cursor: &mut Cursor<'_>) -> Option<Command> {
+    if cursor.take("pg_catalog") && !cursor.take_sign('.') {
+        return None;
+    }
+    if !cursor.take("set_config") || !cursor.take_sign('(') {
+        return None;
+    }
+    let mut text = || match &cursor.advance()?.kind {
+        Kind::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let name = text()?;
+    if !cursor.take_sign(',') {
+        return None;
+    }
+    let value = match &cursor.advance()?.kind {
+        Kind::Text(text) => text.clone(),
+        _ => return None,
+    };
+    if !cursor.take_sign(',') {
+        return None;
+    }
+    let local = if cursor.take("true") {
+        true
+    } else if cursor.take("false") {
+        false
+    } else {
+        return None;
+    };
+    if !cursor.take_sign(')') {
+        return None;
+    }
+    if cursor.take("as") {
+        cursor.name().ok()?;
+    }
+    cursor.at_end().then_some(Command::SetConfig { name, value, local })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lexer::split;
+
+    fn check(sql: &str, expected: Command) {
+        assert_eq!(read(&split(sql)[0]), Ok(Some(expected)), "{sql}");
+    }
+
+    fn is_none(sql: &str) {
+        assert_eq!(read(&split(sql)[0]), Ok(None), "{sql}");
+    }
+
+    fn refused(sql: &str, message: &str) {
+        let failure = read(&split(sql)[0]).expect_err(sql);
+        assert_eq!(failure.message(), message);
+    }
+
+    fn set(name: &str, value: Option<&str>) -> Command {
+        Command::Set { name: name.into(), value: value.map(Into::into), local: false }
+    }
+
+    #[test]
+    fn transactions_are_begun_in_many_words() {
+        let modes = Modes::default();
+        check("BEGIN", Command::Begin { tag: "BEGIN", modes });
+        check("begin work isolation level repeatable read", Command::Begin { tag: "BEGIN", modes });
+        let read_only = Modes { read_only: Some(true) };
+        check(
+            "START TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE DEFERRABLE",
+            Command::Begin { tag: "START TRANSACTION", modes: read_only },
+        );
+        check("END", Command::Commit { chain: false });
+        check("commit and chain", Command::Commit { chain: true });
+        check("abort and no chain", Command::Rollback { chain: false });
+        check("rollback to savepoint a", Command::RollbackTo("a".into()));
+        check("RELEASE \"A b\"", Command::Release("A b".into()));
+        refused("begin nonsense", "syntax error at or near \"nonsense\"");
+        refused("start", "syntax error at end of input");
+    }
+
+    #[test]
+    fn settings_are_set_in_many_words() {
+        check("SET DateStyle = 'ISO'", set("datestyle", Some("ISO")));
+        check("set session statement_timeout to 500", set("statement_timeout", Some("500")));
+        check("set extra_float_digits = -1", set("extra_float_digits", Some("-1")));
+        check("SET search_path TO \"$user\", public, 'A b'", set("search_path", Some("\"$user\", public, \"A b\"")));
+        check("SET TIME ZONE 'Europe/Berlin'", set("TimeZone", Some("Europe/Berlin")));
+        check("SET TIME ZONE LOCAL", set("TimeZone", None));
+        check("SET TIME ZONE -3.5", set("TimeZone", Some("-3.5")));
+        check("SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE", set("TimeZone", Some("INTERVAL '+02:00'")));
+        check("SET NAMES 'UTF8'", set("client_encoding", Some("UTF8")));
+        check("set my.own = on", set("my.own", Some("on")));
+        check("set x to default", set("x", None));
+        check("SET LOCAL x = 1", Command::Set { name: "x".into(), value: Some("1".into()), local: true });
+        check(
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            Command::SetTransaction(Modes { read_only: Some(false) }),
+        );
+        check("RESET ALL", Command::ResetAll);
+        check("RESET my.own", Command::Reset("my.own".into()));
+        refused("set x", "syntax error at end of input");
+        refused("set x = ", "syntax error at end of input");
+        refused("set x = 1 2", "syntax error at or near \"2\"");
+    }
+
+    #[test]
+    fn set_config_is_a_command_only_on_its_own() {
+        let expected = Command::SetConfig { name: "search_path".into(), value: String::new(), local: false };
+        check("SELECT pg_catalog.set_config('search_path', '', false)", expected);
+        is_none("select set_config('a', 'b', false), 1");
+        is_none("select set_config('a', lower('B'), false)");
+        is_none("select set_config('a', 'b', false) from t");
+        is_none("select 1");
+        is_none("show all");
+        is_none("with a as (select 1) select * from a");
+    }
+
+    #[test]
+    fn cursors_are_read() {
+        check(
+            "declare \"SQL_CUR0x\" cursor with hold for select 1",
+            Command::Declare { name: "SQL_CUR0x".into(), hold: true, query: "select 1".into() },
+        );
+        check(
+            "DECLARE c NO SCROLL CURSOR FOR select 2",
+            Command::Declare { name: "c".into(), hold: false, query: "select 2".into() },
+        );
+        let fetch = |count| Command::Fetch { name: "c".into(), count, is_move: false };
+        check("fetch 500 in c", fetch(Count::Rows(500)));
+        check("FETCH FORWARD 100 FROM c", fetch(Count::Rows(100)));
+        check("fetch all c", fetch(Count::All));
+        check("fetch c", fetch(Count::Rows(1)));
+        check("fetch next from c", fetch(Count::Rows(1)));
+        check("fetch backward 1 from c", fetch(Count::Elsewhere));
+        check("fetch absolute 3 c", fetch(Count::Elsewhere));
+        check("fetch -1 from c", fetch(Count::Elsewhere));
+        check("move forward all in c", Command::Fetch { name: "c".into(), count: Count::All, is_move: true });
+        check("CLOSE ALL", Command::Close(None));
+    }
+
+    #[test]
+    fn prepared_statements_are_read() {
+        check(
+            "PREPARE p (int, numeric(18,2)) AS select $1, $2",
+            Command::Prepare {
+                name: "p".into(),
+                types: vec!["int".into(), "numeric(18,2)".into()],
+                query: "select $1, $2".into(),
+            },
+        );
+        check("execute p", Command::Execute { name: "p".into(), arguments: vec![] });
+        let arguments = vec!["f(1, 2)".into(), "'a)'".into()];
+        check("execute p(f(1, 2), 'a)')", Command::Execute { name: "p".into(), arguments });
+        check("DEALLOCATE PREPARE ALL", Command::Deallocate(None));
+        check("deallocate p", Command::Deallocate(Some("p".into())));
+    }
+}

@@ -1,0 +1,437 @@
+//! One client, from the first byte to the last: its state, the loop over its messages, and what guards a statement
+//! while it runs.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
+use pgwire::messages::startup::{BackendKeyData, ParameterStatus};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use rapport_catalog_postgres::{Reply, Request};
+use rapport_engine::Session;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::cancel::Registered;
+use crate::copy::out::raw_fields;
+use crate::login::{Login, login};
+use crate::pump::panic_text;
+use crate::server::Shared;
+use crate::settings::{self, REPORTED, SessionSettings};
+use crate::sqlstate::{Failure, Result};
+use crate::statement::{Portal, Statement};
+use crate::transaction::Transaction;
+use crate::wire::{Broken, Wire};
+
+/// One session.
+pub struct Client<S> {
+    pub wire: Wire<S>,
+    pub shared: Arc<Shared>,
+    pub role: String,
+    /// Away while the CPU runtime works with it.
+    session: Option<Session>,
+    pub settings: SessionSettings,
+    pub transaction: Transaction,
+    /// By name; the unnamed one is "".
+    pub statements: HashMap<String, Arc<Statement>>,
+    pub portals: HashMap<String, Portal>,
+    pub registered: Registered,
+    /// After an error in the extended protocol, until Sync.
+    pub skipping: bool,
+}
+
+/// What guards one statement.
+pub struct Run {
+    token: CancellationToken,
+    deadline: Option<Instant>,
+}
+
+/// Why a statement did not come to its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The client is told, and the session goes on unless it is fatal.
+    Failure(Failure),
+    /// There is nobody to tell.
+    Gone(Broken),
+    /// The server ends.
+    Shutdown,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failure(failure)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Io(_) | Broken::Closed | Broken::Slow => Stop::Gone(broken),
+            Broken::Protocol(_) | Broken::Encoding => Stop::Failure(broken.into()),
+        }
+    }
+}
+
+impl From<rapport_engine::Error> for Stop {
+    fn from(error: rapport_engine::Error) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
+impl From<rapport_catalog_postgres::Error> for Stop {
+    fn from(error: rapport_catalog_postgres::Error) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
+/// Serves one client until either side ends.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
+    let mut wire = Wire::new(stream, shared.config.write_timeout);
+    let logged_in = tokio::select! {
+        logged_in = timeout(shared.config.login_timeout, begin(&mut wire, &shared)) => logged_in,
+        () = shared.ending.cancelled() => Ok(Err(Failure::shutting_down())),
+    };
+    let failure = match logged_in {
+        Ok(Ok(Some((login, permit)))) => {
+            Client::start(wire, shared, login).await;
+            drop(permit);
+            return;
+        }
+        Ok(Ok(None)) => return,
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::fatal("57014", "canceling authentication due to timeout"),
+    };
+    tracing::debug!(code = failure.code(), "a login failed");
+    wire.put(failure.into_message());
+    wire.close().await;
+}
+
+/// The login, and a place among the sessions.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    shared: &Arc<Shared>,
+) -> Result<Option<(Login, tokio::sync::OwnedSemaphorePermit)>> {
+    let Some(login) = login(wire, shared).await? else {
+        return Ok(None);
+    };
+    let permit = shared
+        .sessions
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Failure::fatal("53300", "sorry, too many clients already"))?;
+    Ok(Some((login, permit)))
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    async fn start(mut wire: Wire<S>, shared: Arc<Shared>, login: Login) {
+        wire.set_limit(shared.config.max_message_bytes);
+        let mut client = Self {
+            wire,
+            session: Some(shared.warehouse.session(&login.role)),
+            registered: shared.registry.register(login.version),
+            shared,
+            role: login.role,
+            settings: SessionSettings::default(),
+            transaction: Transaction::default(),
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            skipping: false,
+        };
+        let ended = match client.welcome(login.settings).await {
+            Ok(()) => client.converse().await,
+            Err(Stop::Failure(failure)) => Err(Stop::Failure(failure.into_fatal())),
+            Err(stop) => Err(stop),
+        };
+        match ended {
+            Ok(()) | Err(Stop::Gone(_)) => {}
+            Err(Stop::Failure(failure)) => client.wire.put(failure.into_message()),
+            Err(Stop::Shutdown) => client.wire.put(Failure::shutting_down().into_message()),
+        }
+        // Ends all that still runs before the last word is said.
+        client.portals.clear();
+        client.wire.close().await;
+    }
+
+    /// Settings, the key for cancel requests, and the invitation to ask.
+    async fn welcome(&mut self, startup: rapport_catalog_postgres::Settings) -> Result<(), Stop> {
+        let mut judged = rapport_catalog_postgres::Settings::new();
+        for (name, value) in startup {
+            let value = self
+                .shared
+                .catalogue
+                .judge_setting(&self.role, &judged, &name, Some(&value))
+                .await?;
+            settings::check(&name, &value)?;
+            judged.insert(name, value);
+        }
+        self.settings = SessionSettings::new(judged);
+
+        let names = REPORTED.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
+        let sql = format!("SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ({names})");
+        let reply = self
+            .shared
+            .catalogue
+            .relay(&self.role, self.settings.all(), Request::Simple(sql))
+            .await?;
+        for row in &reply.rows {
+            if let [Some(name), Some(value)] = raw_fields(row)[..] {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                self.settings.set_server_value(&text(name), text(value));
+            }
+        }
+        // These are about the catalogue's own connection there.
+        self.settings.set_server_value("default_transaction_read_only", "off".into());
+        self.settings.set_server_value("in_hot_standby", "off".into());
+        if let Some(limit) = self.shared.warehouse.limits().statement_timeout {
+            self.settings.set_server_value("statement_timeout", format!("{}ms", limit.as_millis()));
+        }
+        for name in REPORTED {
+            self.report(name);
+        }
+        let role = self.role.clone();
+        self.put_parameter("session_authorization", role);
+        self.apply_settings()?;
+
+        let key = BackendKeyData::new(self.registered.pid, self.registered.secret.clone());
+        self.wire.put(PgWireBackendMessage::BackendKeyData(key));
+        self.ready().await
+    }
+
+    /// Tells the client what a setting is now.
+    pub fn report(&mut self, name: &str) {
+        if let Some(value) = self.settings.get(name) {
+            let value = value.to_owned();
+            self.put_parameter(name, value);
+        }
+    }
+
+    fn put_parameter(&mut self, name: &str, value: String) {
+        let status = ParameterStatus::new(name.to_owned(), value);
+        self.wire.put(PgWireBackendMessage::ParameterStatus(status));
+    }
+
+    /// The loop over messages; ends when the client does.
+    async fn converse(&mut self) -> Result<(), Stop> {
+        loop {
+            let Some(message) = self.next_message().await? else {
+                return Ok(());
+            };
+            match message {
+                PgWireFrontendMessage::Terminate(_) => return Ok(()),
+                PgWireFrontendMessage::Query(query) => {
+                    self.skipping = false;
+                    self.simple_query(&query.query).await?;
+                    self.ready().await?;
+                }
+                PgWireFrontendMessage::Sync(_) => {
+                    self.skipping = false;
+                    self.sync().await?;
+                    self.ready().await?;
+                }
+                PgWireFrontendMessage::Flush(_) => self.wire.flush().await?,
+                // What a client still sends of a COPY that has failed.
+                PgWireFrontendMessage::CopyData(_)
+                | PgWireFrontendMessage::CopyDone(_)
+                | PgWireFrontendMessage::CopyFail(_) => {}
+                message if message.is_extended_query() => {
+                    if !self.skipping {
+                        let done = self.extended(message).await;
+                        self.settle(done).await?;
+                    }
+                }
+                _ => return Err(Failure::fatal("08P01", "invalid frontend message").into()),
+            }
+        }
+    }
+
+    /// Waits for the client, but not beyond the end of the server or of patience.
+    async fn next_message(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
+        if let Some(message) = self.wire.buffered()? {
+            return Ok(Some(message));
+        }
+        self.wire.shrink();
+        let idle = self.shared.config.idle_timeout;
+        let too_idle = async {
+            match idle {
+                Some(idle) => tokio::time::sleep(idle).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.ending.cancelled() => Err(Stop::Shutdown),
+            message = self.wire.message() => Ok(message?),
+            () = too_idle => {
+                Err(Failure::fatal("57P05", "terminating connection due to idle-session timeout").into())
+            }
+        }
+    }
+
+    /// After a step of the extended protocol: an error is told, and what follows is skipped until Sync.
+    async fn settle(&mut self, done: Result<(), Stop>) -> Result<(), Stop> {
+        self.registered.statement_ended();
+        match done {
+            Err(Stop::Failure(failure)) if !failure.is_fatal() => {
+                self.fail(failure);
+                self.skipping = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Tells the client of an error; a transaction block fails with it.
+    pub fn fail(&mut self, failure: Failure) {
+        tracing::debug!(code = failure.code(), "a statement failed");
+        self.wire.put(failure.into_message());
+        self.transaction.fail();
+    }
+
+    async fn ready(&mut self) -> Result<(), Stop> {
+        self.registered.statement_ended();
+        let status = match self.transaction.state() {
+            crate::transaction::State::Idle => TransactionStatus::Idle,
+            crate::transaction::State::Open => TransactionStatus::Transaction,
+            crate::transaction::State::Failed => TransactionStatus::Error,
+        };
+        self.wire.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(status)));
+        Ok(self.wire.flush().await?)
+    }
+
+    /// Starts the clock of a statement, and makes it the one a cancel request means.
+    pub fn begin_run(&self) -> Run {
+        Run {
+            token: self.registered.statement_begins(),
+            deadline: self.settings.timeout("statement_timeout").map(|limit| Instant::now() + limit),
+        }
+    }
+
+    /// Waits for `work`, unless the client cancels or goes, time is up, or the server ends.
+    pub async fn guard<T>(&mut self, run: &Run, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            biased;
+            stop = interrupted(run, &ended) => Err(stop),
+            gone = self.wire.watch() => Err(Stop::Gone(gone)),
+            done = work => Ok(done),
+        }
+    }
+
+    /// The client's next message in the middle of a statement.
+    pub async fn message_guarded(&mut self, run: &Run) -> Result<PgWireFrontendMessage, Stop> {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            biased;
+            stop = interrupted(run, &ended) => Err(stop),
+            message = self.wire.message() => message?.ok_or(Stop::Gone(Broken::Closed)),
+        }
+    }
+
+    /// Sends what is there, if it is much; a client that does not take it does not hold up a cancel.
+    pub async fn flush_guarded(&mut self, run: &Run) -> Result<(), Stop> {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            biased;
+            stop = interrupted(run, &ended) => Err(stop),
+            flushed = self.wire.flush_if_full() => Ok(flushed?),
+        }
+    }
+
+    /// Works with the engine's session on the CPU runtime. When the wait is over early the engine is told, and the
+    /// session is waited for: it is needed for the next statement.
+    pub async fn with_session<T: Send + 'static>(
+        &mut self,
+        run: &Run,
+        work: impl for<'a> FnOnce(&'a mut Session) -> BoxFuture<'a, rapport_engine::Result<T>> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let mut session = self.session.take().expect("a session does one thing at a time");
+        let cancel = session.cancel_token();
+        let mut task = self.shared.config.cpu.spawn(async move {
+            let done = AssertUnwindSafe(work(&mut session)).catch_unwind().await;
+            (session, done)
+        });
+        let (joined, stop) = match self.guard(run, &mut task).await {
+            Ok(joined) => (joined, None),
+            Err(stop @ Stop::Failure(_)) => {
+                cancel.cancel();
+                (task.await, Some(stop))
+            }
+            Err(stop) => {
+                // Nobody needs the session any more.
+                cancel.cancel();
+                return Err(stop);
+            }
+        };
+        let Ok((session, done)) = joined else {
+            return Err(Stop::Shutdown);
+        };
+        self.session = Some(session);
+        match (done, stop) {
+            // It came to its end after all: a client that is there has to know.
+            (Ok(Ok(done)), None | Some(Stop::Failure(_))) => Ok(done),
+            (_, Some(stop)) => Err(stop),
+            (Ok(Err(error)), None) => Err(error.into()),
+            (Err(panic), None) => {
+                tracing::error!("a statement panicked");
+                Err(Failure::internal(format!("internal error: {}", panic_text(&*panic))).into())
+            }
+        }
+    }
+
+    /// The session, for what needs no computing.
+    pub fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a session does one thing at a time")
+    }
+
+    /// Has PostgreSQL answer.
+    pub async fn relay(&mut self, run: &Run, request: Request) -> Result<Reply, Stop> {
+        let catalogue = self.shared.catalogue.clone();
+        let role = self.role.clone();
+        let settings = self.settings.all().clone();
+        let reply = self
+            .guard(run, async move { catalogue.relay(&role, &settings, request).await })
+            .await??;
+        Ok(reply)
+    }
+
+    /// Makes the engine's settings those of the session.
+    pub fn apply_settings(&mut self) -> Result<()> {
+        let mut wanted = self.settings.all().clone();
+        if let Some(zone) = self.settings.get("timezone") {
+            wanted.insert("timezone".into(), zone.to_owned());
+        }
+        let session = self.session();
+        let gone: Vec<String> =
+            session.settings().keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            session.reset(&name);
+        }
+        for (name, value) in &wanted {
+            if session.setting(name) != Some(value) {
+                session.set(name, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends when the statement has to.
+async fn interrupted(run: &Run, ended: &CancellationToken) -> Stop {
+    let time_is_up = async {
+        match run.deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = ended.cancelled() => Stop::Shutdown,
+        () = run.token.cancelled() => Stop::Failure(Failure::cancelled()),
+        () = time_is_up => Stop::Failure(Failure::timed_out()),
+    }
+}

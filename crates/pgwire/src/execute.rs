@@ -1,0 +1,407 @@
+//! Runs portals: rows from the engine or from PostgreSQL to the client, COPY in both directions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
+use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
+use pgwire::messages::extendedquery::PortalSuspended;
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use rapport_catalog_postgres::Request;
+use rapport_engine::{Column, CopyFormat, CopyIn, Outcome, Prepared};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use crate::connection::{Client, Run, Stop};
+use crate::copy::input::{self, Input};
+use crate::copy::out::CopyOut;
+use crate::pump::{Answer, Encoding, Pump};
+use crate::rows::{Form, Layout};
+use crate::sqlstate::{self, Failure};
+use crate::statement::{ColumnInfo, Completion, Kind, Portal, Progress, Statement, Values, describe};
+use crate::wire;
+
+/// What happens to rows on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// As they are asked for: the client has been told the columns.
+    Plain,
+    /// After a description of the columns: the simple protocol.
+    Described,
+    /// Nowhere: MOVE.
+    Skipped,
+}
+
+/// Pieces of a COPY that may wait for the engine.
+const COPY_WAITING: usize = 4;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Runs a portal for up to `limit` more rows.
+    pub async fn run_portal(
+        &mut self,
+        run: &Run,
+        portal: &mut Portal,
+        limit: u64,
+        rows: Rows,
+    ) -> Result<Completion, Stop> {
+        if matches!(portal.progress, Progress::New) {
+            let statement = portal.statement.clone();
+            match &statement.kind {
+                Kind::Empty => return Ok(Completion::Empty),
+                Kind::Command(command) => {
+                    portal.progress = Progress::Ended;
+                    return Box::pin(self.run_command(run, command, &portal.forms, rows)).await;
+                }
+                Kind::CatalogueCopy { query, format } => {
+                    portal.progress = Progress::Ended;
+                    return self.copy_catalogue(run, query.clone(), format.clone()).await;
+                }
+                Kind::Catalogue { sql, .. } => {
+                    self.ask_catalogue(run, portal, sql.clone(), &statement).await?;
+                }
+                Kind::Engine(prepared) => {
+                    if let Some(done) = self.ask_engine(run, portal, prepared).await? {
+                        portal.progress = Progress::Ended;
+                        return Ok(done);
+                    }
+                }
+            }
+        }
+        if rows == Rows::Described {
+            let columns = portal_columns(portal);
+            if let Some(columns) = &columns {
+                self.wire.put(describe(Some(columns), &portal.forms));
+            }
+        }
+        self.fetch(run, portal, limit, rows != Rows::Skipped).await
+    }
+
+    async fn ask_catalogue(
+        &mut self,
+        run: &Run,
+        portal: &mut Portal,
+        sql: String,
+        statement: &Statement,
+    ) -> Result<(), Stop> {
+        let request = match &portal.values {
+            Values::Raw { values, formats } if !values.is_empty() || !portal.forms.codes().is_empty() => {
+                Request::Extended {
+                    sql,
+                    param_types: statement.params.clone(),
+                    params: values.clone(),
+                    param_formats: formats.clone(),
+                    result_formats: portal.forms.codes(),
+                }
+            }
+            _ => Request::Simple(sql),
+        };
+        let reply = self.relay(run, request).await?;
+        for notice in &reply.notices {
+            self.wire.put(sqlstate::notice(notice));
+        }
+        portal.progress = Progress::Answered { reply: Box::new(reply), next: 0 };
+        Ok(())
+    }
+
+    /// Starts the engine; what has no rows is done at once.
+    async fn ask_engine(
+        &mut self,
+        run: &Run,
+        portal: &mut Portal,
+        prepared: &Prepared,
+    ) -> Result<Option<Completion>, Stop> {
+        let values = match &portal.values {
+            Values::Scalars(values) => values.clone(),
+            Values::Raw { .. } => Vec::new(),
+        };
+        let statement = prepared.clone();
+        let outcome = self
+            .with_session(run, move |session| {
+                Box::pin(async move { session.execute(&statement, values).await })
+            })
+            .await?;
+        match outcome {
+            Outcome::Rows { columns, stream, tag } => {
+                portal.forms.check(columns.len())?;
+                let infos = columns.iter().map(ColumnInfo::from).collect();
+                let layout = Layout { columns, forms: Vec::new(), zone: self.settings.zone() };
+                let pump = Pump::start(&self.shared.config.cpu, stream, layout);
+                portal.progress = Progress::Running { pump, columns: infos, tag };
+                Ok(None)
+            }
+            Outcome::Done { tag, notices } => {
+                for notice in &notices {
+                    self.wire.put(sqlstate::engine_notice(notice));
+                }
+                Ok(Some(Completion::Complete { tag, rows: 0 }))
+            }
+            Outcome::CopyIn(copy) => self.copy_in(run, copy, copied_table(prepared)).await.map(Some),
+            Outcome::CopyOut { columns, stream, format } => {
+                self.copy_out(run, columns, stream, format).await.map(Some)
+            }
+        }
+    }
+
+    /// Rows of a portal that has been started.
+    async fn fetch(
+        &mut self,
+        run: &Run,
+        portal: &mut Portal,
+        limit: u64,
+        wanted: bool,
+    ) -> Result<Completion, Stop> {
+        match &mut portal.progress {
+            Progress::Running { pump, columns, tag } => {
+                let tag = *tag;
+                let encoding = match wanted {
+                    true => Encoding::Rows(portal.forms.all(columns.len())),
+                    false => Encoding::Skip,
+                };
+                let done = self.drain(run, pump, limit, encoding).await;
+                match done {
+                    Ok((rows, false)) => Ok(Completion::Suspended { rows }),
+                    Ok((rows, true)) => {
+                        portal.progress = Progress::Ended;
+                        Ok(Completion::Complete { tag: tag_of_rows(tag, rows), rows })
+                    }
+                    Err(stop) => {
+                        portal.progress = Progress::Ended;
+                        Err(stop)
+                    }
+                }
+            }
+            Progress::Answered { reply, next } => {
+                let from = *next;
+                let end = usize::try_from(limit)
+                    .ok()
+                    .and_then(|limit| from.checked_add(limit))
+                    .map_or(reply.rows.len(), |end| end.min(reply.rows.len()));
+                *next = end;
+                if wanted {
+                    for row in &reply.rows[from..end] {
+                        put_raw_row(self.wire.output(), row);
+                        self.flush_guarded(run).await?;
+                    }
+                }
+                let rows = (end - from) as u64;
+                if rows == limit {
+                    return Ok(Completion::Suspended { rows });
+                }
+                let tag = match reply.tag.strip_prefix("SELECT ") {
+                    Some(_) => format!("SELECT {rows}"),
+                    None => reply.tag.clone(),
+                };
+                portal.progress = Progress::Ended;
+                Ok(Completion::Complete { tag, rows })
+            }
+            Progress::Ended | Progress::New => match has_rows(&portal.statement) {
+                // All has been fetched before.
+                true => Ok(Completion::Complete { tag: "SELECT 0".into(), rows: 0 }),
+                false => Err(Failure::new("55000", "portal cannot be run").into()),
+            },
+        }
+    }
+
+    /// Moves a pump's messages to the client until the request is done.
+    async fn drain(
+        &mut self,
+        run: &Run,
+        pump: &mut Pump,
+        limit: u64,
+        encoding: Encoding,
+    ) -> Result<(u64, bool), Stop> {
+        self.guard(run, pump.request(limit, encoding)).await?;
+        loop {
+            match self.guard(run, pump.answer()).await? {
+                Answer::Messages(messages) => {
+                    self.wire.output().extend_from_slice(&messages);
+                    self.flush_guarded(run).await?;
+                }
+                Answer::Done { rows, exhausted } => return Ok((rows, exhausted)),
+                Answer::Failed(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    async fn copy_out(
+        &mut self,
+        run: &Run,
+        columns: Vec<Column>,
+        stream: datafusion::execution::SendableRecordBatchStream,
+        format: CopyFormat,
+    ) -> Result<Completion, Stop> {
+        let copy = CopyOut::new(format);
+        let form = copy.form();
+        self.begin_copy_out(form, columns.len());
+        let forms = vec![form; columns.len()];
+        let layout = Layout { columns, forms, zone: self.settings.zone() };
+        let mut pump = Pump::start(&self.shared.config.cpu, stream, layout);
+        let (rows, _) = self.drain(run, &mut pump, u64::MAX, Encoding::Copy(copy)).await?;
+        self.wire.put(PgWireBackendMessage::CopyDone(CopyDone::new()));
+        Ok(Completion::Complete { tag: format!("COPY {rows}"), rows: 0 })
+    }
+
+    /// The same for a query that PostgreSQL answers.
+    async fn copy_catalogue(
+        &mut self,
+        run: &Run,
+        query: String,
+        format: CopyFormat,
+    ) -> Result<Completion, Stop> {
+        let copy = CopyOut::new(format);
+        let form = copy.form();
+        let reply = self
+            .relay(
+                run,
+                Request::Extended {
+                    sql: query,
+                    param_types: Vec::new(),
+                    params: Vec::new(),
+                    param_formats: Vec::new(),
+                    result_formats: vec![form.code()],
+                },
+            )
+            .await?;
+        let fields = reply.fields.unwrap_or_default();
+        self.begin_copy_out(form, fields.len());
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let mut out = Vec::new();
+        copy.put_header(&names, &mut out);
+        for row in &reply.rows {
+            copy.put_raw_row(row, &mut out);
+            if out.len() >= wire::FLUSH_AT {
+                self.wire.output().extend_from_slice(&out);
+                out.clear();
+                self.flush_guarded(run).await?;
+            }
+        }
+        copy.put_end(&mut out);
+        self.wire.output().extend_from_slice(&out);
+        self.wire.put(PgWireBackendMessage::CopyDone(CopyDone::new()));
+        Ok(Completion::Complete { tag: format!("COPY {}", reply.rows.len()), rows: 0 })
+    }
+
+    fn begin_copy_out(&mut self, form: Form, n_columns: usize) {
+        let formats = vec![form.code(); n_columns];
+        self.wire.put(PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(
+            form.code() as i8,
+            n_columns as i16,
+            formats,
+        )));
+    }
+
+    async fn copy_in(&mut self, run: &Run, copy: CopyIn, table: String) -> Result<Completion, Stop> {
+        let n_columns = copy.columns().len();
+        let form = CopyOut::new(copy.format().clone()).form();
+        self.wire.put(PgWireBackendMessage::CopyInResponse(CopyInResponse::new(
+            form.code() as i8,
+            n_columns as i16,
+            vec![form.code(); n_columns],
+        )));
+        self.wire.flush().await?;
+
+        let (pieces, waiting) = mpsc::channel(COPY_WAITING);
+        let zone = self.settings.zone();
+        let reading = self.shared.config.cpu.spawn(input::receive(copy, table, zone, waiting));
+        let sent = self.send_pieces(run, pieces).await;
+        // The reader has been told of the end, one way or the other.
+        let read = match reading.await {
+            Ok(read) => read,
+            Err(_) => Err(Failure::internal("internal error: reading the rows of COPY panicked")),
+        };
+        match (read, sent) {
+            (_, Err(stop @ (Stop::Gone(_) | Stop::Shutdown))) => Err(stop),
+            // What is wrong with the data comes before what is wrong with the messages.
+            (Err(failure), _) => Err(failure.into()),
+            (Ok(Some(rows)), _) => Ok(Completion::Complete { tag: format!("COPY {rows}"), rows: 0 }),
+            (Ok(None), Err(stop)) => Err(stop),
+            (Ok(None), Ok(())) => Err(Failure::internal("internal error: COPY ended early").into()),
+        }
+    }
+
+    /// Hands over what the client sends until it is done or the reader has had enough.
+    async fn send_pieces(&mut self, run: &Run, pieces: mpsc::Sender<Input>) -> Result<(), Stop> {
+        loop {
+            let input = match self.message_guarded(run).await? {
+                PgWireFrontendMessage::CopyData(data) => Input::Data(data.data),
+                PgWireFrontendMessage::CopyDone(_) => Input::Done,
+                PgWireFrontendMessage::CopyFail(fail) => {
+                    let message = format!("COPY from stdin failed: {}", fail.message);
+                    return Err(Failure::new("57014", message).into());
+                }
+                PgWireFrontendMessage::Flush(_) | PgWireFrontendMessage::Sync(_) => continue,
+                _ => {
+                    let message = "unexpected message type during COPY from stdin";
+                    return Err(Failure::fatal("08P01", message).into());
+                }
+            };
+            let is_done = matches!(input, Input::Done);
+            // A reader that has stopped has an error to tell.
+            if self.guard(run, pieces.send(input)).await?.is_err() || is_done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the client how an execution ended.
+    pub fn put_completion(&mut self, completion: Completion) {
+        self.wire.put(match completion {
+            Completion::Empty => PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()),
+            Completion::Suspended { .. } => {
+                PgWireBackendMessage::PortalSuspended(PortalSuspended::new())
+            }
+            Completion::Complete { tag, .. } => {
+                PgWireBackendMessage::CommandComplete(CommandComplete::new(tag))
+            }
+        });
+    }
+}
+
+/// The columns of a portal that has been started.
+pub fn portal_columns(portal: &Portal) -> Option<Vec<ColumnInfo>> {
+    match &portal.progress {
+        Progress::Running { columns, .. } => Some(columns.clone()),
+        Progress::Answered { reply, .. } => {
+            reply.fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
+        }
+        Progress::New | Progress::Ended => None,
+    }
+}
+
+fn has_rows(statement: &Arc<Statement>) -> bool {
+    match &statement.kind {
+        Kind::Engine(prepared) => prepared.columns.is_some(),
+        Kind::Catalogue { .. } => true,
+        Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => false,
+    }
+}
+
+/// `SELECT 5`, `INSERT 0 5`; `EXPLAIN` and `SHOW` do not count.
+fn tag_of_rows(tag: &str, rows: u64) -> String {
+    match tag {
+        "EXPLAIN" | "SHOW" => tag.to_owned(),
+        "INSERT" => format!("INSERT 0 {rows}"),
+        _ => format!("{tag} {rows}"),
+    }
+}
+
+/// The name PostgreSQL calls the table by in the errors of COPY.
+fn copied_table(prepared: &Prepared) -> String {
+    use datafusion::sql::sqlparser::ast;
+    match &prepared.statement.ast {
+        ast::Statement::Copy { source: ast::CopySource::Table { table_name, .. }, .. } => {
+            match table_name.0.last().and_then(|part| part.as_ident()) {
+                Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
+                Some(ident) => ident.value.to_lowercase(),
+                None => table_name.to_string(),
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+fn put_raw_row(out: &mut bytes::BytesMut, body: &Bytes) {
+    out.extend_from_slice(b"D");
+    out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(body);
+}

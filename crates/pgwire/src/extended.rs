@@ -1,0 +1,276 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close, each on its own.
+
+use std::sync::Arc;
+
+use pgwire::messages::data::ParameterDescription;
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
+    TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
+};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::connection::{Client, Stop};
+use crate::execute::{Rows, portal_columns};
+use crate::lexer;
+use crate::sqlstate::Failure;
+use crate::statement::{
+    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Statement, Values, describe,
+};
+use crate::value;
+
+/// Statements and portals that one session may keep.
+const MAX_KEPT: usize = 10_000;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub async fn extended(&mut self, message: PgWireFrontendMessage) -> Result<(), Stop> {
+        match message {
+            PgWireFrontendMessage::Parse(parse) => self.parse(parse).await,
+            PgWireFrontendMessage::Bind(bind) => self.bind(bind).await,
+            PgWireFrontendMessage::Describe(describe) => self.describe(describe),
+            PgWireFrontendMessage::Execute(execute) => self.execute(execute).await,
+            PgWireFrontendMessage::Close(close) => self.close(close),
+            other => Err(Failure::fatal("08P01", format!("unexpected message {other:?}")).into()),
+        }
+    }
+
+    /// The end of a series of messages, and of a transaction that nobody began.
+    pub async fn sync(&mut self) -> Result<(), Stop> {
+        if !self.transaction.in_block() {
+            self.close_portals();
+        }
+        Ok(())
+    }
+
+    async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
+        let name = parse.name.unwrap_or_default();
+        let pieces = lexer::split(&parse.query);
+        let run = self.begin_run();
+        let statement = match pieces.as_slice() {
+            [] => Arc::new(Statement { kind: Kind::Empty, params: Vec::new() }),
+            [piece] => {
+                let before = piece.before;
+                self.prepare(&run, piece, &parse.type_oids, true).await.map_err(|stop| match stop {
+                    Stop::Failure(failure) => Stop::Failure(failure.moved_by(before)),
+                    other => other,
+                })?
+            }
+            _ => {
+                return Err(Failure::new(
+                    "42601",
+                    "cannot insert multiple commands into a prepared statement",
+                )
+                .into());
+            }
+        };
+        self.keep_statement(name, statement)?;
+        self.wire.put(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
+        Ok(())
+    }
+
+    /// The unnamed statement is replaced, a named one is not.
+    pub fn keep_statement(&mut self, name: String, statement: Arc<Statement>) -> Result<(), Failure> {
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            return Err(Failure::new(
+                "42P05",
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        if self.statements.len() >= MAX_KEPT {
+            return Err(Failure::new("53400", "too many prepared statements")
+                .with_hint("Close those that are not needed any more."));
+        }
+        self.statements.insert(name, statement);
+        Ok(())
+    }
+
+    pub fn statement(&self, name: &str) -> Result<Arc<Statement>, Failure> {
+        self.statements.get(name).cloned().ok_or_else(|| {
+            Failure::new(
+                "26000",
+                match name {
+                    "" => "unnamed prepared statement does not exist".to_owned(),
+                    name => format!("prepared statement \"{name}\" does not exist"),
+                },
+            )
+        })
+    }
+
+    pub fn keep_portal(&mut self, name: String, portal: Portal) -> Result<(), Failure> {
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")));
+        }
+        if self.portals.len() >= MAX_KEPT {
+            return Err(Failure::new("53400", "too many portals")
+                .with_hint("Close those that are not needed any more."));
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
+        let statement_name = bind.statement_name.unwrap_or_default();
+        let mut statement = self.statement(&statement_name)?;
+        let given = bind.parameters.len();
+        let wanted = statement.params.len();
+        if given != wanted {
+            return Err(Failure::protocol(format!(
+                "bind message supplies {given} parameters, but prepared statement \"{statement_name}\" requires {wanted}"
+            ))
+            .into());
+        }
+        if bind.parameter_format_codes.len() > 1 && bind.parameter_format_codes.len() != given {
+            return Err(Failure::protocol(format!(
+                "bind message has {} parameter formats but {given} parameters",
+                bind.parameter_format_codes.len()
+            ))
+            .into());
+        }
+        let forms = Forms::read(&bind.result_column_format_codes)?;
+        let mut values = match &statement.kind {
+            Kind::Engine(_) => {
+                let formats = Forms::read(&bind.parameter_format_codes)?;
+                let zone = self.settings.zone();
+                let scalars = bind
+                    .parameters
+                    .iter()
+                    .zip(&statement.params)
+                    .enumerate()
+                    .map(|(n, (parameter, type_oid))| match parameter {
+                        None => value::null_parameter(*type_oid),
+                        Some(bytes) => {
+                            let binary = formats.of(n).code() == 1;
+                            value::parameter(*type_oid, binary, bytes, zone)
+                        }
+                    })
+                    .collect::<Result<_, _>>()?;
+                Values::Scalars(scalars)
+            }
+            _ => Values::Raw { values: bind.parameters, formats: bind.parameter_format_codes },
+        };
+        // EXECUTE at this level is the statement it names.
+        if let Kind::Command(command) = &statement.kind {
+            let run = self.begin_run();
+            if let Some((named, given)) = self.resolve_execute(&run, command).await? {
+                (statement, values) = (named, given);
+            }
+        }
+        if let Some(columns) = self.columns_of(&statement)? {
+            forms.check(columns.len())?;
+        }
+        let name = bind.portal_name.unwrap_or_default();
+        self.keep_portal(name, Portal::new(statement, values, forms))?;
+        self.wire.put(PgWireBackendMessage::BindComplete(BindComplete::new()));
+        Ok(())
+    }
+
+    fn describe(&mut self, wanted: Describe) -> Result<(), Stop> {
+        let name = wanted.name.unwrap_or_default();
+        match wanted.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => {
+                let statement = self.statement(&name)?;
+                let types = ParameterDescription::new(statement.params.clone());
+                self.wire.put(PgWireBackendMessage::ParameterDescription(types));
+                let columns = self.columns_of(&statement)?;
+                self.wire.put(describe(columns.as_deref(), &Forms::default()));
+            }
+            TARGET_TYPE_BYTE_PORTAL => {
+                let portal = self.portal(&name)?;
+                let (statement, forms) = (portal.statement.clone(), portal.forms.clone());
+                let columns = match portal_columns(portal) {
+                    Some(columns) => Some(columns),
+                    None => self.columns_of(&statement)?,
+                };
+                self.wire.put(describe(columns.as_deref(), &forms));
+            }
+            other => {
+                return Err(Failure::protocol(format!("invalid DESCRIBE message subtype {other}")).into());
+            }
+        }
+        Ok(())
+    }
+
+    pub fn portal(&self, name: &str) -> Result<&Portal, Failure> {
+        self.portals
+            .get(name)
+            .ok_or_else(|| Failure::new("34000", format!("portal \"{name}\" does not exist")))
+    }
+
+    /// What a statement answers, before it is run.
+    fn columns_of(&self, statement: &Statement) -> Result<Option<Vec<ColumnInfo>>, Failure> {
+        Ok(match &statement.kind {
+            Kind::Empty | Kind::CatalogueCopy { .. } => None,
+            Kind::Engine(prepared) => {
+                prepared.columns.as_ref().map(|columns| columns.iter().map(ColumnInfo::from).collect())
+            }
+            Kind::Catalogue { fields, .. } => {
+                fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
+            }
+            Kind::Command(command) => self.columns_of_command(command)?,
+        })
+    }
+
+    /// The columns of a cursor, or of a named statement.
+    pub fn columns_of_portal(&self, name: &str) -> Option<Vec<ColumnInfo>> {
+        let portal = self.portals.get(name)?;
+        portal_columns(portal).or_else(|| self.columns_of(&portal.statement).ok().flatten())
+    }
+
+    pub fn columns_of_statement(&self, name: &str) -> Result<Option<Vec<ColumnInfo>>, Failure> {
+        self.columns_of(&*self.statement(name)?)
+    }
+
+    async fn execute(&mut self, execute: Execute) -> Result<(), Stop> {
+        let name = execute.name.unwrap_or_default();
+        // Out of the map while it runs: a statement may change the portals.
+        let mut portal = match self.portals.remove(&name) {
+            Some(portal) => portal,
+            None => {
+                return Err(Failure::new("34000", format!("portal \"{name}\" does not exist")).into());
+            }
+        };
+        // Nothing, or less, is everything.
+        let limit = match execute.max_rows {
+            rows @ 1.. => rows as u64,
+            _ => u64::MAX,
+        };
+        let run = self.begin_run();
+        let done = self.run_portal(&run, &mut portal, limit, Rows::Plain).await;
+        let is_cursor_still = matches!(&done, Ok(_))
+            && (!self.portals.contains_key(&name))
+            && !matches!(portal.progress, Progress::New);
+        if is_cursor_still {
+            self.portals.insert(name, portal);
+        }
+        let completion = done?;
+        self.put_completion(completion);
+        self.registered.statement_ended();
+        Ok(())
+    }
+
+    /// A name that does not exist is no error.
+    fn close(&mut self, close: Close) -> Result<(), Stop> {
+        let name = close.name.unwrap_or_default();
+        match close.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => drop(self.statements.remove(&name)),
+            TARGET_TYPE_BYTE_PORTAL => drop(self.portals.remove(&name)),
+            other => {
+                return Err(Failure::protocol(format!("invalid CLOSE message subtype {other}")).into());
+            }
+        }
+        self.wire.put(PgWireBackendMessage::CloseComplete(CloseComplete::new()));
+        Ok(())
+    }
+
+    /// At the end of a transaction only held cursors stay.
+    pub fn close_portals(&mut self) {
+        if !self.transaction.in_block() {
+            self.portals.retain(|_, portal| portal.hold);
+        }
+    }
+}
+
+/// Whether an execution has more to give.
+pub fn is_suspended(completion: &Completion) -> bool {
+    matches!(completion, Completion::Suspended { .. })
+}

@@ -1,0 +1,271 @@
+//! From the first byte to a proven role: negotiation, SCRAM-SHA-256, and what a session begins with.
+//!
+//! A role that does not exist is asked for its password like any other, with a salt that is its own and always the
+//! same, so that nobody learns from the answers which roles exist. Whatever fails in here ends the connection.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
+use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth, gen_salted_password};
+use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion, SslRequest, GssEncRequest, Startup};
+use pgwire::messages::{
+    DecodeContext, Message, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion,
+};
+use rapport_catalog_postgres::{Catalogue, Settings};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::server::Shared;
+use crate::settings;
+use crate::sqlstate::{Failure, Result};
+use crate::wire::{self, Broken, Wire};
+
+/// What PostgreSQL and this server take for a password's strength unless told otherwise.
+const ITERATIONS: usize = 4096;
+
+const CANCEL_REQUEST: u32 = 80_877_102;
+
+/// Who logged in, and what the client asked for.
+pub struct Login {
+    pub role: String,
+    pub version: ProtocolVersion,
+    /// Settings from the startup packet, which nobody has judged yet.
+    pub settings: Settings,
+}
+
+/// `None` when the client wanted no session: a cancel request, or nothing at all.
+pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    shared: &Arc<Shared>,
+) -> Result<Option<Login>> {
+    let Some(startup) = negotiate(wire, shared).await? else {
+        return Ok(None);
+    };
+    let mut parameters = startup.parameters;
+    let version = agree(wire, startup.protocol_number_minor, &mut parameters);
+    let role = parameters.remove("user").filter(|role| !role.is_empty()).ok_or_else(|| {
+        Failure::fatal("28000", "no PostgreSQL user name specified in startup packet")
+    })?;
+    // Every database name is the warehouse's: there is one.
+    parameters.remove("database");
+    if parameters.remove("replication").is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0")) {
+        return Err(Failure::fatal("0A000", "replication connections are not supported"));
+    }
+    let mut settings = match parameters.remove("options") {
+        Some(options) => settings::startup_options(&options)?,
+        None => Settings::new(),
+    };
+    settings.extend(parameters.into_iter().map(|(name, value)| (name.to_lowercase(), value)));
+
+    prove(wire, shared, &role).await?;
+    Ok(Some(Login { role, version, settings }))
+}
+
+/// Up to the startup packet. Encryption is offered by none of the ways to ask for it yet.
+async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    shared: &Arc<Shared>,
+) -> Result<Option<Startup>> {
+    let mut asked_tls = false;
+    let mut asked_gss = false;
+    loop {
+        let Some(mut packet) = wire.startup_packet().await? else {
+            return Ok(None);
+        };
+        let code = (&packet[4..8]).get_u32();
+        let asked = if code == SslRequest::BODY_MAGIC_NUMBER as u32 {
+            &mut asked_tls
+        } else if code == GssEncRequest::BODY_MAGIC_NUMBER as u32 {
+            &mut asked_gss
+        } else if code == CANCEL_REQUEST {
+            cancel(packet, shared);
+            return Ok(None);
+        } else if code >> 16 != 3 {
+            return Err(Failure::fatal(
+                "0A000",
+                format!(
+                    "unsupported frontend protocol {}.{}: server supports 3.0 to 3.2",
+                    code >> 16,
+                    code & 0xffff
+                ),
+            ));
+        } else {
+            let invalid = || Failure::fatal("08P01", "invalid startup packet layout: expected terminator as last byte");
+            if packet.len() < 9 || packet.last() != Some(&0) {
+                return Err(invalid());
+            }
+            if std::str::from_utf8(&packet[8..]).is_err() {
+                return Err(Broken::Encoding.into());
+            }
+            let context = DecodeContext::default();
+            return Startup::decode(&mut packet, &context).map_err(|_| invalid());
+        };
+        // Bytes that came along would count as sent under encryption, had it been agreed on.
+        if std::mem::replace(asked, true) || packet.len() != 8 || wire.has_input() {
+            return Err(Failure::fatal("08P01", "received unencrypted data after SSL or GSSAPI request"));
+        }
+        wire.output().extend_from_slice(b"N");
+        wire.flush().await?;
+    }
+}
+
+fn cancel(mut packet: BytesMut, shared: &Shared) {
+    let context = DecodeContext::new(ProtocolVersion::PROTOCOL3_2);
+    if let Ok(Some(request)) = CancelRequest::decode(&mut packet, &context) {
+        shared.registry.cancel(request.pid, &request.secret_key);
+    }
+}
+
+/// The newest version that both sides know; says so if that is not what the client asked for.
+fn agree<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    minor: u16,
+    parameters: &mut std::collections::BTreeMap<String, String>,
+) -> ProtocolVersion {
+    let version = match minor {
+        0 | 1 => ProtocolVersion::PROTOCOL3_0,
+        _ => ProtocolVersion::PROTOCOL3_2,
+    };
+    let unknown: Vec<String> =
+        parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    parameters.retain(|name, _| !name.starts_with("_pq_."));
+    if !matches!(minor, 0 | 2) || !unknown.is_empty() {
+        wire.put(PgWireBackendMessage::NegotiateProtocolVersion(NegotiateProtocolVersion::new(
+            version.into(),
+            unknown,
+        )));
+    }
+    version
+}
+
+/// SCRAM-SHA-256, RFC 7677.
+async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    shared: &Arc<Shared>,
+    role: &str,
+) -> Result<()> {
+    let refused =
+        || Failure::fatal("28P01", format!("password authentication failed for user \"{role}\""));
+    let malformed = || Failure::fatal("08P01", "malformed SCRAM message");
+
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASL(vec![
+        SCRAM_SHA_256_METHOD.to_owned(),
+    ])));
+    wire.flush().await?;
+    let first = wire::sasl_initial(password_message(wire).await?).ok_or_else(malformed)?;
+    if first.auth_method != SCRAM_SHA_256_METHOD {
+        return Err(Failure::fatal("08P01", "client selected an invalid SASL authentication mechanism"));
+    }
+    let secret = secret_of(&shared.catalogue, role, &shared.config.secret).await?;
+    let (server_first, waiting) = ScramServerAuth::new()
+        .on_client_first_message_with_secret(&first.data.unwrap_or_default(), secret)
+        .map_err(|_| malformed())?;
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLContinue(server_first.into())));
+    wire.flush().await?;
+
+    let last = password_message(wire).await?.into_sasl_response().map_err(|_| malformed())?;
+    let server_final = waiting.on_client_final_message(&last.data).map_err(|_| refused())?;
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLFinal(server_final.into())));
+    wire.put(PgWireBackendMessage::Authentication(Authentication::Ok));
+    Ok(())
+}
+
+async fn password_message<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<pgwire::messages::startup::PasswordMessageFamily> {
+    match wire.message().await? {
+        Some(PgWireFrontendMessage::PasswordMessageFamily(message)) => Ok(message),
+        Some(_) => Err(Failure::fatal("08P01", "expected SASL response")),
+        None => Err(Broken::Closed.into()),
+    }
+}
+
+/// The role's verifier, or one that no password fits, made of the name and the server's secret.
+async fn secret_of(catalogue: &Catalogue, role: &str, secret: &[u8; 32]) -> Result<ScramSecret> {
+    // Both ways ask the catalogue, and both ways compute the second one, so that they cost the same.
+    let known = catalogue.verifier(role).await.map_err(|error| {
+        tracing::error!(error = %error, "a role's verifier could not be read");
+        Failure::fatal("58000", "the catalogue could not be asked for the role")
+    })?;
+    let mock = mock_secret(role, secret);
+    Ok(known.as_deref().and_then(read_verifier).unwrap_or(mock))
+}
+
+fn mock_secret(role: &str, secret: &[u8; 32]) -> ScramSecret {
+    let hex = secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let derive = |what: &str| gen_salted_password(&hex, format!("{what}:{role}").as_bytes(), 1);
+    let mut salt = derive("salt");
+    salt.truncate(16);
+    ScramSecret::Verifier {
+        salt,
+        iterations: ITERATIONS,
+        stored_key: derive("stored key"),
+        server_key: derive("server key"),
+    }
+}
+
+/// `SCRAM-SHA-256$4096:salt$stored:server`, each in base64.
+fn read_verifier(verifier: &str) -> Option<ScramSecret> {
+    let rest = verifier.strip_prefix("SCRAM-SHA-256$")?;
+    let (salting, keys) = rest.split_once('$')?;
+    let (iterations, salt) = salting.split_once(':')?;
+    let (stored_key, server_key) = keys.split_once(':')?;
+    Some(ScramSecret::Verifier {
+        salt: from_base64(salt)?,
+        iterations: iterations.parse().ok()?,
+        stored_key: from_base64(stored_key)?,
+        server_key: from_base64(server_key)?,
+    })
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let mut bits = 0u32;
+    let mut n = 0;
+    for c in text.trim_end_matches('=').bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        n += 6;
+        if n >= 8 {
+            n -= 8;
+            bytes.push((bits >> n) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_is_read_back() {
+        let verifier = crate::scram_verifier("sesame");
+        let Some(ScramSecret::Verifier { salt, iterations, stored_key, server_key }) =
+            read_verifier(&verifier)
+        else {
+            panic!("not read: {verifier}");
+        };
+        assert_eq!((salt.len(), iterations, stored_key.len(), server_key.len()), (16, 4096, 32, 32));
+    }
+
+    #[test]
+    fn an_unknown_role_always_has_the_same_salt_and_its_own() {
+        let salt = |role, secret| match mock_secret(role, &[secret; 32]) {
+            ScramSecret::Verifier { salt, .. } => salt,
+            ScramSecret::SaltedPassword { .. } => unreachable!("made as a verifier"),
+        };
+        assert_eq!(salt("ann", 1), salt("ann", 1));
+        assert_ne!(salt("ann", 1), salt("bob", 1));
+        assert_ne!(salt("ann", 1), salt("ann", 2));
+        assert_eq!(salt("ann", 1).len(), 16);
+    }
+}

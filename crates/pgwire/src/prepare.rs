@@ -1,0 +1,195 @@
+//! A statement's text to a [`Statement`]: whose it is, what parameters it takes, what it answers.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+use rapport_catalog_postgres::Request;
+use rapport_engine::Prepared;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::command;
+use crate::connection::{Client, Run, Stop};
+use crate::copy::out::raw_fields;
+use crate::lexer::Piece;
+use crate::route::{SystemNames, Whose, whose};
+use crate::sqlstate::Failure;
+use crate::statement::{Kind, Statement};
+use crate::transaction::State;
+
+/// What the engine made of a text.
+enum Planned {
+    Engine(Box<Prepared>),
+    Catalogue,
+    CatalogueCopy { query: String, format: rapport_engine::CopyFormat },
+    /// The engine understands it and finds it wrong; `is_query` if PostgreSQL may say so in its own words.
+    Wrong { error: rapport_engine::Error, is_query: bool },
+    /// The engine's parser does not know it.
+    Unknown(rapport_engine::Error),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// `types` are those that the client declared, 0 for any. With `describe` the answer's columns are found out for
+    /// the catalogue's statements too.
+    pub async fn prepare(
+        &mut self,
+        run: &Run,
+        piece: &Piece<'_>,
+        types: &[u32],
+        describe: bool,
+    ) -> Result<Arc<Statement>, Stop> {
+        let command = command::read(piece)?;
+        let ends_block = matches!(
+            &command,
+            Some(
+                command::Command::Commit { .. }
+                    | command::Command::Rollback { .. }
+                    | command::Command::RollbackTo(_)
+            )
+        );
+        if self.transaction.state() == State::Failed && !ends_block {
+            return Err(Failure::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )
+            .into());
+        }
+        if let Some(command) = command {
+            return Ok(Arc::new(Statement { kind: Kind::Command(command), params: Vec::new() }));
+        }
+        let sql = piece.text.to_owned();
+        match self.plan(run, sql.clone(), types.to_vec()).await? {
+            Planned::Engine(prepared) => {
+                let params = prepared.params.clone();
+                Ok(Arc::new(Statement { kind: Kind::Engine(prepared), params }))
+            }
+            Planned::Catalogue => self.catalogue_statement(run, sql, types, describe).await,
+            Planned::CatalogueCopy { query, format } => Ok(Arc::new(Statement {
+                kind: Kind::CatalogueCopy { query, format },
+                params: Vec::new(),
+            })),
+            Planned::Unknown(error) => {
+                // PostgreSQL may know it; if it does not either, the syntax error is PostgreSQL's own.
+                match self.catalogue_statement(run, sql, types, true).await {
+                    Err(Stop::Failure(failure)) if failure.code() == "0A000" => {
+                        Err(Failure::from(error).into())
+                    }
+                    other => other,
+                }
+            }
+            Planned::Wrong { error, is_query } => {
+                Err(self.in_postgresql_s_words(run, sql, types, error, is_query).await)
+            }
+        }
+    }
+
+    async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {
+        let shared = self.shared.clone();
+        let system = match shared.system.get() {
+            Some(system) => system,
+            None => {
+                let system = self.ask_system_names(run).await?;
+                shared.system.get_or_init(async || system).await
+            }
+        };
+        // Borrowed for as long as the server lives.
+        debug_assert!(!system.functions.is_empty());
+        let shared = shared.clone();
+        self.with_session(run, move |session| {
+            Box::pin(async move {
+                let system = shared.system.get().expect("asked before");
+                let statement = match session.parse(&sql) {
+                    Ok(statements) => match <[_; 1]>::try_from(statements) {
+                        Ok([statement]) => statement,
+                        // We split the text ourselves; a parser that sees it otherwise is not to be trusted with it.
+                        Err(_) => return Ok(Planned::Catalogue),
+                    },
+                    Err(error @ rapport_engine::Error::Syntax { .. }) => {
+                        return Ok(Planned::Unknown(error));
+                    }
+                    Err(error) => return Err(error),
+                };
+                if whose(&statement.ast, system) == Whose::Catalogue {
+                    return match &statement.ast {
+                        ast::Statement::Copy { source: ast::CopySource::Query(query), .. } => {
+                            Ok(Planned::CatalogueCopy {
+                                query: query.to_string(),
+                                format: rapport_engine::copy_format(&statement)?,
+                            })
+                        }
+                        _ => Ok(Planned::Catalogue),
+                    };
+                }
+                let is_query = matches!(statement.ast, ast::Statement::Query(_));
+                let types: Vec<Option<u32>> =
+                    types.into_iter().map(|oid| Some(oid).filter(|oid| *oid != 0)).collect();
+                match session.prepare(&statement, &types).await {
+                    Ok(prepared) => Ok(Planned::Engine(Box::new(prepared))),
+                    Err(error) => Ok(Planned::Wrong { error, is_query }),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn catalogue_statement(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: &[u32],
+        describe: bool,
+    ) -> Result<Arc<Statement>, Stop> {
+        let (params, fields) = match describe {
+            true => {
+                let request = Request::Describe { sql: sql.clone(), param_types: types.to_vec() };
+                let reply = self.relay(run, request).await?;
+                (reply.param_types, reply.fields)
+            }
+            false => (Vec::new(), None),
+        };
+        Ok(Arc::new(Statement { kind: Kind::Catalogue { sql, fields }, params }))
+    }
+
+    /// The engine's error about a query over the lake; where PostgreSQL, which knows the same tables, finds it wrong as
+    /// well, its words are the ones clients know, with the place in the text and the hint.
+    async fn in_postgresql_s_words(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: &[u32],
+        error: rapport_engine::Error,
+        is_query: bool,
+    ) -> Stop {
+        let ours = Failure::from(error);
+        let is_about_meaning = ours.code().starts_with("42") && ours.code() != "42501";
+        if !is_query || !is_about_meaning {
+            return ours.into();
+        }
+        let request = Request::Describe { sql, param_types: types.to_vec() };
+        match self.relay(run, request).await {
+            Err(Stop::Failure(theirs)) if theirs.code().starts_with("42") && theirs.code() != "42601" => {
+                theirs.into()
+            }
+            Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
+            _ => ours.into(),
+        }
+    }
+
+    async fn ask_system_names(&mut self, run: &Run) -> Result<SystemNames, Stop> {
+        let mut names = [
+            "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace",
+            "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace",
+        ]
+        .map(|sql| (sql, std::collections::HashSet::new()));
+        for (sql, names) in &mut names {
+            let reply = self.relay(run, Request::Simple((*sql).to_owned())).await?;
+            names.extend(reply.rows.iter().filter_map(|row| {
+                let [Some(name)] = raw_fields(row)[..] else {
+                    return None;
+                };
+                String::from_utf8(name.to_vec()).ok()
+            }));
+        }
+        let [(_, relations), (_, functions)] = names;
+        Ok(SystemNames { relations, functions })
+    }
+}

@@ -1,0 +1,218 @@
+//! Whose question is it? Decided on the parsed statement: PostgreSQL's own catalogue, or the engine over the lake.
+//!
+//! A query that touches nothing but system relations goes to the catalogue, and so does one that touches no relation
+//! at all, unless it calls a function that only the engine has: what PostgreSQL can compute itself is right by
+//! construction. A query that mixes both, and everything that is no query, is the engine's.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CopySource, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
+};
+
+/// What `pg_catalog` holds, asked once per server.
+#[derive(Debug)]
+pub struct SystemNames {
+    pub relations: HashSet<String>,
+    pub functions: HashSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Catalogue,
+    Engine,
+}
+
+pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
+    let mut mentions = Mentions::default();
+    match statement {
+        Statement::Query(_) | Statement::Explain { .. } => {
+            let _ = statement.visit(&mut mentions);
+        }
+        // `COPY (query) TO STDOUT` is as good as the query.
+        Statement::Copy { source: CopySource::Query(query), to: true, .. } => {
+            let _ = query.visit(&mut mentions);
+        }
+        Statement::ShowVariable { .. } | Statement::ShowStatus { .. } => return Whose::Catalogue,
+        _ => return Whose::Engine,
+    }
+    let mut relations = mentions.relations.iter().filter(|name| !mentions.is_local(name)).peekable();
+    let is_catalogue = match relations.peek() {
+        Some(_) => relations.all(|name| system.has_relation(name)),
+        None => mentions.functions.iter().all(|name| system.has_function(name)),
+    };
+    if is_catalogue { Whose::Catalogue } else { Whose::Engine }
+}
+
+impl SystemNames {
+    fn has_relation(&self, name: &[String]) -> bool {
+        match name {
+            [name] => self.relations.contains(name),
+            [.., schema, _] => is_system_schema(schema),
+            [] => false,
+        }
+    }
+
+    fn has_function(&self, name: &[String]) -> bool {
+        match name {
+            [name] => self.functions.contains(name) || GRAMMAR.contains(&name.as_str()),
+            [.., schema, _] => is_system_schema(schema),
+            [] => false,
+        }
+    }
+}
+
+fn is_system_schema(schema: &str) -> bool {
+    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast" | "system")
+}
+
+/// Called like functions, and known to PostgreSQL's grammar instead of `pg_proc`.
+const GRAMMAR: [&str; 21] = [
+    "cast",
+    "coalesce",
+    "collation for",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "greatest",
+    "grouping",
+    "least",
+    "localtime",
+    "localtimestamp",
+    "normalize",
+    "nullif",
+    "session_user",
+    "treat",
+    "user",
+    "xmlelement",
+];
+
+/// The names a statement mentions, folded as PostgreSQL folds them.
+#[derive(Default)]
+struct Mentions {
+    relations: Vec<Vec<String>>,
+    functions: Vec<Vec<String>>,
+    /// Names given to subqueries by WITH; scopes are not told apart.
+    common_tables: HashSet<String>,
+    /// Functions in FROM, which the visitor reports as relations too.
+    table_functions: HashSet<Vec<String>>,
+}
+
+impl Mentions {
+    fn is_local(&self, name: &[String]) -> bool {
+        matches!(name, [name] if self.common_tables.contains(name))
+            || self.table_functions.contains(name)
+    }
+
+    fn add_function(&mut self, name: &ObjectName) {
+        self.functions.push(folded(name));
+    }
+}
+
+fn folded(name: &ObjectName) -> Vec<String> {
+    name.0
+        .iter()
+        .map(|part| match part.as_ident() {
+            Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
+            Some(ident) => ident.value.to_lowercase(),
+            None => part.to_string(),
+        })
+        .collect()
+}
+
+impl Visitor for Mentions {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(with) = &query.with {
+            for table in &with.cte_tables {
+                let name = &table.alias.name;
+                self.common_tables.insert(match name.quote_style {
+                    Some(_) => name.value.clone(),
+                    None => name.value.to_lowercase(),
+                });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: Some(_), .. } => {
+                self.add_function(name);
+                self.table_functions.insert(folded(name));
+            }
+            TableFactor::Function { name, .. } => self.add_function(name),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        self.relations.push(folded(name));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.add_function(&function.name);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn check(sql: &str, expected: Whose) {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let system = SystemNames {
+            relations: words(&["pg_class", "pg_type"]),
+            functions: words(&["now", "version", "generate_series", "count", "format_type"]),
+        };
+        let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement of the test");
+        assert_eq!(whose(&statements[0], &system), expected, "{sql}");
+    }
+
+    #[test]
+    fn system_relations_are_the_catalogue_s() {
+        check("select * from pg_class", Whose::Catalogue);
+        check("select * from PG_CLASS c join pg_catalog.pg_type t on true", Whose::Catalogue);
+        check("select * from information_schema.tables", Whose::Catalogue);
+        check("with c as (select oid from pg_class) select count(*) from c", Whose::Catalogue);
+        check("select (select count(*) from pg_type) from pg_class", Whose::Catalogue);
+        check("explain select * from pg_class", Whose::Catalogue);
+        check("copy (select * from pg_class) to stdout", Whose::Catalogue);
+        check("select * from pg_class where oid in (select format_type(1, 2) from pg_type)", Whose::Catalogue);
+    }
+
+    #[test]
+    fn lake_relations_are_the_engine_s() {
+        check("select * from interactions", Whose::Engine);
+        check("select * from pg_class, interactions", Whose::Engine);
+        check("select * from public.pg_class", Whose::Engine);
+        check("select * from pg_customers", Whose::Engine);
+        check("with c as (select * from interactions) select * from c", Whose::Engine);
+        check("insert into pg_class values (1)", Whose::Engine);
+        check("create table t as select * from pg_class", Whose::Engine);
+        check("copy interactions to stdout", Whose::Engine);
+    }
+
+    #[test]
+    fn without_relations_the_functions_decide() {
+        check("select 1", Whose::Catalogue);
+        check("select now(), version(), coalesce(null, 1), current_date", Whose::Catalogue);
+        check("select * from generate_series(1, 3) g", Whose::Catalogue);
+        check("values (1), (2)", Whose::Catalogue);
+        check("select bgnbd_p_alive(1, 2, 3)", Whose::Engine);
+        check("select pg_catalog.anything(1)", Whose::Catalogue);
+    }
+}

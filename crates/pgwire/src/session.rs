@@ -1,0 +1,564 @@
+//! Runs the statements about the session itself: transactions, settings, prepared statements, cursors.
+
+use std::sync::Arc;
+
+use rapport_catalog_postgres::Request;
+use rapport_engine::oid;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::command::{Command, Count};
+use crate::connection::{Client, Run, Stop};
+use crate::copy::out::raw_fields;
+use crate::execute::Rows;
+use crate::lexer;
+use crate::settings::{self, REPORTED, SessionSettings};
+use crate::sqlstate::{self, Failure};
+use crate::statement::{
+    ColumnInfo, Completion, Forms, Kind, Portal, Statement, Values, describe,
+};
+use crate::transaction::State;
+use crate::value;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// `forms` and `rows` are for the few commands that answer with rows.
+    pub async fn run_command(
+        &mut self,
+        run: &Run,
+        command: &Command,
+        forms: &Forms,
+        rows: Rows,
+    ) -> Result<Completion, Stop> {
+        match command {
+            Command::Begin { tag, modes } => {
+                if self.transaction.in_block() {
+                    self.warn("25001", "there is already a transaction in progress");
+                } else {
+                    self.begin_block(modes.read_only.unwrap_or(false))?;
+                }
+                Ok(tagged(tag))
+            }
+            Command::Commit { chain } => self.commit(run, *chain).await,
+            Command::Rollback { chain } => {
+                if !self.transaction.in_block() {
+                    self.warn("25P01", "there is no transaction in progress");
+                    return Ok(tagged("ROLLBACK"));
+                }
+                self.roll_back(*chain).await?;
+                Ok(tagged("ROLLBACK"))
+            }
+            Command::Savepoint(name) => {
+                self.need_block("SAVEPOINT")?;
+                self.transaction.savepoint(name.clone(), &self.settings);
+                Ok(tagged("SAVEPOINT"))
+            }
+            Command::Release(name) => {
+                self.need_block("RELEASE SAVEPOINT")?;
+                match self.transaction.release(name) {
+                    true => Ok(tagged("RELEASE")),
+                    false => Err(no_savepoint(name).into()),
+                }
+            }
+            Command::RollbackTo(name) => {
+                self.need_block("ROLLBACK TO SAVEPOINT")?;
+                let before = self.transaction.roll_back_to(name).ok_or_else(|| no_savepoint(name))?;
+                self.restore_settings(before)?;
+                Ok(tagged("ROLLBACK"))
+            }
+            Command::SetTransaction(modes) => {
+                if let Some(read_only) = modes.read_only.filter(|_| self.transaction.in_block()) {
+                    self.transaction.read_only = read_only;
+                }
+                Ok(tagged("SET"))
+            }
+            Command::Set { name, value, local } => {
+                self.change_setting(run, name, value.as_deref(), *local).await?;
+                Ok(tagged("SET"))
+            }
+            Command::SetConfig { name, value, local } => {
+                self.change_setting(run, name, Some(value), *local).await?;
+                let value = self.settings.get(name).unwrap_or(value).to_owned();
+                self.put_value("set_config", value, forms, rows);
+                Ok(one_row("SELECT 1"))
+            }
+            Command::Show(name) => {
+                let value = self.shown(run, name).await?;
+                self.put_value(name, value, forms, rows);
+                Ok(one_row("SHOW"))
+            }
+            Command::Reset(name) => {
+                self.change_setting(run, name, None, false).await?;
+                Ok(tagged("RESET"))
+            }
+            Command::ResetAll => {
+                self.reset_all()?;
+                Ok(tagged("RESET"))
+            }
+            Command::Discard { tag, all } => {
+                if *all {
+                    if self.transaction.in_block() {
+                        return Err(Failure::new(
+                            "25001",
+                            "DISCARD ALL cannot run inside a transaction block",
+                        )
+                        .into());
+                    }
+                    self.portals.clear();
+                    self.statements.clear();
+                    self.reset_all()?;
+                }
+                Ok(tagged(tag))
+            }
+            Command::Deallocate(None) => {
+                self.statements.retain(|name, _| name.is_empty());
+                Ok(tagged("DEALLOCATE ALL"))
+            }
+            Command::Deallocate(Some(name)) => {
+                self.statement(name)?;
+                self.statements.remove(name);
+                Ok(tagged("DEALLOCATE"))
+            }
+            Command::Close(None) => {
+                self.portals.retain(|_, portal| !portal.is_cursor);
+                Ok(tagged("CLOSE CURSOR ALL"))
+            }
+            Command::Close(Some(name)) => match self.portals.remove(name) {
+                Some(_) => Ok(tagged("CLOSE CURSOR")),
+                None => Err(no_cursor(name).into()),
+            },
+            Command::Nothing { tag } => Ok(tagged(tag)),
+            Command::Declare { name, hold, query } => self.declare(run, name, *hold, query).await,
+            Command::Fetch { name, count, is_move } => {
+                self.fetch_cursor(run, name, *count, *is_move, forms, rows).await
+            }
+            Command::Prepare { name, types, query } => {
+                let types = self.type_oids(run, types).await?;
+                let statement = self.prepare_text(run, query, &types).await?;
+                if !is_preparable(&statement) {
+                    return Err(Failure::new("42601", "only queries and changes of rows can be prepared").into());
+                }
+                self.keep_statement(name.clone(), statement)?;
+                Ok(tagged("PREPARE"))
+            }
+            Command::Execute { .. } => {
+                let Some((statement, values)) = self.resolve_execute(run, command).await? else {
+                    return Err(Failure::internal("internal error: EXECUTE was not resolved").into());
+                };
+                let mut portal = Portal::new(statement, values, forms.clone());
+                self.run_portal(run, &mut portal, u64::MAX, rows).await
+            }
+        }
+    }
+
+    /// What a command answers with, if it answers with rows.
+    pub fn columns_of_command(&self, command: &Command) -> Result<Option<Vec<ColumnInfo>>, Failure> {
+        Ok(match command {
+            Command::SetConfig { .. } => Some(vec![ColumnInfo::new("set_config", oid::TEXT)]),
+            Command::Show(name) => Some(vec![ColumnInfo::new(name, oid::TEXT)]),
+            Command::Fetch { name, is_move: false, .. } => self.columns_of_portal(name),
+            Command::Execute { name, .. } => self.columns_of_statement(name)?,
+            _ => None,
+        })
+    }
+
+    fn warn(&mut self, code: &str, message: &str) {
+        self.wire.put(sqlstate::warning(code, message));
+    }
+
+    fn begin_block(&mut self, read_only: bool) -> Result<(), Stop> {
+        // Several statements in one message have begun one already.
+        if self.session().transaction() == rapport_engine::TransactionStatus::Idle {
+            self.session().begin()?;
+        }
+        self.transaction.begin(read_only, &self.settings);
+        Ok(())
+    }
+
+    async fn commit(&mut self, run: &Run, chain: bool) -> Result<Completion, Stop> {
+        match self.transaction.state() {
+            State::Idle => {
+                self.warn("25P01", "there is no transaction in progress");
+                Ok(tagged("COMMIT"))
+            }
+            State::Failed => {
+                self.roll_back(chain).await?;
+                Ok(tagged("ROLLBACK"))
+            }
+            State::Open => {
+                let read_only = self.transaction.read_only;
+                let committed = self.commit_engine(run).await;
+                if committed.is_err() {
+                    // The block is over, and nothing of it is there.
+                    let before = self.transaction.end();
+                    self.restore_settings(before)?;
+                    self.close_portals();
+                    committed?;
+                }
+                self.transaction.end();
+                self.close_portals();
+                let reported = self.reported();
+                self.settings.end_local();
+                self.settings_changed(reported)?;
+                if chain {
+                    self.begin_block(read_only)?;
+                }
+                Ok(tagged("COMMIT"))
+            }
+        }
+    }
+
+    async fn roll_back(&mut self, chain: bool) -> Result<(), Stop> {
+        let read_only = self.transaction.read_only;
+        self.roll_back_engine().await;
+        let before = self.transaction.end();
+        self.restore_settings(before)?;
+        self.close_portals();
+        if chain {
+            self.begin_block(read_only)?;
+        }
+        Ok(())
+    }
+
+    pub async fn commit_engine(&mut self, run: &Run) -> Result<(), Stop> {
+        self.with_session(run, |session| Box::pin(session.commit())).await
+    }
+
+    pub async fn roll_back_engine(&mut self) {
+        self.session().rollback().await;
+    }
+
+    fn need_block(&self, what: &str) -> Result<(), Failure> {
+        match self.transaction.in_block() {
+            true => Ok(()),
+            false => Err(Failure::new("25P01", format!("{what} can only be used in transaction blocks"))),
+        }
+    }
+
+    /// PostgreSQL judges the name and the value; `None` is the default.
+    async fn change_setting(
+        &mut self,
+        run: &Run,
+        name: &str,
+        value: Option<&str>,
+        local: bool,
+    ) -> Result<(), Stop> {
+        let lower = name.to_lowercase();
+        match lower.as_str() {
+            "role" | "session_authorization" => {
+                // To oneself, or back to oneself, nothing changes.
+                let is_own = value.is_none_or(|value| {
+                    value == self.role || (lower == "role" && value.eq_ignore_ascii_case("none"))
+                });
+                if is_own {
+                    return Ok(());
+                }
+            }
+            "transaction_read_only" => {
+                let read_only = value.and_then(crate::parse::bool).unwrap_or(false);
+                if self.transaction.in_block() {
+                    self.transaction.read_only = read_only;
+                }
+                return Ok(());
+            }
+            "transaction_isolation" | "transaction_deferrable" => return Ok(()),
+            _ => {}
+        }
+        if local && !self.transaction.in_block() {
+            self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+        }
+        let judged = match value {
+            Some(value) => {
+                settings::check(name, value).or_else(|failure| match lower.as_str() {
+                    // These are judged in the form PostgreSQL makes of them.
+                    "timezone" | "datestyle" | "client_encoding" => Ok(()),
+                    _ => Err(failure),
+                })?;
+                Some(self.judge(run, name, Some(value)).await?)
+            }
+            None => {
+                self.judge(run, name, None).await?;
+                None
+            }
+        };
+        let reported = self.reported();
+        match judged {
+            Some(value) => {
+                settings::check(name, &value)?;
+                self.settings.set(name, value, local && self.transaction.in_block());
+                if local && !self.transaction.in_block() {
+                    self.settings.reset(name, false);
+                }
+            }
+            None => self.settings.reset(name, local && self.transaction.in_block()),
+        }
+        self.settings_changed(reported)
+    }
+
+    async fn judge(&mut self, run: &Run, name: &str, value: Option<&str>) -> Result<String, Stop> {
+        let catalogue = self.shared.catalogue.clone();
+        let role = self.role.clone();
+        let all = self.settings.all().clone();
+        let judged = async move { catalogue.judge_setting(&role, &all, name, value).await };
+        Ok(self.guard(run, judged).await??)
+    }
+
+    fn reset_all(&mut self) -> Result<(), Stop> {
+        let reported = self.reported();
+        self.settings.reset_all();
+        self.settings_changed(reported)
+    }
+
+    fn restore_settings(&mut self, before: SessionSettings) -> Result<(), Stop> {
+        let reported = self.reported();
+        self.settings = before;
+        self.settings_changed(reported)
+    }
+
+    fn reported(&self) -> Vec<Option<String>> {
+        REPORTED.iter().map(|name| self.settings.get(name).map(str::to_owned)).collect()
+    }
+
+    /// Tells the engine, and the client what it has to be told.
+    fn settings_changed(&mut self, before: Vec<Option<String>>) -> Result<(), Stop> {
+        self.apply_settings()?;
+        for (name, before) in REPORTED.iter().zip(before) {
+            if self.settings.get(name) != before.as_deref() {
+                self.report(name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn shown(&mut self, run: &Run, name: &str) -> Result<String, Stop> {
+        let on_or_off = |on| if on { "on" } else { "off" };
+        Ok(match name {
+            "transaction_read_only" => on_or_off(self.transaction.read_only).into(),
+            "transaction_isolation" => "read committed".into(),
+            _ => {
+                let value = self.settings.get(name).unwrap_or("0").to_owned();
+                self.judge(run, name, Some(&value)).await?
+            }
+        })
+    }
+
+    /// One row of one text, which is the same in both forms.
+    fn put_value(&mut self, column: &str, value: String, forms: &Forms, rows: Rows) {
+        if rows == Rows::Described {
+            self.wire.put(describe(Some(&[ColumnInfo::new(column, oid::TEXT)]), forms));
+        }
+        let out = self.wire.output();
+        out.extend_from_slice(b"D");
+        out.extend_from_slice(&(value.len() as u32 + 10).to_be_bytes());
+        out.extend_from_slice(&1u16.to_be_bytes());
+        out.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        out.extend_from_slice(value.as_bytes());
+    }
+
+    /// A statement inside another one.
+    async fn prepare_text(
+        &mut self,
+        run: &Run,
+        sql: &str,
+        types: &[u32],
+    ) -> Result<Arc<Statement>, Stop> {
+        match lexer::split(sql).as_slice() {
+            [piece] => Box::pin(self.prepare(run, piece, types, true)).await,
+            _ => Err(Failure::new("42601", "syntax error at end of input").into()),
+        }
+    }
+
+    async fn declare(
+        &mut self,
+        run: &Run,
+        name: &str,
+        hold: bool,
+        query: &str,
+    ) -> Result<Completion, Stop> {
+        if !hold && !self.transaction.in_block() {
+            return Err(Failure::new(
+                "25P01",
+                "DECLARE CURSOR can only be used in transaction blocks",
+            )
+            .into());
+        }
+        let statement = self.prepare_text(run, query, &[]).await?;
+        let is_query = match &statement.kind {
+            Kind::Engine(prepared) => prepared.columns.is_some(),
+            Kind::Catalogue { fields, .. } => fields.is_some(),
+            Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => false,
+        };
+        if !is_query {
+            return Err(Failure::new("42601", "a cursor can only be declared for a query").into());
+        }
+        let mut portal = Portal::simple(statement);
+        portal.hold = hold;
+        portal.is_cursor = true;
+        self.keep_portal(name.to_owned(), portal)?;
+        Ok(tagged("DECLARE CURSOR"))
+    }
+
+    async fn fetch_cursor(
+        &mut self,
+        run: &Run,
+        name: &str,
+        count: Count,
+        is_move: bool,
+        forms: &Forms,
+        rows: Rows,
+    ) -> Result<Completion, Stop> {
+        let limit = match count {
+            Count::Rows(rows) => rows,
+            Count::All => u64::MAX,
+            Count::Elsewhere => {
+                return Err(Failure::new("55000", "cursor can only scan forward")
+                    .with_hint("Declare it with SCROLL option to enable backward scan.")
+                    .into());
+            }
+        };
+        let mut portal = self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
+        if !matches!(portal.statement.kind, Kind::Catalogue { .. }) {
+            portal.forms = forms.clone();
+        }
+        let rows = if is_move { Rows::Skipped } else { rows };
+        let columns = match (rows, self.columns_of_cursor(&portal)) {
+            (Rows::Described, Some(columns)) => Some(columns),
+            _ => None,
+        };
+        if let Some(columns) = &columns {
+            self.wire.put(describe(Some(columns), &portal.forms));
+        }
+        let rows = if rows == Rows::Described { Rows::Plain } else { rows };
+        let done = self.run_portal(run, &mut portal, limit, rows).await;
+        if done.is_ok() {
+            self.portals.insert(name.to_owned(), portal);
+        }
+        let fetched = match done? {
+            Completion::Suspended { rows } | Completion::Complete { rows, .. } => rows,
+            Completion::Empty => 0,
+        };
+        let verb = if is_move { "MOVE" } else { "FETCH" };
+        Ok(Completion::Complete { tag: format!("{verb} {fetched}"), rows: fetched })
+    }
+
+    fn columns_of_cursor(&self, portal: &Portal) -> Option<Vec<ColumnInfo>> {
+        match &portal.statement.kind {
+            Kind::Engine(prepared) => {
+                prepared.columns.as_ref().map(|columns| columns.iter().map(ColumnInfo::from).collect())
+            }
+            Kind::Catalogue { fields, .. } => {
+                fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
+            }
+            Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => None,
+        }
+    }
+
+    /// The statement that an EXECUTE names, and the values of its arguments, which PostgreSQL computes.
+    pub async fn resolve_execute(
+        &mut self,
+        run: &Run,
+        command: &Command,
+    ) -> Result<Option<(Arc<Statement>, Values)>, Stop> {
+        let Command::Execute { name, arguments } = command else {
+            return Ok(None);
+        };
+        let statement = self.statement(name)?;
+        if arguments.len() != statement.params.len() {
+            return Err(Failure::new(
+                "42601",
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .with_detail(format!(
+                "Expected {} parameters but got {}.",
+                statement.params.len(),
+                arguments.len()
+            ))
+            .into());
+        }
+        let values = match arguments.is_empty() {
+            true => Vec::new(),
+            false => self.computed(run, arguments, &statement.params).await?,
+        };
+        let values = match &statement.kind {
+            Kind::Engine(_) => {
+                let zone = self.settings.zone();
+                let scalars = values
+                    .iter()
+                    .zip(&statement.params)
+                    .map(|(value, type_oid)| match value {
+                        None => value::null_parameter(*type_oid),
+                        Some(text) => value::parameter(*type_oid, false, text, zone),
+                    })
+                    .collect::<Result<_, _>>()?;
+                Values::Scalars(scalars)
+            }
+            _ => Values::Raw { values, formats: Vec::new() },
+        };
+        Ok(Some((statement, values)))
+    }
+
+    /// Expressions to texts of the wanted types.
+    async fn computed(
+        &mut self,
+        run: &Run,
+        expressions: &[String],
+        types: &[u32],
+    ) -> Result<Vec<Option<bytes::Bytes>>, Stop> {
+        let names = self.type_names(run, types).await?;
+        let columns: Vec<String> = expressions
+            .iter()
+            .zip(names)
+            .map(|(expression, name)| format!("CAST(({expression}) AS {name})"))
+            .collect();
+        let reply =
+            self.relay(run, Request::Simple(format!("SELECT {}", columns.join(", ")))).await?;
+        let row = reply.rows.first().cloned().unwrap_or_default();
+        Ok(raw_fields(&row).into_iter().map(|field| field.map(|field| row.slice_ref(field))).collect())
+    }
+
+    async fn type_names(&mut self, run: &Run, types: &[u32]) -> Result<Vec<String>, Stop> {
+        let columns: Vec<String> =
+            types.iter().map(|oid| format!("pg_catalog.format_type({oid}, NULL)")).collect();
+        self.texts(run, &columns).await
+    }
+
+    async fn type_oids(&mut self, run: &Run, names: &[String]) -> Result<Vec<u32>, Stop> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns: Vec<String> = names
+            .iter()
+            .map(|name| format!("('{}'::pg_catalog.regtype)::pg_catalog.oid", name.replace('\'', "''")))
+            .collect();
+        let texts = self.texts(run, &columns).await?;
+        Ok(texts.iter().map(|text| text.parse().unwrap_or(0)).collect())
+    }
+
+    async fn texts(&mut self, run: &Run, columns: &[String]) -> Result<Vec<String>, Stop> {
+        let reply =
+            self.relay(run, Request::Simple(format!("SELECT {}", columns.join(", ")))).await?;
+        let row = reply.rows.first().cloned().unwrap_or_default();
+        Ok(raw_fields(&row)
+            .into_iter()
+            .map(|field| String::from_utf8_lossy(field.unwrap_or_default()).into_owned())
+            .collect())
+    }
+}
+
+fn tagged(tag: &str) -> Completion {
+    Completion::Complete { tag: tag.to_owned(), rows: 0 }
+}
+
+fn one_row(tag: &str) -> Completion {
+    Completion::Complete { tag: tag.to_owned(), rows: 1 }
+}
+
+fn no_savepoint(name: &str) -> Failure {
+    Failure::new("3B001", format!("savepoint \"{name}\" does not exist"))
+}
+
+fn no_cursor(name: &str) -> Failure {
+    Failure::new("34000", format!("cursor \"{name}\" does not exist"))
+}
+
+fn is_preparable(statement: &Statement) -> bool {
+    matches!(statement.kind, Kind::Engine(_) | Kind::Catalogue { .. })
+}

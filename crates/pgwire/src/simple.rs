@@ -1,0 +1,59 @@
+//! The simple protocol: a text with any number of statements, answered in text.
+//!
+//! Several statements in one message are one transaction, unless they say otherwise; an error drops what follows.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::connection::{Client, Stop};
+use crate::execute::Rows;
+use crate::lexer::{self, Piece};
+use crate::statement::{Completion, Portal};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub async fn simple_query(&mut self, sql: &str) -> Result<(), Stop> {
+        let pieces = lexer::split(sql);
+        if pieces.is_empty() {
+            self.put_completion(Completion::Empty);
+            return Ok(());
+        }
+        let implicit = pieces.len() > 1 && !self.transaction.in_block();
+        if implicit {
+            self.session().begin()?;
+        }
+        for piece in &pieces {
+            let done = self.simple_statement(piece).await;
+            self.registered.statement_ended();
+            match done {
+                Ok(()) => {}
+                Err(Stop::Failure(failure)) if !failure.is_fatal() => {
+                    if implicit && !self.transaction.in_block() {
+                        self.roll_back_engine().await;
+                    }
+                    self.fail(failure.moved_by(piece.before));
+                    return Ok(());
+                }
+                Err(stop) => return Err(stop),
+            }
+            self.close_portals();
+        }
+        if implicit && !self.transaction.in_block() {
+            let run = self.begin_run();
+            let committed = self.commit_engine(&run).await;
+            self.registered.statement_ended();
+            match committed {
+                Err(Stop::Failure(failure)) if !failure.is_fatal() => self.fail(failure),
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    async fn simple_statement(&mut self, piece: &Piece<'_>) -> Result<(), Stop> {
+        let run = self.begin_run();
+        let statement = self.prepare(&run, piece, &[], false).await?;
+        let mut portal = Portal::simple(statement);
+        let completion = self.run_portal(&run, &mut portal, u64::MAX, Rows::Described).await?;
+        self.put_completion(completion);
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Statements that have been prepared, and the portals that run them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::data::{FieldDescription, NoData, RowDescription};
+use rapport_catalog_postgres::{Field, Reply};
+use rapport_engine::{Column, Prepared};
+
+use crate::command::Command;
+use crate::pump::Pump;
+use crate::rows::Form;
+use crate::sqlstate::{Failure, Result};
+use crate::types;
+
+/// A statement whose parameters and result are known.
+#[derive(Debug)]
+pub struct Statement {
+    pub kind: Kind,
+    /// Types of `$1`, `$2`, …
+    pub params: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Empty,
+    Command(Command),
+    Engine(Box<Prepared>),
+    Catalogue {
+        sql: String,
+        /// Known when the statement was described; `None` is a statement without rows.
+        fields: Option<Vec<Field>>,
+    },
+    /// `COPY (a query for the catalogue) TO STDOUT`.
+    CatalogueCopy { query: String, format: rapport_engine::CopyFormat },
+}
+
+/// What a result's column is, whoever computes it.
+#[derive(Clone, Debug)]
+pub struct ColumnInfo {
+    name: String,
+    table_oid: u32,
+    column_id: i16,
+    type_oid: u32,
+    type_size: i16,
+    typmod: i32,
+}
+
+impl ColumnInfo {
+    pub fn new(name: &str, type_oid: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            table_oid: 0,
+            column_id: 0,
+            type_oid,
+            type_size: types::size(type_oid),
+            typmod: -1,
+        }
+    }
+}
+
+impl From<&Column> for ColumnInfo {
+    fn from(column: &Column) -> Self {
+        Self { typmod: column.typmod, ..Self::new(&column.name, column.pg_type) }
+    }
+}
+
+impl From<&Field> for ColumnInfo {
+    fn from(field: &Field) -> Self {
+        Self {
+            name: field.name.clone(),
+            table_oid: field.table_oid,
+            column_id: field.column_id,
+            type_oid: field.type_oid,
+            type_size: field.type_size,
+            typmod: field.type_modifier,
+        }
+    }
+}
+
+/// RowDescription, or NoData for a statement without rows.
+pub fn describe(columns: Option<&[ColumnInfo]>, forms: &Forms) -> PgWireBackendMessage {
+    let Some(columns) = columns else {
+        return PgWireBackendMessage::NoData(NoData::new());
+    };
+    let fields = columns
+        .iter()
+        .enumerate()
+        .map(|(n, column)| {
+            FieldDescription::new(
+                column.name.clone(),
+                column.table_oid as i32,
+                column.column_id,
+                column.type_oid,
+                column.type_size,
+                column.typmod,
+                forms.of(n).code(),
+            )
+        })
+        .collect();
+    PgWireBackendMessage::RowDescription(RowDescription::new(fields))
+}
+
+/// The forms a client asked for: none is all text, one is for all columns.
+#[derive(Clone, Debug, Default)]
+pub struct Forms(Vec<Form>);
+
+impl Forms {
+    pub fn read(codes: &[i16]) -> Result<Self> {
+        let form = |code: &i16| match code {
+            0 => Ok(Form::Text),
+            1 => Ok(Form::Binary),
+            other => Err(Failure::new("22023", format!("unsupported format code: {other}"))),
+        };
+        codes.iter().map(form).collect::<Result<_>>().map(Self)
+    }
+
+    /// Fails if there are neither none nor one nor as many as columns.
+    pub fn check(&self, n_columns: usize) -> Result<()> {
+        if self.0.len() > 1 && self.0.len() != n_columns {
+            return Err(Failure::protocol(format!(
+                "bind message has {} result formats but query has {n_columns} columns",
+                self.0.len()
+            )));
+        }
+        Ok(())
+    }
+
+    pub fn of(&self, column: usize) -> Form {
+        match self.0.as_slice() {
+            [] => Form::Text,
+            [one] => *one,
+            forms => forms.get(column).copied().unwrap_or(Form::Text),
+        }
+    }
+
+    pub fn all(&self, n_columns: usize) -> Vec<Form> {
+        (0..n_columns).map(|column| self.of(column)).collect()
+    }
+
+    /// As PostgreSQL takes them.
+    pub fn codes(&self) -> Vec<i16> {
+        self.0.iter().map(|form| form.code()).collect()
+    }
+}
+
+/// Values for a statement's parameters.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Read, for the engine.
+    Scalars(Vec<ScalarValue>),
+    /// As they came, for PostgreSQL to read.
+    Raw { values: Vec<Option<Bytes>>, formats: Vec<i16> },
+}
+
+/// A statement with values, and how far its result has been fetched.
+pub struct Portal {
+    pub statement: Arc<Statement>,
+    pub values: Values,
+    pub forms: Forms,
+    /// Outlives its transaction.
+    pub hold: bool,
+    /// Made by DECLARE.
+    pub is_cursor: bool,
+    pub progress: Progress,
+}
+
+pub enum Progress {
+    /// Not run yet.
+    New,
+    /// The engine computes it.
+    Running { pump: Pump, columns: Vec<ColumnInfo>, tag: &'static str },
+    /// PostgreSQL has answered.
+    Answered { reply: Box<Reply>, next: usize },
+    /// Rows that the session made itself, as bodies of DataRow messages.
+    Ended,
+}
+
+impl Portal {
+    pub fn new(statement: Arc<Statement>, values: Values, forms: Forms) -> Self {
+        Self { statement, values, forms, hold: false, is_cursor: false, progress: Progress::New }
+    }
+
+    /// One that is run at once, in text.
+    pub fn simple(statement: Arc<Statement>) -> Self {
+        let values = match statement.kind {
+            Kind::Engine(_) => Values::Scalars(Vec::new()),
+            _ => Values::Raw { values: Vec::new(), formats: Vec::new() },
+        };
+        Self::new(statement, values, Forms::default())
+    }
+}
+
+/// How an execution ended.
+pub enum Completion {
+    Empty,
+    /// There may be more rows.
+    Suspended { rows: u64 },
+    /// All rows have been sent, if it has rows.
+    Complete { tag: String, rows: u64 },
+}

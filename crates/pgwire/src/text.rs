@@ -1,0 +1,537 @@
+//! Values in PostgreSQL's own text form, appended to a buffer without allocating.
+//!
+//! The forms are those of `DateStyle = ISO`, `IntervalStyle = postgres`, `bytea_output = hex` and
+//! `extra_float_digits = 1`: the shortest text that reads back as the same value.
+
+use chrono::{DateTime, Offset, TimeZone};
+
+pub const MICROS_PER_SECOND: i64 = 1_000_000;
+pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// The session's `TimeZone`, ready to shift instants with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Zone {
+    /// Seconds east of Greenwich.
+    Fixed(i32),
+    Named(chrono_tz::Tz),
+}
+
+impl Zone {
+    pub const UTC: Zone = Zone::Fixed(0);
+
+    /// Understands what `SHOW TimeZone` says: a name of the tz database, or a fixed offset in POSIX form such
+    /// as `<+02>-02`, where the sign is turned round.
+    pub fn parse(text: &str) -> Option<Zone> {
+        if matches!(text, "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu" | "Universal" | "UCT") {
+            return Some(Zone::UTC);
+        }
+        if let Ok(zone) = text.parse::<chrono_tz::Tz>() {
+            return Some(Zone::Named(zone));
+        }
+        let west = match text.strip_prefix('<') {
+            Some(rest) => rest.split_once('>')?.1,
+            None => text.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
+        };
+        let (sign, digits) = match west.strip_prefix('-') {
+            Some(digits) => (1, digits),
+            None => (-1, west.strip_prefix('+').unwrap_or(west)),
+        };
+        let mut seconds = 0;
+        let mut unit = 3600;
+        for part in digits.split(':') {
+            seconds += part.parse::<i32>().ok().filter(|part| (0..168).contains(part))? * unit;
+            unit /= 60;
+        }
+        Some(Zone::Fixed(sign * seconds))
+    }
+
+    /// Seconds east of Greenwich at an instant given in microseconds since 1970.
+    pub fn offset_at(self, micros: i64) -> i32 {
+        match self {
+            Zone::Fixed(seconds) => seconds,
+            Zone::Named(zone) => DateTime::from_timestamp_micros(micros)
+                .map_or(0, |at| zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()),
+        }
+    }
+}
+
+pub fn push_bool(out: &mut Vec<u8>, value: bool) {
+    out.push(if value { b't' } else { b'f' });
+}
+
+pub fn push_int(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+pub fn push_float8(out: &mut Vec<u8>, value: f64) {
+    if push_not_finite(out, value) {
+        return;
+    }
+    push_shortest(out, ryu::Buffer::new().format_finite(value), value.abs(), 1e-4..1e15);
+}
+
+pub fn push_float4(out: &mut Vec<u8>, value: f32) {
+    if push_not_finite(out, f64::from(value)) {
+        return;
+    }
+    push_shortest(out, ryu::Buffer::new().format_finite(value), f64::from(value.abs()), 1e-4..1e6);
+}
+
+fn push_not_finite(out: &mut Vec<u8>, value: f64) -> bool {
+    if value.is_finite() {
+        return false;
+    }
+    out.extend_from_slice(match (value.is_nan(), value > 0.0) {
+        (true, _) => b"NaN",
+        (false, true) => b"Infinity",
+        (false, false) => b"-Infinity",
+    });
+    true
+}
+
+/// Turns ryu's layout into PostgreSQL's: no `.0`, and an exponent of at least two digits outside `plain`.
+fn push_shortest(out: &mut Vec<u8>, ryu: &str, size: f64, plain: std::ops::Range<f64>) {
+    if size == 0.0 || plain.contains(&size) {
+        out.extend_from_slice(ryu.strip_suffix(".0").unwrap_or(ryu).as_bytes());
+        return;
+    }
+    let (sign, ryu) = match ryu.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", ryu),
+    };
+    let (mantissa, exponent) = ryu.split_once('e').unwrap_or((ryu, "0"));
+    let exponent: i32 = exponent.parse().expect("ryu writes a number");
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
+    // All digits, of which the first significant one decides the exponent.
+    let mut digits = [0u8; 32];
+    let n = whole.len() + fraction.len();
+    digits[..whole.len()].copy_from_slice(whole.as_bytes());
+    digits[whole.len()..n].copy_from_slice(fraction.as_bytes());
+    let leading = digits[..n].iter().take_while(|&&digit| digit == b'0').count();
+    let trailing = digits[leading..n].iter().rev().take_while(|&&digit| digit == b'0').count();
+    let digits = &digits[leading..n - trailing];
+    let exponent = exponent + whole.len() as i32 - leading as i32 - 1;
+
+    out.extend_from_slice(sign.as_bytes());
+    out.push(digits[0]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[1..]);
+    }
+    out.push(b'e');
+    out.push(if exponent < 0 { b'-' } else { b'+' });
+    push_padded(out, exponent.unsigned_abs(), 2);
+}
+
+/// Zero-padded on the left to `width`.
+fn push_padded(out: &mut Vec<u8>, value: u32, width: usize) {
+    if width == 2 && value < 100 {
+        out.push(b'0' + (value / 10) as u8);
+        out.push(b'0' + (value % 10) as u8);
+        return;
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value);
+    for _ in digits.len()..width {
+        out.push(b'0');
+    }
+    out.extend_from_slice(digits.as_bytes());
+}
+
+/// `value` × 10^-`scale`, with all digits of the scale, or `trimmed` to those that say something.
+pub fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, trimmed: bool) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut small = itoa::Buffer::new();
+    let mut large = itoa::Buffer::new();
+    let magnitude = value.unsigned_abs();
+    let digits = match u64::try_from(magnitude) {
+        Ok(value) => small.format(value),
+        Err(_) => large.format(magnitude),
+    };
+    push_digits(out, digits, scale, trimmed);
+}
+
+/// Places the decimal point in `digits`, which have no sign.
+pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, trimmed: bool) {
+    let Ok(scale) = usize::try_from(scale) else {
+        out.extend_from_slice(digits.as_bytes());
+        if digits != "0" {
+            out.resize(out.len() + usize::from(scale.unsigned_abs()), b'0');
+        }
+        return;
+    };
+    let start = out.len();
+    if let Some(whole) = digits.len().checked_sub(scale).filter(|&whole| whole > 0) {
+        out.extend_from_slice(&digits.as_bytes()[..whole]);
+        if scale > 0 {
+            out.push(b'.');
+            out.extend_from_slice(&digits.as_bytes()[whole..]);
+        }
+    } else {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + scale - digits.len(), b'0');
+        out.extend_from_slice(digits.as_bytes());
+    }
+    if trimmed && scale > 0 {
+        while out.len() > start && out.last() == Some(&b'0') {
+            out.pop();
+        }
+        if out.last() == Some(&b'.') {
+            out.pop();
+        }
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar without end.
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn civil(days: i64) -> (i64, u32, u32) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The date without its era; true if " BC" has to follow.
+fn push_civil(out: &mut Vec<u8>, days: i64) -> bool {
+    let (year, month, day) = civil(days);
+    let before_christ = year <= 0;
+    let year = if before_christ { 1 - year } else { year };
+    push_padded(out, year as u32, 4);
+    out.push(b'-');
+    push_padded(out, month, 2);
+    out.push(b'-');
+    push_padded(out, day, 2);
+    before_christ
+}
+
+pub fn push_date(out: &mut Vec<u8>, days: i64) {
+    match days {
+        // PostgreSQL's infinities are the ends of the range.
+        _ if days == i64::from(i32::MAX) => out.extend_from_slice(b"infinity"),
+        _ if days == i64::from(i32::MIN) => out.extend_from_slice(b"-infinity"),
+        _ => {
+            if push_civil(out, days) {
+                out.extend_from_slice(b" BC");
+            }
+        }
+    }
+}
+
+/// A time of day in microseconds.
+pub fn push_time(out: &mut Vec<u8>, micros: i64) {
+    let seconds = micros / MICROS_PER_SECOND;
+    push_padded(out, (seconds / 3600) as u32, 2);
+    out.push(b':');
+    push_padded(out, (seconds / 60 % 60) as u32, 2);
+    out.push(b':');
+    push_padded(out, (seconds % 60) as u32, 2);
+    push_fraction(out, (micros % MICROS_PER_SECOND) as u32);
+}
+
+fn push_fraction(out: &mut Vec<u8>, micros: u32) {
+    if micros == 0 {
+        return;
+    }
+    out.push(b'.');
+    push_padded(out, micros, 6);
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+}
+
+/// Microseconds since 1970, as they stand.
+pub fn push_timestamp(out: &mut Vec<u8>, micros: i64) {
+    if push_infinity(out, micros) {
+        return;
+    }
+    let before_christ = push_civil(out, micros.div_euclid(MICROS_PER_DAY));
+    out.push(b' ');
+    push_time(out, micros.rem_euclid(MICROS_PER_DAY));
+    if before_christ {
+        out.extend_from_slice(b" BC");
+    }
+}
+
+/// Microseconds since 1970 in UTC, shown on the clocks of `zone`.
+pub fn push_timestamptz(out: &mut Vec<u8>, micros: i64, zone: Zone) {
+    if push_infinity(out, micros) {
+        return;
+    }
+    let offset = zone.offset_at(micros);
+    let local = micros.saturating_add(i64::from(offset) * MICROS_PER_SECOND);
+    let before_christ = push_civil(out, local.div_euclid(MICROS_PER_DAY));
+    out.push(b' ');
+    push_time(out, local.rem_euclid(MICROS_PER_DAY));
+    push_offset(out, offset);
+    if before_christ {
+        out.extend_from_slice(b" BC");
+    }
+}
+
+fn push_infinity(out: &mut Vec<u8>, micros: i64) -> bool {
+    match micros {
+        i64::MAX => out.extend_from_slice(b"infinity"),
+        i64::MIN => out.extend_from_slice(b"-infinity"),
+        _ => return false,
+    }
+    true
+}
+
+fn push_offset(out: &mut Vec<u8>, offset: i32) {
+    out.push(if offset < 0 { b'-' } else { b'+' });
+    let offset = offset.unsigned_abs();
+    push_padded(out, offset / 3600, 2);
+    let (minutes, seconds) = (offset / 60 % 60, offset % 60);
+    if minutes != 0 || seconds != 0 {
+        out.push(b':');
+        push_padded(out, minutes, 2);
+    }
+    if seconds != 0 {
+        out.push(b':');
+        push_padded(out, seconds, 2);
+    }
+}
+
+/// `IntervalStyle = postgres`: `1 year 2 mons -3 days +04:05:06.7`.
+pub fn push_interval(out: &mut Vec<u8>, months: i32, days: i32, micros: i64) {
+    let start = out.len();
+    // A positive field says so when the one before it was negative.
+    let mut after_negative = false;
+    for (value, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if value == 0 {
+            continue;
+        }
+        if out.len() > start {
+            out.push(b' ');
+        }
+        if after_negative && value > 0 {
+            out.push(b'+');
+        }
+        push_int(out, value);
+        out.push(b' ');
+        out.extend_from_slice(unit.as_bytes());
+        if value != 1 {
+            out.push(b's');
+        }
+        after_negative = value < 0;
+    }
+    if micros == 0 && out.len() > start {
+        return;
+    }
+    if out.len() > start {
+        out.push(b' ');
+    }
+    if micros < 0 {
+        out.push(b'-');
+    } else if after_negative {
+        out.push(b'+');
+    }
+    let magnitude = micros.unsigned_abs();
+    let seconds = magnitude / MICROS_PER_SECOND as u64;
+    let hours = seconds / 3600;
+    if hours < 10 {
+        out.push(b'0');
+    }
+    push_int(out, hours);
+    out.push(b':');
+    push_padded(out, (seconds / 60 % 60) as u32, 2);
+    out.push(b':');
+    push_padded(out, (seconds % 60) as u32, 2);
+    push_fraction(out, (magnitude % MICROS_PER_SECOND as u64) as u32);
+}
+
+/// `bytea_output = hex`.
+pub fn push_bytea(out: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(b"\\x");
+    out.reserve(bytes.len() * 2);
+    for byte in bytes {
+        out.push(HEX[usize::from(byte >> 4)]);
+        out.push(HEX[usize::from(byte & 15)]);
+    }
+}
+
+/// Whether an array's element has to stand in quotes.
+fn wants_quotes(element: &[u8]) -> bool {
+    element.is_empty()
+        || element.eq_ignore_ascii_case(b"null")
+        || element.iter().any(|byte| {
+            matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+        })
+}
+
+/// Quotes what was written from `start` on, if an array's element needs it.
+pub fn quote_element(out: &mut Vec<u8>, start: usize) {
+    if wants_quotes(&out[start..]) {
+        quote_with(out, start, b'\\');
+    }
+}
+
+/// Quotes what was written from `start` on, if a row's field needs it.
+pub fn quote_field(out: &mut Vec<u8>, start: usize) {
+    let field = &out[start..];
+    let wants = field.is_empty()
+        || field.iter().any(|byte| {
+            matches!(byte, b'(' | b')' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+        });
+    if wants {
+        quote_with(out, start, 0);
+    }
+}
+
+/// `escape` goes before quotes and backslashes; 0 doubles them instead.
+fn quote_with(out: &mut Vec<u8>, start: usize, escape: u8) {
+    let element = out.split_off(start);
+    out.push(b'"');
+    for byte in element {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(if escape == 0 { byte } else { escape });
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        push(&mut out);
+        String::from_utf8(out).expect("text forms are UTF-8")
+    }
+
+    /// Every expectation below is what PostgreSQL 15 prints.
+    fn check_float8(value: f64, expected: &str) {
+        assert_eq!(text(|out| push_float8(out, value)), expected);
+    }
+
+    #[test]
+    fn float8_is_the_shortest_text_that_reads_back() {
+        check_float8(1.0, "1");
+        check_float8(-0.0, "-0");
+        check_float8(0.1, "0.1");
+        check_float8(1e14, "100000000000000");
+        check_float8(1e15, "1e+15");
+        check_float8(123_456_789_012_345_680.0, "1.2345678901234568e+17");
+        check_float8(0.0001, "0.0001");
+        check_float8(0.00001, "1e-05");
+        check_float8(-0.000_012_34, "-1.234e-05");
+        check_float8(5e-324, "5e-324");
+        check_float8(1.797_693_134_862_315_7e308, "1.7976931348623157e+308");
+        check_float8(f64::NAN, "NaN");
+        check_float8(f64::NEG_INFINITY, "-Infinity");
+    }
+
+    #[test]
+    fn float4_turns_to_exponents_earlier() {
+        let check = |value, expected: &str| assert_eq!(text(|out| push_float4(out, value)), expected);
+        check(100_000.0, "100000");
+        check(1e6, "1e+06");
+        check(1_234_567.0, "1.234567e+06");
+        check(0.1, "0.1");
+        check(3.402_823_5e38, "3.4028235e+38");
+    }
+
+    #[test]
+    fn decimals_keep_their_scale_unless_trimmed() {
+        let check = |value, scale, trimmed, expected: &str| {
+            assert_eq!(text(|out| push_decimal(out, value, scale, trimmed)), expected);
+        };
+        check(1230, 2, false, "12.30");
+        check(-5, 2, false, "-0.05");
+        check(0, 2, false, "0.00");
+        check(7, 0, false, "7");
+        check(7, -3, false, "7000");
+        check(0, -3, false, "0");
+        check(15_000_000_000, 10, true, "1.5");
+        check(20_000_000_000, 10, true, "2");
+        check(0, 10, true, "0");
+        check(-99_999_999_999_999_999_999_999_999_999_999_999_999, 38, false,
+            "-0.99999999999999999999999999999999999999");
+        check(100, 0, true, "100");
+    }
+
+    #[test]
+    fn dates_reach_before_christ() {
+        let check = |days, expected: &str| assert_eq!(text(|out| push_date(out, days)), expected);
+        check(0, "1970-01-01");
+        check(19_724, "2024-01-02");
+        check(-719_528, "0001-01-01 BC");
+        check(-719_162, "0001-01-01");
+        check(2_932_897, "10000-01-01");
+        check(i64::from(i32::MAX), "infinity");
+    }
+
+    #[test]
+    fn timestamps_drop_zeros_of_the_fraction() {
+        let check = |micros, expected: &str| assert_eq!(text(|out| push_timestamp(out, micros)), expected);
+        check(0, "1970-01-01 00:00:00");
+        check(-1, "1969-12-31 23:59:59.999999");
+        check(1_704_164_645_123_000, "2024-01-02 03:04:05.123");
+        check(i64::MIN, "-infinity");
+    }
+
+    #[test]
+    fn timestamptz_is_shown_in_the_zone_of_the_session() {
+        let check = |zone: &str, micros, expected: &str| {
+            let zone = Zone::parse(zone).expect("a zone of the test");
+            assert_eq!(text(|out| push_timestamptz(out, micros, zone)), expected);
+        };
+        check("UTC", 1_704_164_645_123_000, "2024-01-02 03:04:05.123+00");
+        check("Europe/Berlin", 1_704_164_645_000_000, "2024-01-02 04:04:05+01");
+        check("Asia/Kolkata", 1_704_164_645_000_000, "2024-01-02 08:34:05+05:30");
+        check("America/New_York", 1_704_164_645_000_000, "2024-01-01 22:04:05-05");
+        check("<+02>-02", 1_704_164_645_000_000, "2024-01-02 05:04:05+02");
+        check("<-03:30>+03:30", 1_704_164_645_000_000, "2024-01-01 23:34:05-03:30");
+        // Local mean time, before zones were agreed.
+        check("Europe/Berlin", -3_786_825_600_000_000, "1850-01-01 00:53:28+00:53:28");
+    }
+
+    #[test]
+    fn intervals_sign_each_field() {
+        let check = |months, days, micros, expected: &str| {
+            assert_eq!(text(|out| push_interval(out, months, days, micros)), expected);
+        };
+        check(0, 0, 0, "00:00:00");
+        check(14, 3, 14_706_789_000, "1 year 2 mons 3 days 04:05:06.789");
+        check(1, -1, 3_600_000_000, "1 mon -1 days +01:00:00");
+        check(-1, 1, 0, "-1 mons +1 day");
+        check(0, 0, -1, "-00:00:00.000001");
+        check(0, 1, 0, "1 day");
+        check(0, 0, 360_000_000_000, "100:00:00");
+        check(-13, 0, 0, "-1 years -1 mons");
+    }
+
+    #[test]
+    fn bytea_is_hexadecimal() {
+        assert_eq!(text(|out| push_bytea(out, &[0, 0xab, 0xff])), "\\x00abff");
+    }
+
+    #[test]
+    fn elements_are_quoted_when_they_must_be() {
+        let check = |element: &str, expected: &str| {
+            let quoted = text(|out| {
+                out.extend_from_slice(element.as_bytes());
+                quote_element(out, 0);
+            });
+            assert_eq!(quoted, expected);
+        };
+        check("a", "a");
+        check("", "\"\"");
+        check("NULL", "\"NULL\"");
+        check("a b", "\"a b\"");
+        check("a\"b\\c", "\"a\\\"b\\\\c\"");
+    }
+}
