@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         parquet_is_read,
         a_bad_row_goes_to_quarantine_with_its_place_and_reason,
         too_many_bad_rows_fail_the_load_and_show_nothing,
+        another_reader_of_delta_sees_the_same_rows,
         a_dry_run_writes_nothing,
         an_unknown_source_or_file_is_named,
         a_select_that_is_wrong_is_told_with_its_source,
@@ -438,6 +439,37 @@ fn too_many_bad_rows_fail_the_load_and_show_nothing() -> Result<()> {
             .len()
             == 200
     );
+    Ok(())
+}
+
+/// delta-rs for Python: what the lake holds is Delta, not something like it.
+fn another_reader_of_delta_sees_the_same_rows() -> Result<()> {
+    const READ: &str = "import sys, deltalake, duckdb\n\
+        table = deltalake.DeltaTable(sys.argv[1])\n\
+        protocol = table.protocol()\n\
+        print(protocol.min_reader_version, protocol.min_writer_version)\n\
+        files = table.file_uris()\n\
+        print(*duckdb.sql(f\"SELECT count(*), count(DISTINCT interaction_id), min(occurred_at) >= '2023-01-01', \
+            sum(amount) FROM read_parquet({files!r})\").fetchone())\n";
+    let Some(python) = place::python() else {
+        return skip("Python's deltalake is not installed (tests/run installs it where it can)");
+    };
+    let (warehouse, _) = made_up(0, 1000)?;
+    for n in 1..6 {
+        let data = files::visits(warehouse.folder(), "more.csv", n * 1000..(n + 1) * 1000)?;
+        load(&warehouse, "./visits.toml", &[&data])?;
+    }
+    warehouse.succeed(["compact"])?;
+    let mut command = Command::new(python);
+    command
+        .args(["-c", READ])
+        .arg(warehouse.lake().join("public/interactions"));
+    let done = finish(command)?;
+    ensure!(done.code == Some(0), "{done}");
+    let server = warehouse.serve()?;
+    let sum = server.ask("SELECT sum(amount) FROM interactions")?[0][0].clone();
+    let expected = format!("1 2\n6000 6000 True {sum}\n");
+    ensure!(done.stdout == expected, "{} is not {expected}", done.stdout);
     Ok(())
 }
 
