@@ -25,10 +25,12 @@ impl RowHashes {
         }
     }
 
-    /// Add a column's values to the rows from `first` on. `seed` tells the columns apart.
-    pub(crate) fn add(&mut self, first: usize, column: &ArrayRef, seed: u64) {
-        let low = &mut self.low[first..first + column.len()];
-        let high = &mut self.high[first..first + column.len()];
+    /// Add a column's values to its rows. `seed` tells the columns apart.
+    pub(crate) fn add(&mut self, column: &ArrayRef, seed: u64) {
+        let (low, high) = (
+            &mut self.low[..column.len()],
+            &mut self.high[..column.len()],
+        );
         for_each_hash(column, seed, &mut |row, hash| {
             low[row] = low[row].wrapping_add(hash);
             high[row] = high[row].wrapping_add(mix(hash ^ 0x9e37_79b9_7f4a_7c15));
@@ -156,8 +158,8 @@ mod tests {
         let mut hashes = RowHashes::new(numbers.len());
         let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
         let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
-        hashes.add(0, &numbers, seed_of("number"));
-        hashes.add(0, &texts, seed_of("text"));
+        hashes.add(&numbers, seed_of("number"));
+        hashes.add(&texts, seed_of("text"));
         hashes.sum()
     }
 
@@ -183,7 +185,7 @@ mod tests {
     fn a_column_of_nulls_changes_nothing() {
         let mut hashes = RowHashes::new(1);
         let number: ArrayRef = Arc::new(Int64Array::from(vec![7]));
-        hashes.add(0, &number, seed_of("number"));
+        hashes.add(&number, seed_of("number"));
         assert_eq!(hashes.sum(), sum(&[Some(7)], &[None]));
     }
 
@@ -193,7 +195,7 @@ mod tests {
             let mut hashes = RowHashes::new(values.len());
             let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(values);
             let column: ArrayRef = Arc::new(lists);
-            hashes.add(0, &column, 1);
+            hashes.add(&column, 1);
             hashes.sum()
         };
         assert_ne!(

@@ -39,6 +39,7 @@ pub use layout::Layout;
 pub use location::Location;
 pub use rewrite::Expect;
 pub use snapshot::Snapshot;
+pub use stored_file::StoredFile;
 pub use table::Table;
 pub use table_name::TableName;
 pub use vacuum::Vacuumed;

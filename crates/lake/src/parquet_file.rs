@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use object_store::ObjectStore;
@@ -31,8 +32,9 @@ use crate::fingerprint::{RowHashes, seed_of};
 use crate::{Error, Layout, Result};
 
 pub(crate) const ROW_GROUP_ROWS: usize = 262_144;
-/// A multiple of the write batch, at the end of which the limit is looked at.
-const PAGE_ROWS: usize = 5_000;
+/// Rows of a page, if they are not too wide for it. The limit is looked at after as many rows have been added, so each
+/// round has to begin with a page.
+pub(crate) const PAGE_ROWS: usize = 5_000;
 const WRITE_BATCH_ROWS: usize = 1_000;
 /// A row group whose rows are this big is closed early, for it is held in memory.
 const ROW_GROUP_BYTES: usize = 128 << 20;
@@ -174,7 +176,7 @@ impl ParquetFile {
         self.sent
     }
 
-    /// Encode a round of at most [`ParquetFile::room`] rows.
+    /// Encode a round of at least one and at most [`ParquetFile::room`] rows; all but a file's last are full pages.
     pub(crate) async fn write(&mut self, round: Vec<RecordBatch>) -> Result<()> {
         let rows: usize = round.iter().map(RecordBatch::num_rows).sum();
         let group = match &mut self.group {
@@ -326,16 +328,16 @@ impl Column {
         hashes: &mut RowHashes,
     ) -> Result<(), ParquetError> {
         let mut writers = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut first = 0;
-        for batch in round {
-            let column = batch.column(at);
-            let leaves = compute_leaves(batch.schema_ref().field(at), column)?;
-            for (writer, leaf) in writers.iter_mut().zip(&leaves) {
-                writer.write(leaf)?;
-            }
-            hashes.add(first, column, self.seed);
-            first += batch.num_rows();
+        let field = round[0].schema_ref().field(at);
+        let parts: Vec<&dyn Array> = round
+            .iter()
+            .map(|batch| batch.column(at).as_ref())
+            .collect();
+        let column = concat(&parts)?;
+        for (writer, leaf) in writers.iter_mut().zip(&compute_leaves(field, &column)?) {
+            writer.write(leaf)?;
         }
+        hashes.add(&column, self.seed);
         Ok(())
     }
 

@@ -162,7 +162,7 @@ impl Table {
             })?;
             let mut hashes = RowHashes::new(batch.num_rows());
             for (field, column) in schema.fields().iter().zip(batch.columns()) {
-                hashes.add(0, column, seed_of(field.name()));
+                hashes.add(column, seed_of(field.name()));
             }
             sum = sum.wrapping_add(hashes.sum());
         }

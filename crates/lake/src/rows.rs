@@ -18,14 +18,14 @@ use tokio::task::JoinHandle;
 use crate::data_file::{sorted_by_tag, tag};
 use crate::log::action::{Add, Remove};
 use crate::order::OrderCheck;
-use crate::parquet_file::{Finished, ParquetFile, properties};
+use crate::parquet_file::{Finished, PAGE_ROWS, ParquetFile, ROW_GROUP_ROWS, properties};
 use crate::shape::conform;
 use crate::{DataFile, Error, Layout, Result, Snapshot, TableName, stats};
 
 /// Where a file ends and the next begins.
 pub(crate) const FILE_BYTES: u64 = 256 << 20;
 /// Rows encoded at a time: enough to keep all cores busy, few enough to stay small in memory.
-const ROUND_ROWS: usize = 65_536;
+const ROUND_ROWS: usize = 13 * PAGE_ROWS;
 const ROUND_BYTES: usize = 64 << 20;
 /// Batches that may wait for the encoder.
 const QUEUE: usize = 4;
@@ -166,23 +166,31 @@ impl Encoder {
         }
         let mut rest = batch;
         while rest.num_rows() > 0 {
-            let rows = rest.num_rows().min(self.room());
+            // Cut where a page ends, so that a round can end there.
+            let page = PAGE_ROWS - self.waiting_rows % PAGE_ROWS;
+            let rows = rest.num_rows().min(self.room()).min(page);
             let part = rest.slice(0, rows);
             rest = rest.slice(rows, rest.num_rows() - rows);
             self.waiting_rows += rows;
             self.waiting_bytes += size_of(&part);
             self.waiting.push(part);
-            if self.room() == 0 || self.waiting_bytes >= ROUND_BYTES {
+            let is_heavy = rows == page && self.waiting_bytes >= ROUND_BYTES;
+            if self.room() == 0 || is_heavy {
                 self.round().await?;
             }
         }
         Ok(())
     }
 
-    /// How many more rows the next round takes.
+    /// How many more rows the next round takes: no less than a page stays for the one after it.
     fn room(&self) -> usize {
-        let in_group = self.file.as_ref().map_or(ROUND_ROWS, ParquetFile::room);
-        in_group.min(ROUND_ROWS) - self.waiting_rows
+        let in_group = self.file.as_ref().map_or(ROW_GROUP_ROWS, ParquetFile::room);
+        let round = if in_group < ROUND_ROWS + PAGE_ROWS {
+            in_group
+        } else {
+            ROUND_ROWS
+        };
+        round - self.waiting_rows
     }
 
     async fn round(&mut self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Reading one of the store's Parquet files.
+//! Reading one of the store's Parquet files: what an asynchronous Parquet reader is given.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-pub(crate) struct StoredFile {
+pub struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
 }
 
 impl StoredFile {
-    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &str, size: u64) -> Self {
+    /// `path` and `size` as [`crate::DataFile`] has them.
+    pub fn new(store: &Arc<dyn ObjectStore>, path: &str, size: u64) -> Self {
         Self {
             store: Arc::clone(store),
             path: Path::from(path),
