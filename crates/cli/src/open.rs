@@ -1,5 +1,6 @@
 //! From settings to an open lake, catalogue and warehouse.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use rapport_catalog_postgres::{Catalogue, Config, Place};
@@ -63,6 +64,27 @@ fn catalogue_dir(settings: &Settings, lake: &Location) -> PathBuf {
         (None, Some(lake)) => lake.join("_rapport").join("catalogue-pg"),
         (None, None) => "rapport-catalogue".into(),
     }
+}
+
+/// What the endpoint's answers about users that do not exist are made of. It must outlive a restart, or those
+/// answers would change and give them away.
+pub fn endpoint_secret(settings: &Settings, lake: &Location) -> std::io::Result<[u8; 32]> {
+    let path = catalogue_dir(settings, lake).with_extension("secret");
+    if let Ok(known) = std::fs::read(&path)
+        && let Ok(known) = known.try_into()
+    {
+        return Ok(known);
+    }
+    let secret: [u8; 32] = rand::random();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path)?.write_all(&secret)?;
+    Ok(secret)
 }
 
 /// Everything: what `serve` and whoever changes users or definitions needs.

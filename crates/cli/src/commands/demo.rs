@@ -20,7 +20,7 @@ use crate::demo::{files, questions, sources};
 use crate::failure::{Failure, Result};
 use crate::output::{self, counted, duration};
 use crate::progress::Progress;
-use crate::settings::{Flags, Settings};
+use crate::settings::Flags;
 use crate::{open, password, runtimes};
 
 const USER: &str = "analyst";
@@ -71,20 +71,14 @@ impl Demo {
         self.dir.join("files")
     }
 
-    pub async fn run(self, context: Context) -> Result {
+    pub async fn run(self, mut context: Context) -> Result {
         let start = Instant::now();
-        let settings = Settings {
-            // Whatever catalogue the user has configured is for their own lake.
-            catalog: crate::settings::CatalogSettings {
-                url: None,
-                dir: None,
-                ..context.settings().catalog.clone()
-            },
-            ..context.settings().clone()
-        };
+        // Whatever catalogue the user has configured is for their own lake.
+        let catalog = &mut context.loaded.settings.catalog;
+        (catalog.url, catalog.dir) = (None, None);
         let listener = match self.no_serve || self.files_only {
             true => None,
-            false => Some(self.bind(settings.serve.listen).await?),
+            false => Some(self.bind(context.settings().serve.listen).await?),
         };
         let mut book = self.open_book()?;
         if !book.is_loaded {
@@ -105,7 +99,7 @@ impl Demo {
             return self.finish(&book, None, start.elapsed());
         }
 
-        let warehouse = self.open(&context, settings).await?;
+        let warehouse = self.open(&context).await?;
         let done = self.fill(&context, &warehouse, &mut book).await;
         let password = match done {
             Ok(password) => password,
@@ -228,7 +222,8 @@ impl Demo {
         BookFile(&path).write(book)
     }
 
-    async fn open(&self, context: &Context, settings: Settings) -> Result<Warehouse> {
+    async fn open(&self, context: &Context) -> Result<Warehouse> {
+        let settings = context.settings().clone();
         let opening = runtimes::on(&context.compute, async move {
             let lake = Lake::open(open::location(&settings)?).await?;
             if !lake.exists().await? {

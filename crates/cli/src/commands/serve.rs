@@ -69,7 +69,13 @@ impl Serve {
 
 /// Serves until the first Ctrl-C or SIGTERM; the catalogue is closed after the last connection.
 pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context) -> Result {
-    let config = config(context);
+    let mut config = config(context);
+    match open::endpoint_secret(context.settings(), warehouse.lake().location()) {
+        Ok(secret) => config.secret = secret,
+        Err(error) => {
+            tracing::warn!(%error, "the endpoint's secret can't be kept; using one for this run")
+        }
+    }
     let stop = context.interrupt.token.clone();
     let catalogue = warehouse.catalogue().cloned();
     let served = rapport_pgwire::serve(listener, warehouse, config, stop).await;
