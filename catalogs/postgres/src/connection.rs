@@ -16,6 +16,7 @@ pub(crate) struct Connection {
     socket: Box<dyn Socket>,
     incoming: BytesMut,
     outgoing: BytesMut,
+    user: String,
     server_version: u32,
     status: Status,
     /// Sent something whose answer is not complete.
@@ -42,9 +43,10 @@ pub(crate) enum Status {
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 impl Connection {
-    pub(crate) fn new(socket: Box<dyn Socket>) -> Self {
+    pub(crate) fn new(socket: Box<dyn Socket>, user: &str) -> Self {
         Self {
             socket,
+            user: user.to_owned(),
             incoming: BytesMut::with_capacity(8 * 1024),
             outgoing: BytesMut::with_capacity(4 * 1024),
             server_version: 0,
@@ -52,6 +54,11 @@ impl Connection {
             is_waiting: false,
             key: (0, 0),
         }
+    }
+
+    /// The superuser who logged in.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
     }
 
     /// The major version, e.g. 17.

@@ -10,6 +10,7 @@ use rapport_lake::TableName;
 use crate::catalogue::{Attempts, CURRENT_TRANSACTION, Catalogue, Lease, Settings, transaction_id};
 use crate::connection::{Connection, keep_first, text};
 use crate::error::{Error, ErrorFields, Result};
+use crate::quote;
 use crate::relations::{self, Relation};
 use crate::session;
 
@@ -140,8 +141,7 @@ impl Catalogue {
         let become_role = session::become_role(role, settings)?;
         let mut attempts = Attempts::default();
         loop {
-            let begun = self.begin_ddl_once(&become_role, statement);
-            let begun = tokio::time::timeout(self.statement_timeout(), begun).await.unwrap_or(Err(Error::TimedOut));
+            let begun = self.begin_ddl_once(&become_role, statement).await;
             if !self.is_to_repeat(&begun, &mut attempts) {
                 return begun;
             }
@@ -151,10 +151,12 @@ impl Catalogue {
     async fn begin_ddl_once(&self, become_role: &str, statement: &str) -> Result<Ddl> {
         let mut lease = self.lease().await?;
         let mut notices = Vec::new();
-        match judge(&mut lease, become_role, statement, &mut notices).await {
+        let judged = judge(&mut lease, become_role, statement, &mut notices);
+        let judged = tokio::time::timeout(self.statement_timeout(), judged).await;
+        match judged.unwrap_or(Err(Error::TimedOut)) {
             Ok(Judged { changes, tag, transaction }) => Ok(Ddl { lease, transaction, changes, notices, tag }),
             Err(error) => {
-                if !matches!(error, Error::Lost(_)) {
+                if !matches!(error, Error::Lost(_) | Error::TimedOut) {
                     lease.roll_back().await;
                 }
                 Err(error)
@@ -174,7 +176,9 @@ async fn judge(connection: &mut Connection, become_role: &str, statement: &str, 
     let before = relations::read(connection).await?;
     connection.query(&format!("SET LOCAL search_path TO DEFAULT;{become_role}")).await?;
     let tag = execute(connection, statement, notices).await?;
-    connection.query("SET LOCAL SESSION AUTHORIZATION DEFAULT").await?;
+    // Not DEFAULT: the embedded PostgreSQL has none.
+    let superuser = quote::ident(connection.user());
+    connection.query(&format!("SET LOCAL SESSION AUTHORIZATION {superuser}")).await?;
     let after = relations::read(connection).await?;
     let unsupported = connection.query(UNSUPPORTED).await?;
     if let Some(what) = unsupported.into_iter().flatten().flatten().next() {

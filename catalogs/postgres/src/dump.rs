@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use rapport_lake::TableName;
+
 use crate::catalogue::Catalogue;
 use crate::connection::{Connection, Rows};
 use crate::define;
@@ -50,8 +52,8 @@ impl Catalogue {
 async fn dump(connection: &mut Connection) -> Result<String> {
     connection.query("BEGIN READ ONLY").await?;
     let there = relations::read(connection).await?;
-    let roles = connection.query(&format!("{STATEMENTS} WHERE stage <= 3 ORDER BY stage, name, step")).await?;
-    let privileges = connection.query(&format!("{STATEMENTS} WHERE stage >= 4 ORDER BY stage, name, step")).await?;
+    let roles = connection.query(&format!("{STATEMENTS} WHERE stage <= 3 ORDER BY stage, name, step, sql")).await?;
+    let privileges = connection.query(&format!("{STATEMENTS} WHERE stage >= 4 ORDER BY stage, name, step, sql")).await?;
     let mut sql = String::from("-- The catalogue of a Rapport warehouse.\n");
     push(&mut sql, roles);
     let tables = || there.iter().filter(|relation| relation.kind == RelationKind::Table);
@@ -109,29 +111,20 @@ fn define_views(there: &[Relation]) -> String {
     in_order(there).into_iter().map(|view| define::view(view) + &define::comments(view) + &owner(view)).collect()
 }
 
-/// Makes all views anew, each if it still fits, with their privileges.
-pub(crate) async fn views(catalogue: &Catalogue, there: &[Relation]) -> Result<String> {
-    let mut privileges: Vec<String> = catalogue
-        .ask(&format!("{STATEMENTS} WHERE stage IN (5, 6) ORDER BY stage, name, step"))
-        .await?
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect();
-    let mut sql = String::new();
-    for view in in_order(there) {
-        let name = quote::relation(&view.name);
+/// How to make all views anew, each with its comments, owner and privileges.
+pub(crate) async fn views(catalogue: &Catalogue, there: &[Relation]) -> Result<Vec<(TableName, String)>> {
+    let sql = format!("{STATEMENTS} WHERE stage IN (5, 6) ORDER BY stage, name, step, sql");
+    let privileges: Vec<String> = catalogue.ask(&sql).await?.into_iter().flatten().flatten().collect();
+    let definition = |view: &Relation| {
         let mine = format!(" ON TABLE {} ", name_as_format_does(view));
-        let (ours, others): (Vec<_>, Vec<_>) = privileges.into_iter().partition(|statement| statement.contains(&mine));
-        privileges = others;
-        let body = define::view(view) + &define::comments(view) + &owner(view) + &ours.join(";\n");
-        sql.push_str(&format!(
-            "DO $mirror$ BEGIN EXECUTE {}; EXCEPTION WHEN OTHERS THEN RAISE WARNING 'view % no longer fits: %', {}, SQLERRM; END $mirror$;\n",
-            quote::literal(&body),
-            quote::literal(&name)
-        ));
-    }
-    Ok(sql)
+        let granted: String = privileges
+            .iter()
+            .filter(|statement| statement.contains(&mine))
+            .map(|statement| format!("{statement};\n"))
+            .collect();
+        define::view(view) + &define::comments(view) + &owner(view) + &granted
+    };
+    Ok(in_order(there).into_iter().map(|view| (view.name.clone(), definition(view))).collect())
 }
 
 /// As `format('%I.%I')` writes it: quoted only where needed.

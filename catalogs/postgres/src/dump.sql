@@ -1,9 +1,9 @@
 -- Statements that make roles, schemas and privileges anew, one per row, in order.
 -- Run with an empty search_path. Roles named pg_… and the superuser are PostgreSQL's own.
 WITH role AS (
-  SELECT oid, * FROM pg_catalog.pg_authid WHERE rolname !~ '^pg_' AND rolname <> 'postgres'
+  SELECT * FROM pg_catalog.pg_authid WHERE rolname !~ '^pg_' AND rolname <> 'postgres'
 ), schema AS (
-  SELECT oid, * FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+  SELECT * FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ), acl (stage, kind, name, owner, acl, normal) AS (
   SELECT 4, 'SCHEMA', pg_catalog.format('%I', nspname), nspowner, nspacl, pg_catalog.acldefault('n', nspowner)
   FROM schema WHERE nspacl IS NOT NULL

@@ -48,7 +48,8 @@ GRANT USAGE ON SCHEMA public TO rapport_reader;
 GRANT CREATE ON SCHEMA public TO rapport_writer;
 ALTER DEFAULT PRIVILEGES GRANT SELECT, REFERENCES ON TABLES TO rapport_reader;
 ALTER DEFAULT PRIVILEGES GRANT INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO rapport_writer;
-GRANT SELECT, REFERENCES ON ALL TABLES IN SCHEMA public TO rapport_reader";
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO rapport_reader;
+ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO rapport_writer";
 
 /// Asks whether [`set`] has been done to this database, whole.
 pub(crate) const IS_SET: &str = "SELECT obj_description(oid, 'pg_authid') IS NOT NULL

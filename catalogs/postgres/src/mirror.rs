@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rapport_lake::TableName;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Attempts, CURRENT_TRANSACTION, Catalogue, transaction_id};
+use crate::connection::Connection;
 use crate::define;
 use crate::dump;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::quote;
 use crate::relations::{Column, Relation, RelationKind};
 
@@ -25,16 +26,38 @@ pub struct Mirrored {
 impl Catalogue {
     /// Idempotent, one transaction; nothing is written when nothing differs.
     pub async fn mirror(&self, tables: &[Mirrored]) -> Result<()> {
-        let there = self.relations().await?;
+        let mut there = self.relations().await?;
         let changes = changes(&there, tables);
         if !changes.is_empty() {
             info!(n_changed = changes.n_tables, "bringing the catalogue up to the lake");
-            let views = if changes.reshapes { dump::views(self, &there).await? } else { String::new() };
-            self.transact(&changes.sql(&views)).await?;
+            let views = if changes.reshapes { dump::views(self, &there).await? } else { Vec::new() };
+            let mut attempts = Attempts::default();
+            loop {
+                let made = self.make(&changes.sql(), &views).await;
+                if !self.is_to_repeat(&made, &mut attempts) {
+                    made?;
+                    break;
+                }
+            }
+            // A table that was rewritten has forgotten its rows.
+            there.clear();
         }
         let rows: Vec<(TableName, u64)> =
             tables.iter().map(|table| (table.relation.name.clone(), table.rows)).collect();
         self.set_row_estimates_where(&rows, &there).await
+    }
+
+    async fn make(&self, sql: &str, views: &[(TableName, String)]) -> Result<()> {
+        let mut lease = self.lease().await?;
+        match make(&mut lease, sql, views).await {
+            Ok(transaction) => self.commit(lease, &transaction).await,
+            Err(error) => {
+                if !matches!(error, Error::Lost(_)) {
+                    lease.roll_back().await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The row counts that clients see in `pg_class.reltuples`.
@@ -58,13 +81,29 @@ impl Catalogue {
         }
         self.transact(&format!(
             "UPDATE pg_catalog.pg_class c
-             SET reltuples = v.rows, relpages = pg_catalog.least(pg_catalog.ceil(v.rows / 100), 2147483647)::int4
+             SET reltuples = v.rows, relpages = least(pg_catalog.ceil(v.rows / 100), 2147483647)::int4
              FROM (VALUES {}) AS v (schema, name, rows), pg_catalog.pg_namespace n
              WHERE n.nspname = v.schema AND c.relnamespace = n.oid AND c.relname = v.name AND c.relkind = 'r'",
             values.join(", ")
         ))
         .await
     }
+}
+
+/// Leaves the transaction open, and returns its number.
+async fn make(connection: &mut Connection, sql: &str, views: &[(TableName, String)]) -> Result<String> {
+    connection.query(&format!("BEGIN;\n{sql}")).await?;
+    for (view, sql) in views {
+        // Not an exception block of PL/pgSQL: in the embedded PostgreSQL those catch nothing.
+        match connection.query(&format!("SAVEPOINT view;\n{sql}RELEASE view")).await {
+            Err(Error::Postgres(why)) => {
+                warn!(%view, %why, "a view no longer fits the lake's tables and is dropped");
+                connection.query("ROLLBACK TO view").await?;
+            }
+            made => drop(made?),
+        }
+    }
+    Ok(transaction_id(connection.query(CURRENT_TRANSACTION).await?))
 }
 
 /// `reltuples` is a float4.
@@ -89,10 +128,10 @@ impl Changes {
         self.dropped.is_empty() && self.made.is_empty() && self.keys.is_empty()
     }
 
-    fn sql(&self, views: &str) -> String {
+    fn sql(&self) -> String {
         let schemas: String =
             self.schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote::ident(schema))).collect();
-        format!("{schemas}{}{}{}{views}", self.dropped, self.made, self.keys)
+        format!("{schemas}{}{}{}", self.dropped, self.made, self.keys)
     }
 }
 

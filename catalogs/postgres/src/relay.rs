@@ -1,5 +1,7 @@
 //! A client's statement about the catalogue: as its own role, with its own settings, read-only, bounded.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
@@ -78,26 +80,25 @@ impl Catalogue {
         let prologue = session::begin(as_role, settings)?;
         let mut attempts = Attempts::default();
         loop {
-            let result = tokio::time::timeout(bound, self.relay_once(&prologue, &request)).await;
-            let result = result.unwrap_or(Err(Error::TimedOut));
+            let result = self.relay_once(&prologue, &request, bound).await;
             if !self.is_to_repeat(&result, &mut attempts) {
                 return result;
             }
         }
     }
 
-    async fn relay_once(&self, prologue: &str, request: &Request) -> Result<Reply> {
+    async fn relay_once(&self, prologue: &str, request: &Request, bound: Duration) -> Result<Reply> {
+        // Starting the child is not the statement's fault.
         let mut lease = self.lease().await?;
-        // What follows runs as superuser unless all of this worked, so it waits for the answer.
-        let begun = lease.query(prologue).await;
-        let result = match begun {
-            Ok(_) => answer(&mut lease, request).await,
-            Err(error) => Err(error),
+        let answer = async {
+            // What follows runs as superuser unless all of this worked, so it waits for the answer.
+            lease.query(prologue).await?;
+            answer(&mut lease, request).await
         };
+        let result = tokio::time::timeout(bound, answer).await.unwrap_or(Err(Error::TimedOut));
         match &result {
-            Err(Error::Lost(_)) => {}
-            // Dropping it is quicker than listening to the end.
-            Err(Error::TooLarge { .. }) => {}
+            // Dropping the connection ends the statement.
+            Err(Error::Lost(_) | Error::TimedOut | Error::TooLarge { .. }) => {}
             _ => lease.roll_back().await,
         }
         result

@@ -99,7 +99,7 @@ pub(crate) async fn greet(
     database: &str,
     password: Option<&[u8]>,
 ) -> Result<Connection> {
-    let mut connection = Connection::new(socket);
+    let mut connection = Connection::new(socket, user);
     let parameters = [("user", user), ("database", database), ("client_encoding", "UTF8"), ("application_name", "rapport")];
     connection.put(|out| frontend::startup_message(parameters, out))?;
     connection.send().await?;

@@ -15,15 +15,19 @@ const DATABASE: &str = "rapport";
 /// Written once the folder holds a database of ours; a later layout gets a later number.
 const FORMAT: &str = "1\n";
 
-/// Startup settings. `fsync` undoes the `-F` that pglite-oxide passes; see `durable.rs` for what it is worth.
-const SETTINGS: [(&str, &str); 6] = [
-    ("fsync", "on"),
+/// Startup settings. Not `fsync`, which pglite-oxide turns off: inside the sandbox it fails on folders, and a
+/// checkpoint panics over it. `durable.rs` does from outside what it would do.
+const SETTINGS: [(&str, &str); 5] = [
     ("search_path", "\"$user\", public"),
     ("shared_buffers", "32MB"),
     ("wal_buffers", "1MB"),
     ("min_wal_size", "32MB"),
     ("max_wal_size", "64MB"),
 ];
+
+/// A single-user PostgreSQL starts without having set this, and then `ROLLBACK` does not undo
+/// `SET LOCAL SESSION AUTHORIZATION`: the next statement would still run as the last one's role.
+const BE_SUPERUSER: &str = "SET SESSION AUTHORIZATION postgres";
 
 pub(super) struct Backend {
     pglite: Pglite,
@@ -45,7 +49,7 @@ impl Backend {
             let _ = fs::remove_dir_all(&data);
             let mut first = start(&data, "template1")?;
             ask(&mut first, "ALTER DATABASE postgres RENAME TO rapport")?;
-            first.close().map_err(|error| format!("{error:#}"))?;
+            stop(first);
             fs::write(&format, FORMAT)?;
         }
         let found = fs::read_to_string(&format)?;
@@ -58,6 +62,7 @@ impl Backend {
             .into());
         }
         let mut pglite = start(&data, DATABASE)?;
+        ask(&mut pglite, BE_SUPERUSER)?;
         let server_version = ask(&mut pglite, "SHOW server_version")?;
         let durable = Durable::new(data);
         Ok(Self { pglite, durable, server_version })
@@ -88,12 +93,11 @@ impl Backend {
     pub(super) fn roll_back(&mut self) {
         self.run(&query("ROLLBACK"));
         self.run(&query("DISCARD ALL"));
+        self.run(&query(BE_SUPERUSER));
     }
 
-    pub(super) fn close(&mut self) {
-        if let Err(error) = self.pglite.close() {
-            eprintln!("PostgreSQL did not stop cleanly: {error:#}");
-        }
+    pub(super) fn close(mut self) {
+        stop(self.pglite);
         if let Err(error) = self.durable.sync() {
             eprintln!("could not sync the catalogue: {error}");
         }
@@ -109,6 +113,16 @@ fn give_up(error: &Failure) -> ! {
 fn start(data: &Path, database: &str) -> Result<Pglite, Failure> {
     let opened = Pglite::builder().path(data).database(database).postgres_configs(SETTINGS).open();
     opened.map_err(|error| format!("could not open database {database}: {error:#}").into())
+}
+
+/// With a checkpoint, so that the next start has nothing to recover.
+fn stop(mut pglite: Pglite) {
+    if let Err(error) = ask(&mut pglite, "CHECKPOINT") {
+        eprintln!("no checkpoint at the end: {error}");
+    }
+    if let Err(error) = pglite.close() {
+        eprintln!("PostgreSQL did not stop cleanly: {error:#}");
+    }
 }
 
 fn query(sql: &str) -> Vec<u8> {

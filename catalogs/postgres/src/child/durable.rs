@@ -1,7 +1,6 @@
 //! Makes what PostgreSQL wrote survive a power cut.
 //!
-//! Inside its sandbox `fsync` reaches the host's file as a flush, which the host's kernel takes as nothing to do. So
-//! after each transaction that wrote, and before its client is told, the files written since the last time are synced
+//! Inside its sandbox `fsync` is off, and would reach the host's kernel as nothing to do if it were on. So after each transaction that wrote, and before its client is told, the files written since the last time are synced
 //! from outside: the write-ahead log first, the control file last. What is left is a power cut in the milliseconds
 //! between a checkpoint and this; the mirror is rebuilt from the lake then.
 

@@ -78,7 +78,7 @@ async fn an_error_is_postgresqls_own() {
     let error = ask(&catalogue, "ann", "select relnam from pg_class").await.expect_err("no such column");
     let rapport_catalog_postgres::Error::Postgres(fields) = error else { panic!("not PostgreSQL's") };
     assert_eq!((fields.code.as_str(), fields.position, fields.severity.as_str()), ("42703", Some(8), "ERROR"));
-    assert_eq!(fields.hint.as_deref(), Some("Perhaps you meant to reference the column \"pg_class.relname\"."));
+    assert_eq!(fields.hint.as_deref(), Some("Perhaps you meant to reference the column \"pg_class.relname\" or the column \"pg_class.relam\"."));
     check_refused(&catalogue, "ann", "selec 1", "42601").await;
     check(&catalogue, "ann", "select 1", &["1"]).await;
 }
