@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 
-use crate::log::commit::{self, Change, Header, conflict};
+use crate::log::commit::{self, Change, Header, Landed, conflict};
+use crate::log::group;
 use crate::rows::{FILE_BYTES, Plan, RowsWriter, Stopped, Written, discard};
 use crate::{BatchStream, Definition, Error, Result, Snapshot, Table};
 
@@ -144,12 +145,11 @@ impl Writer {
         if written.rows == 0 && self.options.txn.is_none() && self.options.marks.is_empty() {
             return Ok(Appended::nothing(self.base.version, false));
         }
+        if header.rows_unchanged_since.is_none() {
+            return group::append(&self.table, self.base, header, written).await;
+        }
         commit_written(&self.table, &header, written, |newest, written| {
-            check_same_table(&self.base, newest)?;
-            Ok(Change {
-                adds: written.adds.clone(),
-                ..Change::default()
-            })
+            added(&self.base, newest, written)
         })
         .await
     }
@@ -160,28 +160,19 @@ impl Writer {
         if let Some(rows) = self.rows.take() {
             self.written = Some(rows.finish().await?);
         }
-        let Some(written) = &self.written else {
+        let Some(written) = self.written.take() else {
             return Ok(Appended::nothing(self.base.version, true));
         };
-        let landed = commit::commit(&self.table, &self.header(Some(base)), |newest| {
-            check_same_table(&self.base, newest)?;
-            Ok(Change {
-                adds: written.adds.clone(),
-                ..Change::default()
-            })
-        })
-        .await?;
-        if landed.already {
-            return Ok(Appended::nothing(landed.snapshot.version, true));
+        let header = self.header(Some(base));
+        let change = |newest: &Snapshot| added(&self.base, newest, &written);
+        match commit::commit(&self.table, &header, change).await {
+            Ok(landed) => Ok(settle(&self.table, landed, &written).await),
+            Err(error @ Error::Conflict { .. }) => {
+                self.written = Some(written);
+                Err(error)
+            }
+            Err(error) => Err(give_up(&self.table, error, &written).await),
         }
-        let written = self.written.take().expect("it was there above");
-        Ok(Appended {
-            version: landed.snapshot.version,
-            rows: written.rows,
-            files: written.adds.len(),
-            bytes: written.bytes,
-            already: false,
-        })
     }
 
     fn header(&self, base: Option<u64>) -> Header {
@@ -210,6 +201,14 @@ impl Writer {
     }
 }
 
+fn added(base: &Snapshot, newest: &Snapshot, written: &Written) -> Result<Change> {
+    check_same_table(base, newest)?;
+    Ok(Change {
+        adds: written.adds.clone(),
+        ..Change::default()
+    })
+}
+
 /// Commit files that are in the store, or remove them again.
 pub(crate) async fn commit_written(
     table: &Table,
@@ -217,27 +216,26 @@ pub(crate) async fn commit_written(
     written: Written,
     mut change: impl FnMut(&Snapshot, &Written) -> Result<Change>,
 ) -> Result<Appended> {
-    let landed = commit::commit(table, header, |newest| change(newest, &written)).await;
-    let is_named = match &landed {
-        Ok(landed) => !landed.already,
-        // Without a clear answer the commit may still land; a vacuum removes the files if it does not.
-        Err(Error::Storage { .. } | Error::Corrupt { .. }) => true,
-        Err(_) => false,
-    };
-    if !is_named {
+    match commit::commit(table, header, |newest| change(newest, &written)).await {
+        Ok(landed) => Ok(settle(table, landed, &written).await),
+        Err(error) => Err(give_up(table, error, &written).await),
+    }
+}
+
+async fn settle(table: &Table, landed: Landed, written: &Written) -> Appended {
+    if landed.already {
+        discard(table.store(), table.name(), &written.adds).await;
+        return Appended::nothing(landed.snapshot.version, true);
+    }
+    written.landed_at(landed.snapshot.version)
+}
+
+async fn give_up(table: &Table, error: Error, written: &Written) -> Error {
+    // Without a clear answer the commit may still land; a vacuum removes the files if it does not.
+    if !matches!(error, Error::Storage { .. } | Error::Corrupt { .. }) {
         discard(table.store(), table.name(), &written.adds).await;
     }
-    let landed = landed?;
-    if landed.already {
-        return Ok(Appended::nothing(landed.snapshot.version, true));
-    }
-    Ok(Appended {
-        version: landed.snapshot.version,
-        rows: written.rows,
-        files: written.adds.len(),
-        bytes: written.bytes,
-        already: false,
-    })
+    error
 }
 
 /// Rows made for `base` may be added to `newest`.

@@ -34,6 +34,9 @@ pub enum Error {
         oldest: DateTime<Utc>,
     },
 
+    #[error("{0:?} can't be the name of a table in the lake: {1}")]
+    BadTableName(String, &'static str),
+
     /// Somebody else's commit came first. Nothing of ours is visible.
     #[error("table {table} was changed meanwhile: {what}; nothing was written, try again")]
     Conflict { table: TableName, what: String },
@@ -124,6 +127,42 @@ impl Error {
         } else {
             Self::Storage { doing, source }
         }
+    }
+
+    /// The same for another who waited for the same thing; its sources become text.
+    pub(crate) fn shared(&self) -> Self {
+        match self {
+            Self::Corrupt { path, what, remedy } => Self::Corrupt {
+                path: path.clone(),
+                what: what.clone(),
+                remedy: remedy.clone(),
+            },
+            Self::Conflict { table, what } => Self::Conflict {
+                table: table.clone(),
+                what: what.clone(),
+            },
+            Self::Unsupported { table, what } => Self::Unsupported {
+                table: table.clone(),
+                what: what.clone(),
+            },
+            Self::NoSuchTable(table) => Self::NoSuchTable(table.clone()),
+            Self::StorageFull { doing, source } => Self::StorageFull {
+                doing: doing.clone(),
+                source: chain(source.as_ref()).into(),
+            },
+            Self::Storage { doing, source } => Self::Storage {
+                doing: doing.clone(),
+                source: chain(source.as_ref()).into(),
+            },
+            other => Self::Rows(chain(other).into()),
+        }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
     }
 }
 

@@ -162,6 +162,7 @@ impl Lake {
     }
 
     pub async fn create_table(&self, name: &TableName, definition: &Definition) -> Result<Table> {
+        name.check()?;
         if definition.schema.fields().is_empty() {
             return Err(Error::WrongSchema {
                 table: name.clone(),
@@ -238,6 +239,7 @@ impl Lake {
 
     /// A handle that is shared by all who ask for this name.
     pub async fn table(&self, name: &TableName) -> Result<Table> {
+        name.check()?;
         let table = self.handle(name);
         let found = table.snapshot().await;
         if matches!(found, Err(Error::NoSuchTable(_))) {

@@ -7,6 +7,7 @@
 pub(crate) mod action;
 pub(crate) mod commit;
 pub(crate) mod delta_schema;
+pub(crate) mod group;
 pub(crate) mod maintain;
 pub(crate) mod replay;
 

@@ -20,7 +20,7 @@ use crate::log::action::{Add, Remove};
 use crate::order::OrderCheck;
 use crate::parquet_file::{Finished, PAGE_ROWS, ParquetFile, ROW_GROUP_ROWS, properties};
 use crate::shape::conform;
-use crate::{DataFile, Error, Layout, Result, Snapshot, TableName, stats};
+use crate::{Appended, DataFile, Error, Layout, Result, Snapshot, TableName, stats};
 
 /// Where a file ends and the next begins.
 pub(crate) const FILE_BYTES: u64 = 256 << 20;
@@ -50,6 +50,18 @@ pub(crate) struct Written {
     pub rows: u64,
     pub bytes: u64,
     pub fingerprint: u128,
+}
+
+impl Written {
+    pub(crate) fn landed_at(&self, version: u64) -> Appended {
+        Appended {
+            version,
+            rows: self.rows,
+            files: self.adds.len(),
+            bytes: self.bytes,
+            already: false,
+        }
+    }
 }
 
 enum Message {

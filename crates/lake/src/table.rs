@@ -1,13 +1,14 @@
 //! One table: read its versions, change it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::log::commit::{self, Change, Header, conflict};
+use crate::log::group::Pending;
 use crate::log::replay::{self, Listing, Replay, read_commit};
 use crate::rows::remove_of;
 use crate::snapshot::setting;
@@ -26,7 +27,9 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     known: RwLock<Option<Known>>,
     /// One committer per table and process.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
+    /// Appends that whoever has the turn takes along.
+    waiting: Mutex<Vec<Pending>>,
 }
 
 struct Known {
@@ -40,7 +43,8 @@ impl Table {
             name,
             store,
             known: RwLock::new(None),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
+            waiting: Mutex::default(),
         }))
     }
 
@@ -52,12 +56,29 @@ impl Table {
         &self.0.store
     }
 
-    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
-        self.0
-            .turn
-            .acquire()
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.0.turn)
+            .acquire_owned()
             .await
             .expect("the semaphore is never closed")
+    }
+
+    pub(crate) fn wait_with(&self, pending: Pending) {
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.push(pending);
+    }
+
+    pub(crate) fn take_waiting(&self) -> Vec<Pending> {
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting)
     }
 
     /// The newest version. When nothing is new this costs one probe for the next commit.

@@ -2,6 +2,8 @@
 
 use object_store::path::Path;
 
+use crate::{Error, Result};
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
     pub schema: String,
@@ -19,6 +21,26 @@ impl TableName {
     /// A table of the default schema, `public`.
     pub fn public(table: impl Into<String>) -> Self {
         Self::new("public", table)
+    }
+
+    /// Whether both parts can be folders.
+    pub(crate) fn check(&self) -> Result<()> {
+        const LONGEST_FOLDER: usize = 255;
+        for name in [&self.schema, &self.table] {
+            if name.is_empty() {
+                return Err(Error::BadTableName(
+                    self.to_string(),
+                    "a part of it is empty",
+                ));
+            }
+            if encode(name).len() > LONGEST_FOLDER {
+                return Err(Error::BadTableName(
+                    self.to_string(),
+                    "it is too long for a folder",
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn folder(&self) -> Path {

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::action::{Add, CommitInfo, Line, Metadata, Ours, Protocol, Remove, SetTransaction};
 use super::commit_path;
-use super::replay::{Replay, read_commit};
+use super::replay::{Commit, Replay, read_commit};
 use crate::{Error, Result, Snapshot, Table, TableName, Txn};
 
 /// How often somebody else may come first before we give up; each time the change is checked anew.
-const ATTEMPTS: usize = 100;
+pub(crate) const ATTEMPTS: usize = 100;
 
 /// What a commit does to the newest version, decided when that is known.
 #[derive(Default)]
@@ -58,43 +58,8 @@ pub(crate) async fn commit(
             });
         }
         check_rows_unchanged(table, &newest, header.rows_unchanged_since).await?;
-        if newest.writer_version > 2 {
-            return Err(Error::Unsupported {
-                table: newest.name.clone(),
-                what: format!("Delta writer version {}", newest.writer_version),
-            });
-        }
         let change = change(&newest)?;
-        let version = newest.version + 1;
-        let timestamp = Utc::now()
-            .timestamp_millis()
-            .max(newest.timestamp.timestamp_millis() + 1);
-        // A change of epoch takes effect with its own commit.
-        let txns = header
-            .txn
-            .iter()
-            .chain(&header.marks)
-            .map(|txn| SetTransaction {
-                app_id: newest.scoped(&txn.app_id),
-                version: txn.version,
-                last_updated: Some(timestamp),
-            });
-        let lines = lines(header, change, txns.collect(), None, timestamp);
-        if put(table, version, &lines).await? {
-            let mut replay = Replay::after(&newest);
-            let commit = super::replay::Commit {
-                lines,
-                written: Utc::now(),
-            };
-            // It has landed: from here on nothing may turn it into a failure.
-            let applied = match replay.apply_commit(version, &commit) {
-                Ok(()) => replay.finish(table.store()).await,
-                Err(error) => Err(error),
-            };
-            let snapshot = match applied {
-                Ok(snapshot) => table.remember(snapshot),
-                Err(_) => table.newest().await?,
-            };
+        if let Some(snapshot) = write_next(table, &newest, &[header], change).await? {
             return Ok(Landed {
                 snapshot,
                 already: false,
@@ -102,10 +67,58 @@ pub(crate) async fn commit(
         }
         newest = table.newest().await?;
     }
-    Err(Error::Conflict {
-        table: newest.name.clone(),
-        what: format!("{ATTEMPTS} other commits came first"),
-    })
+    Err(outrun(&newest))
+}
+
+pub(crate) fn outrun(newest: &Snapshot) -> Error {
+    conflict(&newest.name, format!("{ATTEMPTS} other commits came first"))
+}
+
+/// Write the version after `newest`, in the name of one header or several. `None` if somebody else has it.
+pub(crate) async fn write_next(
+    table: &Table,
+    newest: &Snapshot,
+    headers: &[&Header],
+    change: Change,
+) -> Result<Option<Arc<Snapshot>>> {
+    if newest.writer_version > 2 {
+        return Err(Error::Unsupported {
+            table: newest.name.clone(),
+            what: format!("Delta writer version {}", newest.writer_version),
+        });
+    }
+    let version = newest.version + 1;
+    let timestamp = Utc::now()
+        .timestamp_millis()
+        .max(newest.timestamp.timestamp_millis() + 1);
+    let txns = headers
+        .iter()
+        .flat_map(|header| header.txn.iter().chain(&header.marks))
+        .map(|txn| SetTransaction {
+            // A change of epoch takes effect with its own commit.
+            app_id: newest.scoped(&txn.app_id),
+            version: txn.version,
+            last_updated: Some(timestamp),
+        })
+        .collect();
+    let lines = lines(headers, change, txns, None, timestamp);
+    if !put(table, version, &lines).await? {
+        return Ok(None);
+    }
+    let mut replay = Replay::after(newest);
+    let commit = Commit {
+        lines,
+        written: Utc::now(),
+    };
+    // It has landed: from here on nothing may turn it into a failure.
+    let applied = match replay.apply_commit(version, &commit) {
+        Ok(()) => replay.finish(table.store()).await,
+        Err(error) => Err(error),
+    };
+    match applied {
+        Ok(snapshot) => Ok(Some(table.remember(snapshot))),
+        Err(_) => table.newest().await.map(Some),
+    }
 }
 
 /// The first commit of a table that has no log. `false` if somebody else made it first.
@@ -119,11 +132,11 @@ pub(crate) async fn create(table: &Table, header: &Header, metadata: Metadata) -
         min_writer_version: 2,
     };
     let timestamp = Utc::now().timestamp_millis();
-    let lines = lines(header, change, vec![], Some(protocol), timestamp);
+    let lines = lines(&[header], change, vec![], Some(protocol), timestamp);
     put(table, 0, &lines).await
 }
 
-fn has_landed(newest: &Snapshot, txn: Option<&Txn>) -> bool {
+pub(crate) fn has_landed(newest: &Snapshot, txn: Option<&Txn>) -> bool {
     txn.is_some_and(|txn| {
         newest
             .txn(&txn.app_id)
@@ -148,7 +161,7 @@ async fn check_rows_unchanged(table: &Table, newest: &Snapshot, since: Option<u6
 }
 
 fn lines(
-    header: &Header,
+    headers: &[&Header],
     change: Change,
     txns: Vec<SetTransaction>,
     protocol: Option<Protocol>,
@@ -159,7 +172,8 @@ fn lines(
         removes,
         metadata,
     } = change;
-    let blind = removes.is_empty() && metadata.is_none() && header.rows_unchanged_since.is_none();
+    let is_blind = |header: &&Header| header.rows_unchanged_since.is_none();
+    let blind = removes.is_empty() && metadata.is_none() && headers.iter().all(is_blind);
     let mut rest = vec![];
     rest.extend(protocol.map(|protocol| Line {
         protocol: Some(protocol),
@@ -183,13 +197,13 @@ fn lines(
     }));
     let info = CommitInfo {
         timestamp: Some(timestamp),
-        operation: Some(header.operation.to_owned()),
+        operation: Some(operation(headers).to_owned()),
         is_blind_append: Some(blind),
         engine_info: Some(concat!("rapport/", env!("CARGO_PKG_VERSION")).to_owned()),
         rapport: Some(Ours {
             commit: uuid::Uuid::new_v4().to_string(),
             lines: rest.len() + 1,
-            info: header.info.clone(),
+            info: info(headers),
         }),
         other: Map::new(),
     };
@@ -199,6 +213,32 @@ fn lines(
         ..Line::default()
     };
     std::iter::once(first).chain(rest).collect()
+}
+
+fn operation(headers: &[&Header]) -> &'static str {
+    match headers {
+        [one] => one.operation,
+        [first, rest @ ..]
+            if rest
+                .iter()
+                .all(|header| header.operation == first.operation) =>
+        {
+            first.operation
+        }
+        _ => "WRITE",
+    }
+}
+
+fn info(headers: &[&Header]) -> Map<String, Value> {
+    match headers {
+        [one] => one.info.clone(),
+        several => {
+            let infos = several
+                .iter()
+                .map(|header| Value::from(header.info.clone()));
+            Map::from_iter([("appends".to_owned(), infos.collect())])
+        }
+    }
 }
 
 /// Whether these lines became `version`. After an unclear answer the log itself is asked.

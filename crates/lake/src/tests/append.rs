@@ -309,3 +309,69 @@ async fn a_big_append_is_split_into_row_groups() {
         (0..600_000).collect::<Vec<i64>>()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_that_wait_for_each_other_share_a_commit() {
+    const APPENDS: i64 = 20;
+    let lake = TestLake::new().await;
+    let table = lake.interactions().await;
+    // While somebody has the turn, all others queue up.
+    let turn = table.turn().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for customer in 0..APPENDS {
+        let table = table.clone();
+        tasks.spawn(async move {
+            let options = once(&format!("file {}", customer % 10));
+            table
+                .append(stream_of(vec![rows(&[customer])]), options)
+                .await
+        });
+    }
+    while table.data_files().await.expect("a list").len() < APPENDS as usize {
+        tokio::task::yield_now().await;
+    }
+    drop(turn);
+    let done: Vec<Appended> = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .map(|done| done.expect("an append"))
+        .collect();
+    assert_eq!(
+        done.iter().filter(|done| done.already).count(),
+        10,
+        "each txn landed once"
+    );
+    let snapshot = table.snapshot().await.expect("a snapshot");
+    assert_eq!(snapshot.rows(), 10);
+    assert!(snapshot.version() < 10, "{} commits", snapshot.version());
+    assert_eq!(table.data_files().await.expect("a list").len(), 10);
+    let fresh = lake
+        .again()
+        .await
+        .table(&interactions())
+        .await
+        .expect("a table");
+    assert_eq!(fresh.snapshot().await.expect("a snapshot").rows(), 10);
+}
+
+#[tokio::test]
+async fn an_append_given_up_while_it_waits_does_not_land() {
+    let lake = TestLake::new().await;
+    let table = lake.interactions().await;
+    let turn = table.turn().await;
+    let given_up = tokio::spawn({
+        let table = table.clone();
+        async move { append(&table, &[1]).await }
+    });
+    while table.data_files().await.expect("a list").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    given_up.abort();
+    assert!(given_up.await.is_err(), "it was cancelled");
+    drop(turn);
+    append(&table, &[2]).await.expect("an append");
+    let snapshot = table.snapshot().await.expect("a snapshot");
+    assert_eq!(customers(&table, &snapshot).await, [2]);
+    assert_eq!(table.data_files().await.expect("a list").len(), 1);
+}

@@ -66,6 +66,17 @@ async fn a_table_that_is_not_there_says_so() {
 }
 
 #[tokio::test]
+async fn a_name_without_a_schema_is_refused() {
+    let lake = TestLake::new().await;
+    let definition = Definition::new(interactions_schema());
+    let created = lake
+        .create_table(&TableName::new("", "x"), &definition)
+        .await;
+    assert!(matches!(created.err(), Some(Error::BadTableName(..))));
+    assert!(lake.table(&TableName::public("")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_dropped_table_is_gone_and_its_name_free() {
     let lake = TestLake::new().await;
     let old = lake.again().await;
