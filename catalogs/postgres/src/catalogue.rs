@@ -115,7 +115,9 @@ impl Catalogue {
         let mut attempts = Attempts::default();
         loop {
             let mut lease = self.lease().await?;
-            let begun = lease.query(&format!("BEGIN;\n{sql};\n{CURRENT_TRANSACTION}")).await;
+            let begun = lease
+                .query(&format!("BEGIN;\n{sql};\n{CURRENT_TRANSACTION}"))
+                .await;
             if self.is_to_repeat(&begun, &mut attempts) {
                 continue;
             }
@@ -174,7 +176,11 @@ impl Catalogue {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        Ok(Lease { connection: Some(connection), home: self.clone(), _slot: slot })
+        Ok(Lease {
+            connection: Some(connection),
+            home: self.clone(),
+            _slot: slot,
+        })
     }
 
     async fn connect(&self) -> Result<Connection> {
@@ -184,7 +190,8 @@ impl Catalogue {
                 loop {
                     let socket = launcher.lock().await.connect().await?;
                     // It may be leaving just now.
-                    match crate::server::greet(Box::new(socket), "postgres", "rapport", None).await {
+                    match crate::server::greet(Box::new(socket), "postgres", "rapport", None).await
+                    {
                         Err(Error::Lost(_)) if lost.again() => {}
                         greeted => return greeted,
                     }
@@ -195,7 +202,10 @@ impl Catalogue {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.0.idle.lock().expect("no code panics while it holds this lock")
+        self.0
+            .idle
+            .lock()
+            .expect("no code panics while it holds this lock")
     }
 }
 
@@ -214,7 +224,10 @@ impl Attempts {
 pub(crate) const CURRENT_TRANSACTION: &str = "SELECT pg_catalog.pg_current_xact_id()";
 
 pub(crate) fn transaction_id(rows: Rows) -> String {
-    let id = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    let id = rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next().flatten());
     id.expect("pg_current_xact_id answers one number")
 }
 
@@ -265,7 +278,9 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // The child process ends a statement when its client goes; a server wants to be asked.
-        if let (Some(connection), Reached::Server(server)) = (self.connection.take(), &self.home.0.place) {
+        if let (Some(connection), Reached::Server(server)) =
+            (self.connection.take(), &self.home.0.place)
+        {
             if connection.status() != Status::Idle || connection.is_waiting() {
                 server.cancel(connection.key);
             }

@@ -106,18 +106,27 @@ pub fn child_main(dir: &Path) -> Result<()> {
 }
 
 fn make_private(dir: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }
 
 /// The lock that makes this process the owner of the folder; none if another one answers there.
 fn claim() -> std::io::Result<Option<File>> {
-    let file = File::options().create(true).truncate(false).write(true).open("lock")?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open("lock")?;
     let deadline = Instant::now() + CLAIM;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if UnixStream::connect(SOCKET).is_ok() => return Ok(None),
+            Err(TryLockError::WouldBlock) if UnixStream::connect(SOCKET).is_ok() => {
+                return Ok(None);
+            }
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -126,7 +135,12 @@ fn claim() -> std::io::Result<Option<File>> {
     }
 }
 
-fn accept(listener: UnixListener, house: &Arc<House>, events: &Sender<Event>, greeting: &Arc<[u8]>) {
+fn accept(
+    listener: UnixListener,
+    house: &Arc<House>,
+    events: &Sender<Event>,
+    greeting: &Arc<[u8]>,
+) {
     for (number, stream) in (1..).zip(listener.incoming()) {
         let Ok(stream) = stream else {
             // Out of file descriptors: let some go.
@@ -135,10 +149,12 @@ fn accept(listener: UnixListener, house: &Arc<House>, events: &Sender<Event>, gr
         };
         house.n_clients.fetch_add(1, Ordering::SeqCst);
         let (of_client, events, greeting) = (house.clone(), events.clone(), greeting.clone());
-        let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-            listen(number, stream, &of_client, &events, &greeting);
-            of_client.n_clients.fetch_sub(1, Ordering::SeqCst);
-        });
+        let spawned = std::thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(move || {
+                listen(number, stream, &of_client, &events, &greeting);
+                of_client.n_clients.fetch_sub(1, Ordering::SeqCst);
+            });
         if spawned.is_err() {
             house.n_clients.fetch_sub(1, Ordering::SeqCst);
         }

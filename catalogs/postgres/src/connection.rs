@@ -68,7 +68,11 @@ impl Connection {
 
     /// As of the last complete answer.
     pub(crate) fn status(&self) -> Status {
-        if self.is_waiting { Status::Failed } else { self.status }
+        if self.is_waiting {
+            Status::Failed
+        } else {
+            self.status
+        }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -78,7 +82,10 @@ impl Connection {
     /// Queues a message of `postgres_protocol::message::frontend`.
     ///
     /// Fails only on text with a zero byte in it, which no PostgreSQL text may contain.
-    pub(crate) fn put(&mut self, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<()> {
+    pub(crate) fn put(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<()> {
         write(&mut self.outgoing).map_err(|_| {
             Error::Postgres(Box::new(ErrorFields {
                 severity: "ERROR".into(),
@@ -104,7 +111,11 @@ impl Connection {
                 self.note(&message);
                 return Ok(message);
             }
-            let n = self.socket.read_buf(&mut self.incoming).await.map_err(Error::Lost)?;
+            let n = self
+                .socket
+                .read_buf(&mut self.incoming)
+                .await
+                .map_err(Error::Lost)?;
             if n == 0 {
                 return Err(Error::Lost(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -121,15 +132,21 @@ impl Connection {
         }
         let mut whole = self.incoming.split_to(1 + length);
         whole.advance(5);
-        Some(Message { kind, body: whole.freeze() })
+        Some(Message {
+            kind,
+            body: whole.freeze(),
+        })
     }
 
     fn note(&mut self, message: &Message) {
         match message.kind {
             b'S' => {
                 if let Some(version) = message.body.strip_prefix(b"server_version\0") {
-                    let digits: String =
-                        version.iter().take_while(|byte| byte.is_ascii_digit()).map(|byte| char::from(*byte)).collect();
+                    let digits: String = version
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_digit())
+                        .map(|byte| char::from(*byte))
+                        .collect();
                     self.server_version = digits.parse().unwrap_or(0);
                 }
             }
@@ -156,7 +173,11 @@ impl Connection {
     }
 
     /// Runs statements; notices go to `notices`, the last command tag comes back with the rows.
-    pub(crate) async fn run(&mut self, sql: &str, notices: &mut Vec<ErrorFields>) -> Result<(Rows, String)> {
+    pub(crate) async fn run(
+        &mut self,
+        sql: &str,
+        notices: &mut Vec<ErrorFields>,
+    ) -> Result<(Rows, String)> {
         self.put(|out| frontend::query(sql, out))?;
         self.send().await?;
         let mut rows = Rows::new();
@@ -195,7 +216,10 @@ fn status(body: &Bytes) -> Status {
 
 /// The zero-terminated text of a body.
 pub(crate) fn text(body: &Bytes) -> String {
-    let end = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
+    let end = body
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(body.len());
     String::from_utf8_lossy(&body[..end]).into_owned()
 }
 

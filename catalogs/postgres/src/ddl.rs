@@ -68,7 +68,10 @@ WHERE what IS NOT NULL LIMIT 1";
 pub enum Change {
     Created(Relation),
     /// New columns, keys, comments, a new name, a new owner.
-    Altered { before: Relation, after: Relation },
+    Altered {
+        before: Relation,
+        after: Relation,
+    },
     Dropped(Relation),
 }
 
@@ -95,7 +98,10 @@ impl Ddl {
     /// What the statement made or changed, as it is now.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
         self.changes.iter().filter_map(|change| match change {
-            Change::Created(relation) | Change::Altered { after: relation, .. } => Some(relation),
+            Change::Created(relation)
+            | Change::Altered {
+                after: relation, ..
+            } => Some(relation),
             Change::Dropped(_) => None,
         })
     }
@@ -131,7 +137,10 @@ impl Ddl {
 
 impl std::fmt::Debug for Ddl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ddl").field("tag", &self.tag).field("changes", &self.changes).finish_non_exhaustive()
+        f.debug_struct("Ddl")
+            .field("tag", &self.tag)
+            .field("changes", &self.changes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +163,17 @@ impl Catalogue {
         let judged = judge(&mut lease, become_role, statement, &mut notices);
         let judged = tokio::time::timeout(self.statement_timeout(), judged).await;
         match judged.unwrap_or(Err(Error::TimedOut)) {
-            Ok(Judged { changes, tag, transaction }) => Ok(Ddl { lease, transaction, changes, notices, tag }),
+            Ok(Judged {
+                changes,
+                tag,
+                transaction,
+            }) => Ok(Ddl {
+                lease,
+                transaction,
+                changes,
+                notices,
+                tag,
+            }),
             Err(error) => {
                 if !matches!(error, Error::Lost(_) | Error::TimedOut) {
                     lease.roll_back().await;
@@ -171,31 +190,51 @@ struct Judged {
     transaction: String,
 }
 
-async fn judge(connection: &mut Connection, become_role: &str, statement: &str, notices: &mut Vec<ErrorFields>) -> Result<Judged> {
+async fn judge(
+    connection: &mut Connection,
+    become_role: &str,
+    statement: &str,
+    notices: &mut Vec<ErrorFields>,
+) -> Result<Judged> {
     connection.query("BEGIN").await?;
     let before = relations::read(connection).await?;
-    connection.query(&format!("SET LOCAL search_path TO DEFAULT;{become_role}")).await?;
+    connection
+        .query(&format!("SET LOCAL search_path TO DEFAULT;{become_role}"))
+        .await?;
     let tag = execute(connection, statement, notices).await?;
     // Not DEFAULT: the embedded PostgreSQL has none.
     let superuser = quote::ident(connection.user());
-    connection.query(&format!("SET LOCAL SESSION AUTHORIZATION {superuser}")).await?;
+    connection
+        .query(&format!("SET LOCAL SESSION AUTHORIZATION {superuser}"))
+        .await?;
     let after = relations::read(connection).await?;
     let unsupported = connection.query(UNSUPPORTED).await?;
     if let Some(what) = unsupported.into_iter().flatten().flatten().next() {
-        return Err(Error::NotSupported(format!("the lake does not support {what}")));
+        return Err(Error::NotSupported(format!(
+            "the lake does not support {what}"
+        )));
     }
     let transaction = transaction_id(connection.query(CURRENT_TRANSACTION).await?);
-    Ok(Judged { changes: changes(before, after), tag, transaction })
+    Ok(Judged {
+        changes: changes(before, after),
+        tag,
+        transaction,
+    })
 }
 
 /// Through the extended protocol, which takes one statement and no more.
-async fn execute(connection: &mut Connection, statement: &str, notices: &mut Vec<ErrorFields>) -> Result<String> {
+async fn execute(
+    connection: &mut Connection,
+    statement: &str,
+    notices: &mut Vec<ErrorFields>,
+) -> Result<String> {
     let is_definition = is_definition(statement);
     connection.put(|out| frontend::parse("", statement, [], out))?;
     if is_definition {
         let write = |_: &(), _: &mut bytes::BytesMut| Ok(postgres_protocol::IsNull::Yes);
         connection.put(|out| {
-            frontend::bind("", "", [], &[] as &[()], write, [], out).map_err(|_| std::io::ErrorKind::InvalidInput.into())
+            frontend::bind("", "", [], &[] as &[()], write, [], out)
+                .map_err(|_| std::io::ErrorKind::InvalidInput.into())
         })?;
         connection.put(|out| frontend::execute("", 0, out))?;
     }
@@ -222,9 +261,9 @@ async fn execute(connection: &mut Connection, statement: &str, notices: &mut Vec
             "only tables, views, schemas, roles, comments and privileges can be defined".into(),
         )),
         // CREATE TABLE AS has read PostgreSQL's own tables; the lake's are empty here.
-        None if tag.starts_with("SELECT") => {
-            Err(Error::NotSupported("CREATE TABLE AS over the catalogue is not supported".into()))
-        }
+        None if tag.starts_with("SELECT") => Err(Error::NotSupported(
+            "CREATE TABLE AS over the catalogue is not supported".into(),
+        )),
         None => Ok(tag),
     }
 }
@@ -232,11 +271,17 @@ async fn execute(connection: &mut Connection, statement: &str, notices: &mut Vec
 fn is_definition(statement: &str) -> bool {
     let words = session::first_words(statement, 5);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    words.first() == Some(&"revoke") || DEFINITIONS.iter().any(|definition| words.starts_with(definition))
+    words.first() == Some(&"revoke")
+        || DEFINITIONS
+            .iter()
+            .any(|definition| words.starts_with(definition))
 }
 
 fn changes(before: Vec<Relation>, after: Vec<Relation>) -> Vec<Change> {
-    let mut before: BTreeMap<u32, Relation> = before.into_iter().map(|relation| (relation.oid, relation)).collect();
+    let mut before: BTreeMap<u32, Relation> = before
+        .into_iter()
+        .map(|relation| (relation.oid, relation))
+        .collect();
     let mut changes = Vec::new();
     for after in after {
         match before.remove(&after.oid) {
@@ -257,7 +302,9 @@ mod tests {
     fn only_what_the_lake_can_follow_is_a_definition() {
         assert!(is_definition("-- mine\ncreate table t (a int)"));
         assert!(is_definition("CREATE OR REPLACE VIEW v AS SELECT 1"));
-        assert!(!is_definition("create function f() returns int language sql as 'select 1'"));
+        assert!(!is_definition(
+            "create function f() returns int language sql as 'select 1'"
+        ));
         assert!(!is_definition("create temp table t (a int)"));
         assert!(!is_definition("do $$ begin reset role; end $$"));
         assert!(!is_definition("commit"));

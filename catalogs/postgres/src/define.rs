@@ -7,12 +7,19 @@ use crate::relations::{Column, ForeignKey, Relation};
 pub(crate) fn table(relation: &Relation) -> String {
     let mut parts: Vec<String> = relation.columns.iter().map(column).collect();
     if !relation.primary_key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", quote::idents(&relation.primary_key)));
+        parts.push(format!(
+            "PRIMARY KEY ({})",
+            quote::idents(&relation.primary_key)
+        ));
     }
     for unique in &relation.unique {
         parts.push(format!("UNIQUE ({})", quote::idents(unique)));
     }
-    format!("CREATE TABLE {} (\n  {}\n);\n", quote::relation(&relation.name), parts.join(",\n  "))
+    format!(
+        "CREATE TABLE {} (\n  {}\n);\n",
+        quote::relation(&relation.name),
+        parts.join(",\n  ")
+    )
 }
 
 pub(crate) fn column(column: &Column) -> String {
@@ -37,7 +44,11 @@ pub(crate) fn foreign_key(relation: &Relation, key: &ForeignKey) -> String {
 }
 
 pub(crate) fn view(relation: &Relation) -> String {
-    let columns: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
+    let columns: Vec<&str> = relation
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     format!(
         "CREATE VIEW {} ({}) AS\n{};\n",
         quote::relation(&relation.name),
@@ -52,20 +63,36 @@ pub(crate) fn comments(relation: &Relation) -> String {
     if relation.comment.is_some() {
         sql.push_str(&comment(relation));
     }
-    for column in relation.columns.iter().filter(|column| column.comment.is_some()) {
+    for column in relation
+        .columns
+        .iter()
+        .filter(|column| column.comment.is_some())
+    {
         sql.push_str(&column_comment(relation, column));
     }
     sql
 }
 
 pub(crate) fn comment(relation: &Relation) -> String {
-    let kind = if relation.query.is_some() { "VIEW" } else { "TABLE" };
-    format!("COMMENT ON {kind} {} IS {};\n", quote::relation(&relation.name), nullable(&relation.comment))
+    let kind = if relation.query.is_some() {
+        "VIEW"
+    } else {
+        "TABLE"
+    };
+    format!(
+        "COMMENT ON {kind} {} IS {};\n",
+        quote::relation(&relation.name),
+        nullable(&relation.comment)
+    )
 }
 
 pub(crate) fn column_comment(relation: &Relation, column: &Column) -> String {
     let name = quote::relation(&relation.name);
-    format!("COMMENT ON COLUMN {name}.{} IS {};\n", quote::ident(&column.name), nullable(&column.comment))
+    format!(
+        "COMMENT ON COLUMN {name}.{} IS {};\n",
+        quote::ident(&column.name),
+        nullable(&column.comment)
+    )
 }
 
 fn nullable(text: &Option<String>) -> String {

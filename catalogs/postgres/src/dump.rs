@@ -45,18 +45,33 @@ impl Catalogue {
     /// Replaces everything by what a dump holds, in one transaction. Of a bad dump, nothing is taken.
     pub async fn restore(&self, sql: &str) -> Result<()> {
         let guard = guard::set();
-        self.transact(&format!("SET LOCAL search_path = '';\n{EMPTY};\n{sql}\n{guard}")).await
+        self.transact(&format!(
+            "SET LOCAL search_path = '';\n{EMPTY};\n{sql}\n{guard}"
+        ))
+        .await
     }
 }
 
 async fn dump(connection: &mut Connection) -> Result<String> {
     connection.query("BEGIN READ ONLY").await?;
     let there = relations::read(connection).await?;
-    let roles = connection.query(&format!("{STATEMENTS} WHERE stage <= 3 ORDER BY stage, name, step, sql")).await?;
-    let privileges = connection.query(&format!("{STATEMENTS} WHERE stage >= 4 ORDER BY stage, name, step, sql")).await?;
+    let roles = connection
+        .query(&format!(
+            "{STATEMENTS} WHERE stage <= 3 ORDER BY stage, name, step, sql"
+        ))
+        .await?;
+    let privileges = connection
+        .query(&format!(
+            "{STATEMENTS} WHERE stage >= 4 ORDER BY stage, name, step, sql"
+        ))
+        .await?;
     let mut sql = String::from("-- The catalogue of a Rapport warehouse.\n");
     push(&mut sql, roles);
-    let tables = || there.iter().filter(|relation| relation.kind == RelationKind::Table);
+    let tables = || {
+        there
+            .iter()
+            .filter(|relation| relation.kind == RelationKind::Table)
+    };
     for table in tables() {
         sql.push_str(&define::table(table));
         sql.push_str(&define::comments(table));
@@ -83,18 +98,30 @@ fn owner(relation: &Relation) -> String {
     if relation.owner == Catalogue::OWNER {
         return String::new();
     }
-    let kind = if relation.kind == RelationKind::View { "VIEW" } else { "TABLE" };
-    format!("ALTER {kind} {} OWNER TO {};\n", quote::relation(&relation.name), quote::ident(&relation.owner))
+    let kind = if relation.kind == RelationKind::View {
+        "VIEW"
+    } else {
+        "TABLE"
+    };
+    format!(
+        "ALTER {kind} {} OWNER TO {};\n",
+        quote::relation(&relation.name),
+        quote::ident(&relation.owner)
+    )
 }
 
 /// A view after those that it reads.
 fn in_order(there: &[Relation]) -> Vec<&Relation> {
-    let mut waiting: Vec<&Relation> = there.iter().filter(|relation| relation.kind == RelationKind::View).collect();
+    let mut waiting: Vec<&Relation> = there
+        .iter()
+        .filter(|relation| relation.kind == RelationKind::View)
+        .collect();
     let mut blocked: BTreeSet<u32> = waiting.iter().map(|view| view.oid).collect();
     let mut ordered = Vec::new();
     while !waiting.is_empty() {
-        let (ready, rest): (Vec<&Relation>, Vec<&Relation>) =
-            waiting.into_iter().partition(|view| !view.reads.iter().any(|oid| blocked.contains(oid)));
+        let (ready, rest): (Vec<&Relation>, Vec<&Relation>) = waiting
+            .into_iter()
+            .partition(|view| !view.reads.iter().any(|oid| blocked.contains(oid)));
         if ready.is_empty() {
             break;
         }
@@ -108,13 +135,25 @@ fn in_order(there: &[Relation]) -> Vec<&Relation> {
 }
 
 fn define_views(there: &[Relation]) -> String {
-    in_order(there).into_iter().map(|view| define::view(view) + &define::comments(view) + &owner(view)).collect()
+    in_order(there)
+        .into_iter()
+        .map(|view| define::view(view) + &define::comments(view) + &owner(view))
+        .collect()
 }
 
 /// How to make all views anew, each with its comments, owner and privileges.
-pub(crate) async fn views(catalogue: &Catalogue, there: &[Relation]) -> Result<Vec<(TableName, String)>> {
+pub(crate) async fn views(
+    catalogue: &Catalogue,
+    there: &[Relation],
+) -> Result<Vec<(TableName, String)>> {
     let sql = format!("{STATEMENTS} WHERE stage IN (5, 6) ORDER BY stage, name, step, sql");
-    let privileges: Vec<String> = catalogue.ask(&sql).await?.into_iter().flatten().flatten().collect();
+    let privileges: Vec<String> = catalogue
+        .ask(&sql)
+        .await?
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
     let definition = |view: &Relation| {
         let mine = format!(" ON TABLE {} ", name_as_format_does(view));
         let granted: String = privileges
@@ -124,16 +163,29 @@ pub(crate) async fn views(catalogue: &Catalogue, there: &[Relation]) -> Result<V
             .collect();
         define::view(view) + &define::comments(view) + &owner(view) + &granted
     };
-    Ok(in_order(there).into_iter().map(|view| (view.name.clone(), definition(view))).collect())
+    Ok(in_order(there)
+        .into_iter()
+        .map(|view| (view.name.clone(), definition(view)))
+        .collect())
 }
 
 /// As `format('%I.%I')` writes it: quoted only where needed.
 fn name_as_format_does(relation: &Relation) -> String {
     let part = |name: &str| {
         let is_plain = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
             && !name.starts_with(|char: char| char.is_ascii_digit());
-        if is_plain { name.to_owned() } else { quote::ident(name) }
+        if is_plain {
+            name.to_owned()
+        } else {
+            quote::ident(name)
+        }
     };
-    format!("{}.{}", part(&relation.name.schema), part(&relation.name.table))
+    format!(
+        "{}.{}",
+        part(&relation.name.schema),
+        part(&relation.name.table)
+    )
 }

@@ -30,7 +30,11 @@ pub(crate) struct Launcher {
 
 impl Launcher {
     pub(crate) fn new(dir: PathBuf, exe: PathBuf) -> Self {
-        Self { dir, exe, child: None }
+        Self {
+            dir,
+            exe,
+            child: None,
+        }
     }
 
     pub(crate) async fn connect(&mut self) -> Result<UnixStream> {
@@ -42,7 +46,15 @@ impl Launcher {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
+            let is_there = match refused.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => false,
+                io::ErrorKind::PermissionDenied => {
+                    return Err(self.not_started("it belongs to another user".into()));
+                }
+                _ => true,
+            };
             match self.child.as_mut().map(Child::try_wait) {
+                _ if is_there => {}
                 // It is still starting.
                 Some(Ok(None)) => {}
                 // What it ends with when it can't start; or it fell over again and again.
@@ -66,7 +78,10 @@ impl Launcher {
     }
 
     fn not_started(&self, what: String) -> Error {
-        Error::NotStarted { dir: self.dir.display().to_string(), what }
+        Error::NotStarted {
+            dir: self.dir.display().to_string(),
+            what,
+        }
     }
 
     /// The child, and where in the log its words start. It belongs to a process group of its own, so that a Ctrl-C
@@ -81,7 +96,11 @@ impl Launcher {
         let start = log.metadata()?.len();
         let mut command = Command::new(program(&self.exe));
         command.arg("__catalogue").arg(&self.dir);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .process_group(0);
         if let Some(cache) = cache_of_our_own(&self.dir) {
             command.env("XDG_CACHE_HOME", cache);
         }
@@ -92,13 +111,21 @@ impl Launcher {
 /// A program that was replaced while it runs (a new build) is still there as what runs.
 fn program(exe: &Path) -> &Path {
     let running = Path::new("/proc/self/exe");
-    if exe.exists() || !running.exists() { exe } else { running }
+    if exe.exists() || !running.exists() {
+        exe
+    } else {
+        running
+    }
 }
 
 /// PostgreSQL's unpacked program files are shared by all catalogues of a user, below the user's cache folder. A user
 /// without one (a service) gets it inside the catalogue's folder.
 fn cache_of_our_own(dir: &Path) -> Option<PathBuf> {
-    let env = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let env = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|home| home.join(".cache")));
     let usable = cache.is_some_and(|cache| {
         fs::create_dir_all(&cache).is_ok() && tempfile::tempfile_in(&cache).is_ok()

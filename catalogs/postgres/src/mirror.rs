@@ -29,8 +29,15 @@ impl Catalogue {
         let mut there = self.relations().await?;
         let changes = changes(&there, tables);
         if !changes.is_empty() {
-            info!(n_changed = changes.n_tables, "bringing the catalogue up to the lake");
-            let views = if changes.reshapes { dump::views(self, &there).await? } else { Vec::new() };
+            info!(
+                n_changed = changes.n_tables,
+                "bringing the catalogue up to the lake"
+            );
+            let views = if changes.reshapes {
+                dump::views(self, &there).await?
+            } else {
+                Vec::new()
+            };
             let mut attempts = Attempts::default();
             loop {
                 let made = self.make(&changes.sql(), &views).await;
@@ -42,8 +49,10 @@ impl Catalogue {
             // A table that was rewritten has forgotten its rows.
             there.clear();
         }
-        let rows: Vec<(TableName, u64)> =
-            tables.iter().map(|table| (table.relation.name.clone(), table.rows)).collect();
+        let rows: Vec<(TableName, u64)> = tables
+            .iter()
+            .map(|table| (table.relation.name.clone(), table.rows))
+            .collect();
         self.set_row_estimates_where(&rows, &there).await
     }
 
@@ -66,7 +75,11 @@ impl Catalogue {
     }
 
     /// Leaves those alone that are right already.
-    async fn set_row_estimates_where(&self, rows: &[(TableName, u64)], there: &[Relation]) -> Result<()> {
+    async fn set_row_estimates_where(
+        &self,
+        rows: &[(TableName, u64)],
+        there: &[Relation],
+    ) -> Result<()> {
         let is_right = |name: &TableName, rows: u64| {
             let found = there.iter().find(|relation| relation.name == *name);
             found.is_some_and(|found| found.row_estimate == Some(single_precision(rows)))
@@ -74,7 +87,13 @@ impl Catalogue {
         let values: Vec<String> = rows
             .iter()
             .filter(|(name, rows)| !is_right(name, *rows))
-            .map(|(name, rows)| format!("({}, {}, {rows}::float4)", quote::literal(&name.schema), quote::literal(&name.table)))
+            .map(|(name, rows)| {
+                format!(
+                    "({}, {}, {rows}::float4)",
+                    quote::literal(&name.schema),
+                    quote::literal(&name.table)
+                )
+            })
             .collect();
         if values.is_empty() {
             return Ok(());
@@ -91,11 +110,18 @@ impl Catalogue {
 }
 
 /// Leaves the transaction open, and returns its number.
-async fn make(connection: &mut Connection, sql: &str, views: &[(TableName, String)]) -> Result<String> {
+async fn make(
+    connection: &mut Connection,
+    sql: &str,
+    views: &[(TableName, String)],
+) -> Result<String> {
     connection.query(&format!("BEGIN;\n{sql}")).await?;
     for (view, sql) in views {
         // Not an exception block of PL/pgSQL: in the embedded PostgreSQL those catch nothing.
-        match connection.query(&format!("SAVEPOINT view;\n{sql}RELEASE view")).await {
+        match connection
+            .query(&format!("SAVEPOINT view;\n{sql}RELEASE view"))
+            .await
+        {
             Err(Error::Postgres(why)) => {
                 warn!(%view, %why, "a view no longer fits the lake's tables and is dropped");
                 connection.query("ROLLBACK TO view").await?;
@@ -129,15 +155,20 @@ impl Changes {
     }
 
     fn sql(&self) -> String {
-        let schemas: String =
-            self.schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote::ident(schema))).collect();
+        let schemas: String = self
+            .schemas
+            .iter()
+            .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote::ident(schema)))
+            .collect();
         format!("{schemas}{}{}{}", self.dropped, self.made, self.keys)
     }
 }
 
 fn changes(there: &[Relation], tables: &[Mirrored]) -> Changes {
-    let wanted: BTreeMap<&TableName, &Relation> =
-        tables.iter().map(|table| (&table.relation.name, &table.relation)).collect();
+    let wanted: BTreeMap<&TableName, &Relation> = tables
+        .iter()
+        .map(|table| (&table.relation.name, &table.relation))
+        .collect();
     let found: BTreeMap<&TableName, &Relation> = there
         .iter()
         .filter(|relation| relation.kind == RelationKind::Table)
@@ -145,7 +176,9 @@ fn changes(there: &[Relation], tables: &[Mirrored]) -> Changes {
         .collect();
     let mut changes = Changes::default();
     for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
-        changes.dropped.push_str(&format!("DROP TABLE {} CASCADE;\n", quote::relation(name)));
+        changes
+            .dropped
+            .push_str(&format!("DROP TABLE {} CASCADE;\n", quote::relation(name)));
         changes.reshapes = true;
         changes.n_tables += 1;
     }
@@ -161,7 +194,9 @@ fn changes(there: &[Relation], tables: &[Mirrored]) -> Changes {
             }
             Some(found) if has_columns_of(found, relation) => {
                 comments(found, relation, &mut changes.made);
-                if found.primary_key != relation.primary_key || !same(&found.unique, &relation.unique) {
+                if found.primary_key != relation.primary_key
+                    || !same(&found.unique, &relation.unique)
+                {
                     unique_keys(relation, &mut changes.made);
                     remade.insert(name);
                 }
@@ -181,13 +216,20 @@ fn changes(there: &[Relation], tables: &[Mirrored]) -> Changes {
             .map(|view| quote::relation(&view.name))
             .collect();
         if !views.is_empty() {
-            changes.dropped.insert_str(0, &format!("DROP VIEW {} CASCADE;\n", views.join(", ")));
+            changes
+                .dropped
+                .insert_str(0, &format!("DROP VIEW {} CASCADE;\n", views.join(", ")));
         }
     }
     for (name, relation) in &wanted {
-        let kept: Vec<_> = relation.foreign_keys.iter().filter(|key| wanted.contains_key(&key.table)).collect();
+        let kept: Vec<_> = relation
+            .foreign_keys
+            .iter()
+            .filter(|key| wanted.contains_key(&key.table))
+            .collect();
         let is_there = found.get(name).is_some_and(|found| {
-            found.foreign_keys.len() == kept.len() && kept.iter().all(|key| found.foreign_keys.contains(key))
+            found.foreign_keys.len() == kept.len()
+                && kept.iter().all(|key| found.foreign_keys.contains(key))
         });
         // Unique keys that were made anew took the foreign keys to them along.
         let is_loose = remade.contains(name) || kept.iter().any(|key| remade.contains(&key.table));
@@ -210,7 +252,11 @@ fn has_columns_of(found: &Relation, wanted: &Relation) -> bool {
             && there.not_null == (column.not_null || wanted.primary_key.contains(&column.name))
     };
     found.columns.len() == wanted.columns.len()
-        && found.columns.iter().zip(&wanted.columns).all(|(there, column)| is_same(there, column))
+        && found
+            .columns
+            .iter()
+            .zip(&wanted.columns)
+            .all(|(there, column)| is_same(there, column))
 }
 
 fn same(left: &[Vec<String>], right: &[Vec<String>]) -> bool {
@@ -232,31 +278,51 @@ fn comments(found: &Relation, wanted: &Relation, sql: &mut String) {
 fn reshape(found: &Relation, wanted: &Relation, sql: &mut String) {
     let table = quote::relation(&wanted.name);
     sql.push_str(&drop_keys(wanted, "'f', 'p', 'u'"));
-    let is_prefix = found.columns.iter().zip(&wanted.columns).all(|(found, wanted)| found.name == wanted.name)
+    let is_prefix = found
+        .columns
+        .iter()
+        .zip(&wanted.columns)
+        .all(|(found, wanted)| found.name == wanted.name)
         && found.columns.len() <= wanted.columns.len();
     // Columns that moved can only be put in order by making all of them anew; a column that stays keeps its grants.
     let kept = if is_prefix { found.columns.len() } else { 0 };
     if kept == 0 {
         for column in &found.columns {
-            sql.push_str(&format!("ALTER TABLE {table} DROP COLUMN {} CASCADE;\n", quote::ident(&column.name)));
+            sql.push_str(&format!(
+                "ALTER TABLE {table} DROP COLUMN {} CASCADE;\n",
+                quote::ident(&column.name)
+            ));
         }
     }
     for (found, column) in found.columns.iter().zip(&wanted.columns).take(kept) {
         let name = quote::ident(&column.name);
-        let mut alter = |what: String| sql.push_str(&format!("ALTER TABLE {table} ALTER COLUMN {name} {what};\n"));
-        if found.default.is_some() && (found.default != column.default || found.pg_type != column.pg_type) {
+        let mut alter = |what: String| {
+            sql.push_str(&format!(
+                "ALTER TABLE {table} ALTER COLUMN {name} {what};\n"
+            ))
+        };
+        if found.default.is_some()
+            && (found.default != column.default || found.pg_type != column.pg_type)
+        {
             alter("DROP DEFAULT".into());
         }
         if found.pg_type != column.pg_type {
             alter(format!("TYPE {0} USING NULL::{0}", column.pg_type));
         }
-        alter(if column.not_null { "SET NOT NULL".into() } else { "DROP NOT NULL".into() });
+        alter(if column.not_null {
+            "SET NOT NULL".into()
+        } else {
+            "DROP NOT NULL".into()
+        });
         if let Some(default) = &column.default {
             alter(format!("SET DEFAULT {default}"));
         }
     }
     for column in &wanted.columns[kept..] {
-        sql.push_str(&format!("ALTER TABLE {table} ADD COLUMN {};\n", define::column(column)));
+        sql.push_str(&format!(
+            "ALTER TABLE {table} ADD COLUMN {};\n",
+            define::column(column)
+        ));
     }
     unique_keys(wanted, sql);
     sql.push_str(&define::comment(wanted));
@@ -269,10 +335,16 @@ fn unique_keys(relation: &Relation, sql: &mut String) {
     sql.push_str(&drop_keys(relation, "'p', 'u'"));
     let table = quote::relation(&relation.name);
     if !relation.primary_key.is_empty() {
-        sql.push_str(&format!("ALTER TABLE {table} ADD PRIMARY KEY ({});\n", quote::idents(&relation.primary_key)));
+        sql.push_str(&format!(
+            "ALTER TABLE {table} ADD PRIMARY KEY ({});\n",
+            quote::idents(&relation.primary_key)
+        ));
     }
     for unique in &relation.unique {
-        sql.push_str(&format!("ALTER TABLE {table} ADD UNIQUE ({});\n", quote::idents(unique)));
+        sql.push_str(&format!(
+            "ALTER TABLE {table} ADD UNIQUE ({});\n",
+            quote::idents(unique)
+        ));
     }
 }
 

@@ -92,19 +92,29 @@ pub struct ForeignKey {
 
 impl Catalogue {
     pub async fn relation(&self, name: &TableName) -> Result<Option<Relation>> {
-        Ok(self.relations().await?.into_iter().find(|relation| relation.name == *name))
+        Ok(self
+            .relations()
+            .await?
+            .into_iter()
+            .find(|relation| relation.name == *name))
     }
 
     /// Every table and view of the warehouse, in order of creation.
     pub async fn relations(&self) -> Result<Vec<Relation>> {
-        let rows = self.ask(&format!("BEGIN READ ONLY;SET LOCAL search_path = '';{QUERY};ROLLBACK")).await?;
+        let rows = self
+            .ask(&format!(
+                "BEGIN READ ONLY;SET LOCAL search_path = '';{QUERY};ROLLBACK"
+            ))
+            .await?;
         Ok(parse(rows))
     }
 }
 
 /// Inside an open transaction, which has an empty search_path from then on.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<Relation>> {
-    let rows = connection.query(&format!("SET LOCAL search_path = '';{QUERY}")).await?;
+    let rows = connection
+        .query(&format!("SET LOCAL search_path = '';{QUERY}"))
+        .await?;
     Ok(parse(rows))
 }
 
@@ -133,9 +143,13 @@ struct Key {
 }
 
 fn parse(rows: Rows) -> Vec<Relation> {
-    let json = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    let json = rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next().flatten());
     let json = json.expect("relations.sql answers one value");
-    let described: Vec<Described> = serde_json::from_str(&json).expect("relations.sql and this struct agree");
+    let described: Vec<Described> =
+        serde_json::from_str(&json).expect("relations.sql and this struct agree");
     described.into_iter().map(Relation::from).collect()
 }
 
@@ -144,25 +158,33 @@ impl From<Described> for Relation {
         let mut relation = Relation {
             oid: described.oid,
             name: TableName::new(described.schema, described.table),
-            kind: if described.is_view { RelationKind::View } else { RelationKind::Table },
+            kind: if described.is_view {
+                RelationKind::View
+            } else {
+                RelationKind::Table
+            },
             owner: described.owner,
             columns: described.columns,
             primary_key: vec![],
             unique: vec![],
             foreign_keys: vec![],
             comment: described.comment,
-            query: described.query.map(|query| query.trim().trim_end_matches(';').to_owned()),
+            query: described
+                .query
+                .map(|query| query.trim().trim_end_matches(';').to_owned()),
             reads: described.reads,
             row_estimate: u64::try_from(described.rows).ok(),
         };
         for key in described.keys {
             match (key.kind.as_str(), key.schema, key.table, key.ref_columns) {
                 ("p", ..) => relation.primary_key = key.columns,
-                ("f", Some(schema), Some(table), Some(ref_columns)) => relation.foreign_keys.push(ForeignKey {
-                    columns: key.columns,
-                    table: TableName::new(schema, table),
-                    ref_columns,
-                }),
+                ("f", Some(schema), Some(table), Some(ref_columns)) => {
+                    relation.foreign_keys.push(ForeignKey {
+                        columns: key.columns,
+                        table: TableName::new(schema, table),
+                        ref_columns,
+                    })
+                }
                 _ => relation.unique.push(key.columns),
             }
         }

@@ -59,14 +59,18 @@ pub struct Field {
 impl Request {
     fn sql(&self) -> &str {
         match self {
-            Request::Simple(sql) | Request::Extended { sql, .. } | Request::Describe { sql, .. } => sql,
+            Request::Simple(sql)
+            | Request::Extended { sql, .. }
+            | Request::Describe { sql, .. } => sql,
         }
     }
 
     fn param_types(&self) -> &[u32] {
         match self {
             Request::Simple(_) => &[],
-            Request::Extended { param_types, .. } | Request::Describe { param_types, .. } => param_types,
+            Request::Extended { param_types, .. } | Request::Describe { param_types, .. } => {
+                param_types
+            }
         }
     }
 }
@@ -75,8 +79,15 @@ impl Catalogue {
     /// Runs one read-only statement as `as_role`. Dropping the future ends the statement.
     ///
     /// A statement that is not a query is judged by PostgreSQL (so its syntax error is the client's) and then refused.
-    pub async fn relay(&self, as_role: &str, settings: &Settings, request: Request) -> Result<Reply> {
-        let bound = session::timeout(settings).map_or(self.statement_timeout(), |asked| asked.min(self.statement_timeout()));
+    pub async fn relay(
+        &self,
+        as_role: &str,
+        settings: &Settings,
+        request: Request,
+    ) -> Result<Reply> {
+        let bound = session::timeout(settings).map_or(self.statement_timeout(), |asked| {
+            asked.min(self.statement_timeout())
+        });
         let prologue = session::begin(as_role, settings)?;
         let mut attempts = Attempts::default();
         loop {
@@ -87,7 +98,12 @@ impl Catalogue {
         }
     }
 
-    async fn relay_once(&self, prologue: &str, request: &Request, bound: Duration) -> Result<Reply> {
+    async fn relay_once(
+        &self,
+        prologue: &str,
+        request: &Request,
+        bound: Duration,
+    ) -> Result<Reply> {
         // Starting the child is not the statement's fault.
         let mut lease = self.lease().await?;
         let answer = async {
@@ -95,7 +111,9 @@ impl Catalogue {
             lease.query(prologue).await?;
             answer(&mut lease, request).await
         };
-        let result = tokio::time::timeout(bound, answer).await.unwrap_or(Err(Error::TimedOut));
+        let result = tokio::time::timeout(bound, answer)
+            .await
+            .unwrap_or(Err(Error::TimedOut));
         match &result {
             // Dropping the connection ends the statement.
             Err(Error::Lost(_) | Error::TimedOut | Error::TooLarge { .. }) => {}
@@ -106,7 +124,13 @@ impl Catalogue {
 
     /// What PostgreSQL makes of `SET name = value` (or `RESET name`, without a value) in a session with these settings:
     /// the value in its canonical form, or its refusal. Nothing is kept.
-    pub async fn judge_setting(&self, as_role: &str, settings: &Settings, name: &str, value: Option<&str>) -> Result<String> {
+    pub async fn judge_setting(
+        &self,
+        as_role: &str,
+        settings: &Settings,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<String> {
         let set = match value {
             Some(value) => session::set(name, value)?,
             None => session::reset(name)?,
@@ -121,7 +145,10 @@ impl Catalogue {
                 continue;
             }
             lease.roll_back().await;
-            let shown = shown?.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+            let shown = shown?
+                .into_iter()
+                .next()
+                .and_then(|row| row.into_iter().next().flatten());
             return Ok(shown.unwrap_or_default());
         }
     }
@@ -141,7 +168,12 @@ async fn answer(connection: &mut Connection, request: &Request) -> Result<Reply>
             bind(connection, &[], &[], &[])?;
             result_formats = Some(&[][..]);
         }
-        Request::Extended { params, param_formats, result_formats: formats, .. } => {
+        Request::Extended {
+            params,
+            param_formats,
+            result_formats: formats,
+            ..
+        } => {
             bind(connection, param_formats, params, formats)?;
             result_formats = Some(&formats[..]);
         }
@@ -167,7 +199,11 @@ async fn answer(connection: &mut Connection, request: &Request) -> Result<Reply>
     }
     if let (Some(formats), Some(fields)) = (result_formats, &mut reply.fields) {
         for (i, field) in fields.iter_mut().enumerate() {
-            field.format = if let [one] = formats { *one } else { formats.get(i).copied().unwrap_or(0) };
+            field.format = if let [one] = formats {
+                *one
+            } else {
+                formats.get(i).copied().unwrap_or(0)
+            };
         }
     }
     if !is_query {
@@ -178,7 +214,12 @@ async fn answer(connection: &mut Connection, request: &Request) -> Result<Reply>
     Ok(reply)
 }
 
-fn bind(connection: &mut Connection, formats: &[i16], params: &[Option<Bytes>], result_formats: &[i16]) -> Result<()> {
+fn bind(
+    connection: &mut Connection,
+    formats: &[i16],
+    params: &[Option<Bytes>],
+    result_formats: &[i16],
+) -> Result<()> {
     connection.put(|out| {
         let write = |param: &Option<Bytes>, out: &mut bytes::BytesMut| match param {
             Some(param) => {
@@ -204,7 +245,11 @@ enum Portal {
 }
 
 /// Reads one answer, up to ReadyForQuery.
-async fn collect(connection: &mut Connection, reply: &mut Reply, n_bytes: &mut usize) -> Result<Portal> {
+async fn collect(
+    connection: &mut Connection,
+    reply: &mut Reply,
+    n_bytes: &mut usize,
+) -> Result<Portal> {
     let mut portal = Portal::Complete;
     let mut failed = None;
     loop {
@@ -215,7 +260,9 @@ async fn collect(connection: &mut Connection, reply: &mut Reply, n_bytes: &mut u
             b'D' => {
                 *n_bytes += message.body.len();
                 if *n_bytes > MAX_REPLY_BYTES {
-                    return Err(Error::TooLarge { limit_bytes: MAX_REPLY_BYTES });
+                    return Err(Error::TooLarge {
+                        limit_bytes: MAX_REPLY_BYTES,
+                    });
                 }
                 reply.rows.push(message.body);
             }
@@ -266,7 +313,8 @@ fn field(body: &mut Bytes) -> Option<Field> {
 fn is_query(sql: &str) -> bool {
     const QUERIES: [&str; 6] = ["select", "values", "table", "with", "show", "explain"];
     let word = session::first_words(sql, 1);
-    word.first().is_some_and(|word| QUERIES.contains(&word.as_str()))
+    word.first()
+        .is_some_and(|word| QUERIES.contains(&word.as_str()))
 }
 
 #[cfg(test)]

@@ -6,9 +6,15 @@ use std::borrow::Cow;
 /// psql 15's text → what 17 calls it.
 const RENAMED: [(&str, &str); 2] = [
     // \l
-    ("d.daticulocale as \"ICU Locale\"", "d.datlocale as \"ICU Locale\""),
+    (
+        "d.daticulocale as \"ICU Locale\"",
+        "d.datlocale as \"ICU Locale\"",
+    ),
     // \dO
-    ("c.colliculocale AS \"ICU Locale\"", "c.colllocale AS \"ICU Locale\""),
+    (
+        "c.colliculocale AS \"ICU Locale\"",
+        "c.colllocale AS \"ICU Locale\"",
+    ),
 ];
 
 /// `sql` as a server of this major version understands it.

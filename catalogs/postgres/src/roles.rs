@@ -14,28 +14,48 @@ pub struct Role {
 }
 
 /// Roles that people make; not PostgreSQL's own, not ours.
-const OF_PEOPLE: &str = "rolname !~ '^(pg_|rapport_(reader|writer|admin)$)' AND rolname <> 'postgres'";
+const OF_PEOPLE: &str =
+    "rolname !~ '^(pg_|rapport_(reader|writer|admin)$)' AND rolname <> 'postgres'";
 
 impl Catalogue {
     /// A role that may log in, read the warehouse's tables and make its own; an admin may do what admins may.
     ///
     /// `scram_verifier` is `SCRAM-SHA-256$4096:salt$stored:server`. An existing role is PostgreSQL's 42710.
-    pub async fn create_role(&self, role: &str, scram_verifier: &str, is_admin: bool) -> Result<()> {
-        let group = if is_admin { "rapport_admin" } else { "rapport_writer" };
+    pub async fn create_role(
+        &self,
+        role: &str,
+        scram_verifier: &str,
+        is_admin: bool,
+    ) -> Result<()> {
+        let group = if is_admin {
+            "rapport_admin"
+        } else {
+            "rapport_writer"
+        };
         let role = quote::ident(role);
         let password = password(scram_verifier)?;
-        self.transact(&format!("CREATE ROLE {role} LOGIN PASSWORD {password} IN ROLE {group}")).await
+        self.transact(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD {password} IN ROLE {group}"
+        ))
+        .await
     }
 
     pub async fn set_password(&self, role: &str, scram_verifier: &str) -> Result<()> {
         let password = password(scram_verifier)?;
-        self.transact(&format!("ALTER ROLE {} PASSWORD {password}", quote::ident(role))).await
+        self.transact(&format!(
+            "ALTER ROLE {} PASSWORD {password}",
+            quote::ident(role)
+        ))
+        .await
     }
 
     /// Removes a role; what it owned belongs to [`Catalogue::OWNER`] from then on.
     pub async fn drop_role(&self, role: &str) -> Result<()> {
         let role = quote::ident(role);
-        self.transact(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}")).await
+        self.transact(&format!(
+            "REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"
+        ))
+        .await
     }
 
     /// By name.
@@ -49,7 +69,12 @@ impl Catalogue {
         let is = |value: Option<String>| value.as_deref() == Some("t");
         let role = |row: Vec<Option<String>>| {
             let [name, is_admin, can_login, has_password] = <[_; 4]>::try_from(row).ok()?;
-            Some(Role { name: name?, is_admin: is(is_admin), can_login: is(can_login), has_password: is(has_password) })
+            Some(Role {
+                name: name?,
+                is_admin: is(is_admin),
+                can_login: is(can_login),
+                has_password: is(has_password),
+            })
         };
         Ok(rows.into_iter().filter_map(role).collect())
     }
@@ -63,7 +88,10 @@ impl Catalogue {
                  WHERE rolname = {role} AND rolcanlogin AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())"
             ))
             .await?;
-        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+        Ok(rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten()))
     }
 }
 
@@ -72,6 +100,8 @@ fn password(scram_verifier: &str) -> Result<String> {
     if scram_verifier.starts_with("SCRAM-SHA-256$") {
         Ok(quote::literal(scram_verifier))
     } else {
-        Err(Error::NotSupported("a role needs a SCRAM-SHA-256 verifier".into()))
+        Err(Error::NotSupported(
+            "a role needs a SCRAM-SHA-256 verifier".into(),
+        ))
     }
 }

@@ -22,27 +22,42 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn parse(url: &str) -> Result<Self> {
-        let bad = |what: String| Error::BadServer { url: without_password(url), what };
+        let bad = |what: String| Error::BadServer {
+            url: without_password(url),
+            what,
+        };
         let config: tokio_postgres::Config =
-            url.parse().map_err(|error: tokio_postgres::Error| bad(format!("{error}; write postgres://user:password@host:port/database")))?;
+            url.parse().map_err(|error: tokio_postgres::Error| {
+                bad(format!(
+                    "{error}; write postgres://user:password@host:port/database"
+                ))
+            })?;
         if config.get_ssl_mode() == SslMode::Require {
             return Err(bad("TLS to the catalogue's server is not supported yet; use a socket or a private network".into()));
         }
-        Ok(Self { shown: without_password(url), config })
+        Ok(Self {
+            shown: without_password(url),
+            config,
+        })
     }
 
     fn bad(&self, what: impl ToString) -> Error {
-        Error::BadServer { url: self.shown.clone(), what: what.to_string() }
+        Error::BadServer {
+            url: self.shown.clone(),
+            what: what.to_string(),
+        }
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let socket = self.socket().await.map_err(|error| self.bad(error))?;
         let user = self.config.get_user().unwrap_or("postgres");
         let database = self.config.get_dbname().unwrap_or(user);
-        greet(socket, user, database, self.config.get_password()).await.map_err(|error| match error {
-            Error::Postgres(fields) => self.bad(fields),
-            error => error,
-        })
+        greet(socket, user, database, self.config.get_password())
+            .await
+            .map_err(|error| match error {
+                Error::Postgres(fields) => self.bad(fields),
+                error => error,
+            })
     }
 
     async fn socket(&self) -> io::Result<Box<dyn Socket>> {
@@ -69,9 +84,9 @@ async fn socket(config: &tokio_postgres::Config) -> io::Result<Box<dyn Socket>> 
     let port = config.get_ports().first().copied().unwrap_or(5432);
     match config.get_hosts().first() {
         Some(Host::Tcp(host)) => Ok(Box::new(tcp(host, port).await?)),
-        Some(Host::Unix(dir)) => {
-            Ok(Box::new(UnixStream::connect(dir.join(format!(".s.PGSQL.{port}"))).await?))
-        }
+        Some(Host::Unix(dir)) => Ok(Box::new(
+            UnixStream::connect(dir.join(format!(".s.PGSQL.{port}"))).await?,
+        )),
         None => Ok(Box::new(tcp("localhost", port).await?)),
     }
 }
@@ -83,7 +98,10 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 fn without_password(url: &str) -> String {
-    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+    match url
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+    {
         Some((scheme, (user, host))) => {
             let user = user.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}@{host}")
@@ -100,7 +118,12 @@ pub(crate) async fn greet(
     password: Option<&[u8]>,
 ) -> Result<Connection> {
     let mut connection = Connection::new(socket, user);
-    let parameters = [("user", user), ("database", database), ("client_encoding", "UTF8"), ("application_name", "rapport")];
+    let parameters = [
+        ("user", user),
+        ("database", database),
+        ("client_encoding", "UTF8"),
+        ("application_name", "rapport"),
+    ];
     connection.put(|out| frontend::startup_message(parameters, out))?;
     connection.send().await?;
     let mut scram = None;
@@ -109,8 +132,19 @@ pub(crate) async fn greet(
         let mut message = connection.receive().await?;
         match message.kind {
             b'R' => {
-                let kind = message.body.try_get_u32().map_err(|_| refused("an empty request for authentication"))?;
-                authenticate(&mut connection, kind, &message.body, user, password, &mut scram).await?;
+                let kind = message
+                    .body
+                    .try_get_u32()
+                    .map_err(|_| refused("an empty request for authentication"))?;
+                authenticate(
+                    &mut connection,
+                    kind,
+                    &message.body,
+                    user,
+                    password,
+                    &mut scram,
+                )
+                .await?;
             }
             b'E' => {
                 keep_first(&mut failed, &message.body);
@@ -144,10 +178,13 @@ async fn authenticate(
         }
         10 => {
             let scram = scram.insert(ScramSha256::new(password()?, ChannelBinding::unsupported()));
-            connection.put(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out))?;
+            connection
+                .put(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out))?;
         }
         11 | 12 => {
-            let scram = scram.as_mut().ok_or_else(|| refused("an answer to no question"))?;
+            let scram = scram
+                .as_mut()
+                .ok_or_else(|| refused("an answer to no question"))?;
             if kind == 12 {
                 return scram.finish(body).map_err(Error::Lost);
             }
@@ -169,7 +206,10 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        assert_eq!(without_password("postgres://ann:se:cr@t@db/x"), "postgres://ann@db/x");
+        assert_eq!(
+            without_password("postgres://ann:se:cr@t@db/x"),
+            "postgres://ann@db/x"
+        );
     }
 
     #[test]

@@ -37,10 +37,20 @@ pub(crate) fn become_role(role: &str, settings: &Settings) -> Result<String> {
 
 /// `SET LOCAL name = value`.
 pub(crate) fn set(name: &str, value: &str) -> Result<String> {
-    let quoted = if ["search_path", "temp_tablespaces"].iter().any(|list| list.eq_ignore_ascii_case(name)) {
+    let quoted = if ["search_path", "temp_tablespaces"]
+        .iter()
+        .any(|list| list.eq_ignore_ascii_case(name))
+    {
         // A list of names: quoted as one, it would be one name.
-        let names: Vec<String> = names(value).iter().map(|name| quote::literal(name)).collect();
-        if names.is_empty() { "''".into() } else { names.join(", ") }
+        let names: Vec<String> = names(value)
+            .iter()
+            .map(|name| quote::literal(name))
+            .collect();
+        if names.is_empty() {
+            "''".into()
+        } else {
+            names.join(", ")
+        }
     } else {
         quote::literal(value)
     };
@@ -54,9 +64,17 @@ pub(crate) fn reset(name: &str) -> Result<String> {
 /// A setting's name as SQL takes it; `a.b` for those of extensions.
 pub(crate) fn name(name: &str) -> Result<String> {
     let is_plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
     };
-    if OURS.iter().take(2).any(|ours| ours.eq_ignore_ascii_case(name)) || !name.split('.').all(is_plain) {
+    if OURS
+        .iter()
+        .take(2)
+        .any(|ours| ours.eq_ignore_ascii_case(name))
+        || !name.split('.').all(is_plain)
+    {
         return Err(Error::Postgres(Box::new(ErrorFields {
             severity: "ERROR".into(),
             code: "42704".into(),
@@ -94,8 +112,14 @@ fn names(list: &str) -> Vec<String> {
 
 /// The session's own bound, if it has one.
 pub(crate) fn timeout(settings: &Settings) -> Option<Duration> {
-    let value = settings.iter().find(|(name, _)| name.eq_ignore_ascii_case("statement_timeout"))?.1.trim();
-    let digits = value.find(|char: char| !char.is_ascii_digit()).unwrap_or(value.len());
+    let value = settings
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("statement_timeout"))?
+        .1
+        .trim();
+    let digits = value
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(value.len());
     let number: u64 = value[..digits].parse().ok()?;
     let unit_ms = match value[digits..].trim() {
         "" | "ms" => 1,
@@ -119,7 +143,9 @@ pub(crate) fn first_words(sql: &str, n: usize) -> Vec<String> {
         } else if rest.starts_with("/*") {
             rest = behind_comment(rest);
         } else {
-            let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|char: char| !char.is_ascii_alphanumeric() && char != '_')
+                .unwrap_or(rest.len());
             if end == 0 {
                 break;
             }
@@ -160,8 +186,12 @@ mod tests {
 
     #[test]
     fn a_search_path_stays_a_list() {
-        let sql = set("search_path", "\"$user\", Public, \"My, \"\"one\"\"\"").expect("a good name");
-        assert_eq!(sql, "SET LOCAL \"search_path\" = '$user', 'public', 'My, \"one\"'");
+        let sql =
+            set("search_path", "\"$user\", Public, \"My, \"\"one\"\"\"").expect("a good name");
+        assert_eq!(
+            sql,
+            "SET LOCAL \"search_path\" = '$user', 'public', 'My, \"one\"'"
+        );
     }
 
     #[test]
@@ -174,19 +204,33 @@ mod tests {
     #[test]
     fn a_role_can_not_carry_a_statement() {
         let sql = begin("a\"; commit; --", &Settings::new()).expect("no settings");
-        assert_eq!(sql, "BEGIN READ ONLY;SET LOCAL SESSION AUTHORIZATION \"a\"\"; commit; --\"");
+        assert_eq!(
+            sql,
+            "BEGIN READ ONLY;SET LOCAL SESSION AUTHORIZATION \"a\"\"; commit; --\""
+        );
     }
 
     #[test]
     fn what_surrounds_the_statement_is_not_a_setting() {
-        let settings = Settings::from([("Role".into(), "postgres".into()), ("transaction_read_only".into(), "off".into())]);
+        let settings = Settings::from([
+            ("Role".into(), "postgres".into()),
+            ("transaction_read_only".into(), "off".into()),
+        ]);
         let sql = begin("ann", &settings).expect("good names");
-        assert_eq!(sql, "BEGIN READ ONLY;SET LOCAL SESSION AUTHORIZATION \"ann\"");
+        assert_eq!(
+            sql,
+            "BEGIN READ ONLY;SET LOCAL SESSION AUTHORIZATION \"ann\""
+        );
     }
 
     #[test]
     fn a_timeout_is_read_in_every_unit() {
-        let of = |value: &str| timeout(&Settings::from([("statement_timeout".into(), value.into())]));
+        let of = |value: &str| {
+            timeout(&Settings::from([(
+                "statement_timeout".into(),
+                value.into(),
+            )]))
+        };
         assert_eq!(of("1500"), Some(Duration::from_millis(1500)));
         assert_eq!(of("2 min"), Some(Duration::from_secs(120)));
         assert_eq!(of("0"), None);

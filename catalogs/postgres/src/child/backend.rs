@@ -46,10 +46,7 @@ impl Backend {
         let data = dir.join("data");
         let format = dir.join("format");
         if !format.exists() {
-            let _ = fs::remove_dir_all(&data);
-            let mut first = start(&data, "template1")?;
-            ask(&mut first, "ALTER DATABASE postgres RENAME TO rapport")?;
-            stop(first);
+            make(&data)?;
             fs::write(&format, FORMAT)?;
         }
         let found = fs::read_to_string(&format)?;
@@ -61,11 +58,18 @@ impl Backend {
             )
             .into());
         }
-        let mut pglite = start(&data, DATABASE)?;
+        let mut pglite = match start(&data, DATABASE) {
+            Ok(pglite) => pglite,
+            Err(damage) => start_anew(dir, &data, damage)?,
+        };
         ask(&mut pglite, BE_SUPERUSER)?;
         let server_version = ask(&mut pglite, "SHOW server_version")?;
         let durable = Durable::new(data);
-        Ok(Self { pglite, durable, server_version })
+        Ok(Self {
+            pglite,
+            durable,
+            server_version,
+        })
     }
 
     pub(super) fn server_version(&self) -> &str {
@@ -104,6 +108,31 @@ impl Backend {
     }
 }
 
+/// An empty database of ours.
+fn make(data: &Path) -> Result<(), Failure> {
+    let _ = fs::remove_dir_all(data);
+    let mut pglite = start(data, "template1")?;
+    ask(&mut pglite, "ALTER DATABASE postgres RENAME TO rapport")?;
+    stop(pglite);
+    Ok(())
+}
+
+/// PostgreSQL can't open its files (a torn disk). All that they held is in the lake, and an empty catalogue is restored
+/// from there; so they are put aside. But not if the trouble is elsewhere, and a new database can't be made either.
+fn start_anew(dir: &Path, data: &Path, damage: Failure) -> Result<Pglite, Failure> {
+    let fresh = dir.join("data.new");
+    if let Err(error) = make(&fresh) {
+        eprintln!("no new database either: {error}");
+        return Err(damage);
+    }
+    let aside = dir.join("data.damaged");
+    eprintln!("put damaged files aside in data.damaged: {damage}");
+    let _ = fs::remove_dir_all(&aside);
+    fs::rename(data, aside)?;
+    fs::rename(fresh, data)?;
+    start(data, DATABASE)
+}
+
 /// A backend that failed in a way PostgreSQL does not report is not to be trusted with another statement.
 fn give_up(error: &Failure) -> ! {
     eprintln!("the catalogue's PostgreSQL failed: {error}");
@@ -111,7 +140,11 @@ fn give_up(error: &Failure) -> ! {
 }
 
 fn start(data: &Path, database: &str) -> Result<Pglite, Failure> {
-    let opened = Pglite::builder().path(data).database(database).postgres_configs(SETTINGS).open();
+    let opened = Pglite::builder()
+        .path(data)
+        .database(database)
+        .postgres_configs(SETTINGS)
+        .open();
     opened.map_err(|error| format!("could not open database {database}: {error:#}").into())
 }
 
@@ -142,7 +175,13 @@ fn ask(pglite: &mut Pglite, sql: &str) -> Result<String, Failure> {
     let mut value = String::new();
     for (kind, body) in frames(&answer) {
         match kind {
-            b'E' => return Err(format!("{sql}: {}", String::from_utf8_lossy(body).replace('\0', " ")).into()),
+            b'E' => {
+                return Err(format!(
+                    "{sql}: {}",
+                    String::from_utf8_lossy(body).replace('\0', " ")
+                )
+                .into());
+            }
             b'D' if body.len() > 6 => value = String::from_utf8_lossy(&body[6..]).into_owned(),
             _ => {}
         }
@@ -155,7 +194,17 @@ fn is_read(tag: &[u8]) -> bool {
     let verb = tag.split(|byte| matches!(byte, b' ' | 0)).next();
     matches!(
         verb,
-        Some(b"SELECT" | b"SHOW" | b"BEGIN" | b"START" | b"SET" | b"RESET" | b"ROLLBACK" | b"EXPLAIN" | b"DISCARD")
+        Some(
+            b"SELECT"
+                | b"SHOW"
+                | b"BEGIN"
+                | b"START"
+                | b"SET"
+                | b"RESET"
+                | b"ROLLBACK"
+                | b"EXPLAIN"
+                | b"DISCARD"
+        )
     )
 }
 

@@ -39,7 +39,9 @@ pub(super) enum Next {
 
 impl Client {
     fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().expect("no thread panics while it holds this lock")
+        self.said
+            .lock()
+            .expect("no thread panics while it holds this lock")
     }
 
     /// Whether the client must be put into the queue for it.
@@ -141,7 +143,9 @@ impl Reader {
 }
 
 fn length_at(buffer: &[u8], at: usize) -> usize {
-    let bytes = buffer[at..at + 4].try_into().expect("the slice has four bytes");
+    let bytes = buffer[at..at + 4]
+        .try_into()
+        .expect("the slice has four bytes");
     u32::from_be_bytes(bytes) as usize
 }
 
@@ -159,7 +163,11 @@ fn frame(buffer: &[u8], start: usize) -> io::Result<Option<(u8, usize)>> {
 }
 
 /// Answers the startup packet. None for a client that does not stay (a cancel request, a probe).
-pub(super) fn greet(number: u64, stream: UnixStream, greeting: &[u8]) -> io::Result<Option<(Client, Reader)>> {
+pub(super) fn greet(
+    number: u64,
+    stream: UnixStream,
+    greeting: &[u8],
+) -> io::Result<Option<(Client, Reader)>> {
     stream.set_write_timeout(Some(SLOW_CLIENT))?;
     let mut reader = Reader {
         stream: stream.try_clone()?,
@@ -205,7 +213,11 @@ pub(super) fn greeting(server_version: &str) -> Vec<u8> {
 pub(super) fn idle_in_transaction() -> Vec<u8> {
     let mut out = Vec::new();
     let text = "terminating connection due to idle-in-transaction timeout";
-    message(&mut out, b'E', format!("SFATAL\0VFATAL\0C25P03\0M{text}\0\0").as_bytes());
+    message(
+        &mut out,
+        b'E',
+        format!("SFATAL\0VFATAL\0C25P03\0M{text}\0\0").as_bytes(),
+    );
     out
 }
 
@@ -224,7 +236,10 @@ mod tests {
         let (mut theirs, ours) = UnixStream::pair().expect("a socket pair");
         theirs.write_all(bytes).expect("a short write");
         drop(theirs);
-        let mut reader = Reader { stream: ours, buffer: Vec::new() };
+        let mut reader = Reader {
+            stream: ours,
+            buffer: Vec::new(),
+        };
         std::iter::from_fn(|| reader.chunk().expect("whole messages")).collect()
     }
 

@@ -21,7 +21,10 @@ pub(super) struct Durable {
 impl Durable {
     /// Everything that is there now is taken as not yet synced.
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, synced_at: SystemTime::UNIX_EPOCH }
+        Self {
+            root,
+            synced_at: SystemTime::UNIX_EPOCH,
+        }
     }
 
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
@@ -59,7 +62,9 @@ fn collect(dir: &Path, since: SystemTime, found: &mut Vec<PathBuf>) -> Result<()
     for entry in entries {
         let entry = entry?;
         // PostgreSQL's temporary files come and go.
-        let Ok(metadata) = entry.metadata() else { continue };
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
         let path = entry.path();
         if metadata.modified()? >= since && (metadata.is_file() || metadata.is_dir()) {
             found.push(path.clone());
@@ -77,8 +82,12 @@ mod tests {
 
     #[test]
     fn the_log_is_synced_first_and_the_control_file_last() {
-        let mut paths = ["d/global/pg_control", "d/base/5/1259", "d/pg_wal/0001"].map(PathBuf::from);
+        let mut paths =
+            ["d/global/pg_control", "d/base/5/1259", "d/pg_wal/0001"].map(PathBuf::from);
         paths.sort_by_key(|path| order(path));
-        assert_eq!(paths, ["d/pg_wal/0001", "d/base/5/1259", "d/global/pg_control"].map(PathBuf::from));
+        assert_eq!(
+            paths,
+            ["d/pg_wal/0001", "d/base/5/1259", "d/global/pg_control"].map(PathBuf::from)
+        );
     }
 }

@@ -10,9 +10,15 @@ fn customers() -> Relation {
     let mut table = Relation::table(
         TableName::public("customers"),
         vec![
-            Column { comment: Some("its number".into()), ..Column::new("customer_id", "bigint") },
+            Column {
+                comment: Some("its number".into()),
+                ..Column::new("customer_id", "bigint")
+            },
             Column::new("customer_ref", "text"),
-            Column { default: Some("now()".into()), ..Column::new("first_seen", "timestamp with time zone") },
+            Column {
+                default: Some("now()".into()),
+                ..Column::new("first_seen", "timestamp with time zone")
+            },
         ],
     );
     table.primary_key = vec!["customer_id".into()];
@@ -21,7 +27,10 @@ fn customers() -> Relation {
 }
 
 fn consents() -> Relation {
-    let columns = vec![Column::new("customer_id", "bigint"), Column::new("granted", "boolean")];
+    let columns = vec![
+        Column::new("customer_id", "bigint"),
+        Column::new("granted", "boolean"),
+    ];
     let mut table = Relation::table(TableName::new("extra", "consents"), columns);
     table.foreign_keys = vec![ForeignKey {
         columns: vec!["customer_id".into()],
@@ -32,16 +41,32 @@ fn consents() -> Relation {
 }
 
 async fn mirror(catalogue: &Catalogue, tables: &[Relation]) {
-    let tables: Vec<Mirrored> = tables.iter().map(|relation| Mirrored { relation: relation.clone(), rows: 1000 }).collect();
+    let tables: Vec<Mirrored> = tables
+        .iter()
+        .map(|relation| Mirrored {
+            relation: relation.clone(),
+            rows: 1000,
+        })
+        .collect();
     catalogue.mirror(&tables).await.expect("a mirror");
 }
 
 async fn check_mirrored(catalogue: &Catalogue, tables: &[Relation]) {
     let found = catalogue.relations().await.expect("relations");
     for wanted in tables {
-        let found = found.iter().find(|found| found.name == wanted.name).expect("it is there");
+        let found = found
+            .iter()
+            .find(|found| found.name == wanted.name)
+            .expect("it is there");
         let columns = |relation: &Relation| -> Vec<_> {
-            let of = |column: &Column| (column.name.clone(), column.pg_type.clone(), column.default.clone(), column.comment.clone());
+            let of = |column: &Column| {
+                (
+                    column.name.clone(),
+                    column.pg_type.clone(),
+                    column.default.clone(),
+                    column.comment.clone(),
+                )
+            };
             relation.columns.iter().map(of).collect()
         };
         assert_eq!(columns(found), columns(wanted));
@@ -53,7 +78,9 @@ async fn check_mirrored(catalogue: &Catalogue, tables: &[Relation]) {
 }
 
 async fn last_transaction(catalogue: &Catalogue) -> Vec<String> {
-    let reply = crate::house::ask(catalogue, "ann", "select pg_current_wal_insert_lsn()").await.expect("a query");
+    let reply = crate::house::ask(catalogue, "ann", "select pg_current_wal_insert_lsn()")
+        .await
+        .expect("a query");
     crate::house::text(&reply)
 }
 
@@ -65,7 +92,13 @@ async fn the_mirror_follows_the_lake_and_rests_when_nothing_changed() {
     let before = last_transaction(&catalogue).await;
     mirror(&catalogue, &[consents(), customers()]).await;
     assert_eq!(last_transaction(&catalogue).await, before);
-    check(&catalogue, "ann", "select reltuples from pg_class where relname = 'customers'", &["1000"]).await;
+    check(
+        &catalogue,
+        "ann",
+        "select reltuples from pg_class where relname = 'customers'",
+        &["1000"],
+    )
+    .await;
 
     let mut wider = customers();
     wider.columns[1].pg_type = "character varying(40)".into();
@@ -89,7 +122,10 @@ async fn the_mirror_follows_the_lake_and_rests_when_nothing_changed() {
 #[tokio::test]
 async fn views_and_privileges_survive_a_table_that_changes() {
     let (_dir, catalogue) = with_ann().await;
-    catalogue.create_role("bob", VERIFIER, false).await.expect("a new role");
+    catalogue
+        .create_role("bob", VERIFIER, false)
+        .await
+        .expect("a new role");
     mirror(&catalogue, &[customers()]).await;
     for sql in [
         "create view refs as select customer_ref from customers",
@@ -98,21 +134,33 @@ async fn views_and_privileges_survive_a_table_that_changes() {
         "grant select on refs to bob",
         "comment on view refs is 'references'",
     ] {
-        let ddl = catalogue.begin_ddl("ann", &Settings::new(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let ddl = catalogue
+            .begin_ddl("ann", &Settings::new(), sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
         ddl.commit().await.expect("a commit");
     }
     let mut narrower = customers();
     narrower.columns.pop();
     mirror(&catalogue, &[narrower]).await;
     let views = "select relname, pg_get_userbyid(relowner), obj_description(oid) from pg_class where relkind = 'v' and oid > 16384 order by 1";
-    check(&catalogue, "ann", views, &["refs|ann|references", "upper|ann|NULL"]).await;
+    check(
+        &catalogue,
+        "ann",
+        views,
+        &["refs|ann|references", "upper|ann|NULL"],
+    )
+    .await;
     check(&catalogue, "bob", "select count(*) from refs", &["0"]).await;
 }
 
 #[tokio::test]
 async fn a_dump_restores_everything_in_another_folder() {
     let (_dir, catalogue) = with_ann().await;
-    catalogue.create_role("Bob", VERIFIER, true).await.expect("a new role");
+    catalogue
+        .create_role("Bob", VERIFIER, true)
+        .await
+        .expect("a new role");
     mirror(&catalogue, &[consents(), customers()]).await;
     for sql in [
         "create table mine (a int primary key, b text default 'it''s \\ that', unique (b))",
@@ -124,19 +172,44 @@ async fn a_dump_restores_everything_in_another_folder() {
         "grant select on v to public",
         "create schema hers",
     ] {
-        let ddl = catalogue.begin_ddl("ann", &Settings::new(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let ddl = catalogue
+            .begin_ddl("ann", &Settings::new(), sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
         ddl.commit().await.expect("a commit");
     }
     let dump = catalogue.dump().await.expect("a dump");
 
     let elsewhere = TempDir::new().expect("a temporary folder");
     let restored = open(elsewhere.path()).await;
-    restored.create_role("leftover", VERIFIER, false).await.expect("a new role");
-    restored.restore(&dump).await.unwrap_or_else(|error| panic!("{error}\n{dump}"));
+    restored
+        .create_role("leftover", VERIFIER, false)
+        .await
+        .expect("a new role");
+    restored
+        .restore(&dump)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{dump}"));
     assert_eq!(restored.dump().await.expect("a dump"), dump);
-    assert_eq!(restored.list_roles().await.expect("roles"), catalogue.list_roles().await.expect("roles"));
-    assert_eq!(restored.verifier("Bob").await.expect("an answer").as_deref(), Some(VERIFIER));
-    check(&restored, "Bob", "select has_table_privilege('mine', 'select with grant option')", &["t"]).await;
+    assert_eq!(
+        restored.list_roles().await.expect("roles"),
+        catalogue.list_roles().await.expect("roles")
+    );
+    assert_eq!(
+        restored
+            .verifier("Bob")
+            .await
+            .expect("an answer")
+            .as_deref(),
+        Some(VERIFIER)
+    );
+    check(
+        &restored,
+        "Bob",
+        "select has_table_privilege('mine', 'select with grant option')",
+        &["t"],
+    )
+    .await;
     // And over itself.
     restored.restore(&dump).await.expect("a restore");
     assert_eq!(restored.dump().await.expect("a dump"), dump);
@@ -145,6 +218,11 @@ async fn a_dump_restores_everything_in_another_folder() {
 #[tokio::test]
 async fn of_a_bad_dump_nothing_is_taken() {
     let (_dir, catalogue) = with_ann().await;
-    assert!(catalogue.restore("create table public.t (a int); nonsense;").await.is_err());
+    assert!(
+        catalogue
+            .restore("create table public.t (a int); nonsense;")
+            .await
+            .is_err()
+    );
     assert_eq!(catalogue.list_roles().await.expect("roles").len(), 1);
 }

@@ -34,19 +34,31 @@ async fn nobody_climbs_back_to_superuser() {
     ] {
         check_refused(&catalogue, "ann", sql, "42501").await;
     }
-    check(&catalogue, "ann", "select current_user, session_user", &["ann|ann"]).await;
+    check(
+        &catalogue,
+        "ann",
+        "select current_user, session_user",
+        &["ann|ann"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_query_writes_nothing() {
     let (_dir, catalogue) = with_ann().await;
     for (sql, code) in [
-        ("with x as (delete from pg_class returning 1) select * from x", "25006"),
+        (
+            "with x as (delete from pg_class returning 1) select * from x",
+            "25006",
+        ),
         ("select 1 into t", "25006"),
         ("select * from pg_class for update", "25006"),
         ("select nextval('nothing')", "42P01"),
         ("select currval('x'); commit", "42601"),
-        ("update pg_settings set setting = 'on' where name = 'fsync'", "0A000"),
+        (
+            "update pg_settings set setting = 'on' where name = 'fsync'",
+            "0A000",
+        ),
         ("insert into pg_class default values", "0A000"),
         ("copy pg_class to program 'id'", "0A000"),
         ("copy (select 1) to '/tmp/x'", "0A000"),
@@ -65,16 +77,41 @@ async fn a_query_writes_nothing() {
         check_refused(&catalogue, "ann", sql, code).await;
     }
     // PostgreSQL lets this one pass as a read; but nothing of a query is ever committed.
-    ask(&catalogue, "ann", "explain analyze create table t as select 1").await.expect("a plan");
-    check(&catalogue, "ann", "select count(*) from pg_class where relname in ('t', 'x')", &["0"]).await;
+    ask(
+        &catalogue,
+        "ann",
+        "explain analyze create table t as select 1",
+    )
+    .await
+    .expect("a plan");
+    check(
+        &catalogue,
+        "ann",
+        "select count(*) from pg_class where relname in ('t', 'x')",
+        &["0"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_writable_query_over_an_own_table_is_refused_as_read_only() {
     let (_dir, catalogue) = with_ann().await;
-    let ddl = catalogue.begin_ddl("ann", &Settings::new(), "create table mine (a int primary key)").await.expect("a table");
+    let ddl = catalogue
+        .begin_ddl(
+            "ann",
+            &Settings::new(),
+            "create table mine (a int primary key)",
+        )
+        .await
+        .expect("a table");
     ddl.commit().await.expect("a commit");
-    check_refused(&catalogue, "ann", "with x as (insert into mine values (1) returning a) select * from x", "25006").await;
+    check_refused(
+        &catalogue,
+        "ann",
+        "with x as (insert into mine values (1) returning a) select * from x",
+        "25006",
+    )
+    .await;
     check_refused(&catalogue, "ann", "select * from mine for update", "25006").await;
     check_refused(&catalogue, "ann", "select lo_put(1, 0, 'x')", "42501").await;
 }
@@ -85,7 +122,13 @@ async fn a_role_that_does_not_exist_runs_nothing() {
     check_refused(&catalogue, "nobody", "select 1", "22023").await;
     check_refused(&catalogue, "x\"; select 1; --", "select 1", "22023").await;
     let bad = Settings::from([("TimeZone".into(), "Nowhere".into())]);
-    let refused = catalogue.relay("ann", &bad, rapport_catalog_postgres::Request::Simple("select 1".into())).await;
+    let refused = catalogue
+        .relay(
+            "ann",
+            &bad,
+            rapport_catalog_postgres::Request::Simple("select 1".into()),
+        )
+        .await;
     assert_eq!(refused.expect_err("no such zone").code(), Some("22023"));
     check(&catalogue, "ann", "select current_user", &["ann"]).await;
 }
@@ -96,15 +139,26 @@ const RUNAWAY: &str = "select count(*) from pg_attribute a, pg_attribute b, pg_a
 async fn a_runaway_query_ends_in_bounded_time_and_others_go_on() {
     let dir = TempDir::new().expect("a temporary folder");
     let catalogue = open_with(dir.path(), Duration::from_millis(700)).await;
-    catalogue.create_role("ann", VERIFIER, false).await.expect("a new role");
+    catalogue
+        .create_role("ann", VERIFIER, false)
+        .await
+        .expect("a new role");
     let other = other_session(&catalogue);
     let started = Instant::now();
     let refused = ask(&catalogue, "ann", RUNAWAY).await;
     assert!(matches!(refused, Err(Error::TimedOut)), "{refused:?}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
     other.await.expect("no panic");
     check(&catalogue, "ann", "select 1", &["1"]).await;
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 /// Queues behind the runaway, and is answered once it has ended.
@@ -119,11 +173,16 @@ fn other_session(catalogue: &Catalogue) -> tokio::task::JoinHandle<()> {
 #[tokio::test]
 async fn dropping_a_query_ends_it() {
     let (_dir, catalogue) = with_ann().await;
-    let dropped = tokio::time::timeout(Duration::from_millis(300), ask(&catalogue, "ann", RUNAWAY)).await;
+    let dropped =
+        tokio::time::timeout(Duration::from_millis(300), ask(&catalogue, "ann", RUNAWAY)).await;
     assert!(dropped.is_err());
     let started = Instant::now();
     check(&catalogue, "ann", "select 1", &["1"]).await;
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
