@@ -1,6 +1,10 @@
-//! Ending a statement from outside: a cancel request, a vanished client, a shutdown.
+//! Ending a statement: a cancel request, a vanished client, a deadline.
+
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+
+use crate::Error;
 
 /// Ends what one session is doing, from any task. Work that has not started when it is cancelled never starts.
 #[derive(Clone, Debug, Default)]
@@ -18,5 +22,40 @@ impl Cancel {
 
     pub async fn cancelled(&self) {
         self.0.cancelled().await;
+    }
+}
+
+/// What may end one statement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guard {
+    pub cancel: Cancel,
+    pub deadline: Option<Instant>,
+}
+
+impl Guard {
+    /// Returns when the statement must end, and why.
+    pub(crate) async fn ended(&self) -> Error {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.cancel.cancelled() => Error::Cancelled,
+            () = deadline => Error::TimedOut,
+        }
+    }
+
+    /// Runs until it is done or must end; what is not done is dropped.
+    pub(crate) async fn bound<T>(
+        &self,
+        work: impl Future<Output = crate::Result<T>>,
+    ) -> crate::Result<T> {
+        tokio::select! {
+            biased;
+            error = self.ended() => Err(error),
+            result = work => result,
+        }
     }
 }

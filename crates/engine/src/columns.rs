@@ -1,6 +1,18 @@
 //! What PostgreSQL would call and type a result column.
 
-use arrow::datatypes::DataType;
+use std::collections::HashSet;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::{
+    common::DFSchema,
+    sql::sqlparser::ast::{
+        self, AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement,
+        TrimWhereField, Value,
+    },
+};
+use rapport_lake::PG_TYPE;
+
+use crate::{names::folded, pg_type::PgType};
 
 /// One column of a result, as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,4 +50,292 @@ pub mod oid {
     pub const NUMERIC: u32 = 1700;
     pub const UUID: u32 = 2950;
     pub const JSONB: u32 = 3802;
+}
+
+/// What a column that carries its PostgreSQL type in its metadata is, and else what its Arrow type is like.
+///
+/// Metadata that no longer fits, because an expression kept the field but changed its type, is not believed.
+pub(crate) fn column_type(field: &Field) -> PgType {
+    let declared = field
+        .metadata()
+        .get(PG_TYPE)
+        .and_then(|text| PgType::parse(text).ok());
+    match declared {
+        Some(pg_type) if presents(&pg_type.storage(), field.data_type()) => pg_type,
+        _ => PgType::of_arrow(field.data_type()),
+    }
+}
+
+fn presents(stored: &DataType, presented: &DataType) -> bool {
+    match (stored, presented) {
+        (DataType::Utf8, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8) => true,
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
+        (DataType::List(stored), DataType::List(presented)) => {
+            presents(stored.data_type(), presented.data_type())
+        }
+        (stored, presented) => stored == presented,
+    }
+}
+
+/// The names that PostgreSQL would give to a select list.
+pub(crate) struct Labels(Vec<Label>);
+
+enum Label {
+    One(String),
+    /// `*`: as many as there are, named as they are.
+    Many,
+}
+
+impl Labels {
+    /// Names for the columns of the planned query. Between the first and the last of several `*` nothing tells which
+    /// column comes from where; DataFusion's own names remain there.
+    pub(crate) fn fit(&self, schema: &DFSchema) -> Vec<String> {
+        let mut names: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| plain(field.name()))
+            .collect();
+        let is_one = |label: &&Label| matches!(label, Label::One(_));
+        let before = self.0.iter().take_while(is_one).count();
+        let after = self.0.iter().rev().take_while(is_one).count();
+        for (name, label) in names.iter_mut().zip(&self.0[..before]) {
+            if let Label::One(label) = label {
+                name.clone_from(label);
+            }
+        }
+        if before < self.0.len() {
+            for (name, label) in names.iter_mut().rev().zip(self.0.iter().rev().take(after)) {
+                if let Label::One(label) = label {
+                    name.clone_from(label);
+                }
+            }
+        }
+        names
+    }
+}
+
+/// Without the mark that [`make_unique`] added.
+fn plain(name: &str) -> String {
+    name.split(MARK).next().unwrap_or(name).to_owned()
+}
+
+/// In no name that a client types.
+const MARK: char = '\u{1}';
+
+/// Labels of a query's own select list; of a UNION, its first query's.
+pub(crate) fn labels(query: &Query) -> Labels {
+    match first_select(query) {
+        Some(select) => Labels(select.projection.iter().map(label).collect()),
+        None => Labels(vec![]),
+    }
+}
+
+fn first_select(query: &Query) -> Option<&Select> {
+    let mut body = &*query.body;
+    loop {
+        match body {
+            SetExpr::Select(select) => return Some(select),
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &query.body,
+            _ => return None,
+        }
+    }
+}
+
+fn label(item: &SelectItem) -> Label {
+    match item {
+        SelectItem::UnnamedExpr(expr) => {
+            Label::One(expr_name(expr).unwrap_or_else(|| "?column?".to_owned()))
+        }
+        SelectItem::ExprWithAlias { alias, .. } => Label::One(folded(alias)),
+        SelectItem::ExprWithAliases { .. }
+        | SelectItem::QualifiedWildcard(..)
+        | SelectItem::Wildcard(_) => Label::Many,
+    }
+}
+
+/// PostgreSQL's `FigureColname`. `None` is `?column?`, unless a cast around it has a better idea.
+fn expr_name(expr: &Expr) -> Option<String> {
+    let fixed = |name: &str| Some(name.to_owned());
+    match expr {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(idents) => idents.last().map(folded),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let named = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(expr) => expr_name(expr),
+                AccessExpr::Subscript(_) => None,
+            });
+            named.or_else(|| expr_name(root))
+        }
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => expr_name(inner),
+        Expr::Function(function) => {
+            let last = function.name.0.last().and_then(|part| part.as_ident());
+            last.map(folded)
+        }
+        Expr::Cast {
+            expr, data_type, ..
+        } => expr_name(expr).or_else(|| Some(type_name(data_type))),
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
+        Expr::Interval(_) => fixed("interval"),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => fixed("bool"),
+        Expr::Case { else_result, .. } => else_result
+            .as_deref()
+            .and_then(column_name)
+            .or_else(|| fixed("case")),
+        Expr::Extract { .. } => fixed("extract"),
+        Expr::Ceil { .. } => fixed("ceil"),
+        Expr::Floor { .. } => fixed("floor"),
+        Expr::Position { .. } => fixed("position"),
+        Expr::Substring { .. } => fixed("substring"),
+        Expr::Trim { trim_where, .. } => fixed(match trim_where {
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+            _ => "btrim",
+        }),
+        Expr::Overlay { .. } => fixed("overlay"),
+        Expr::AtTimeZone { .. } => fixed("timezone"),
+        Expr::Exists { .. } => fixed("exists"),
+        Expr::Array(_) => fixed("array"),
+        Expr::Tuple(_) => fixed("row"),
+        Expr::Subquery(query) => match first_select(query)?.projection.first().map(label)? {
+            Label::One(name) => Some(name),
+            Label::Many => None,
+        },
+        _ => None,
+    }
+}
+
+fn column_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr_name(expr),
+        Expr::Nested(inner) => column_name(inner),
+        _ => None,
+    }
+}
+
+/// The name in `pg_type`, which is what PostgreSQL calls the column of a cast.
+fn type_name(data_type: &ast::DataType) -> String {
+    let text = data_type.to_string().to_lowercase();
+    let word = text.split('(').next().unwrap_or(&text).trim().to_owned();
+    let name = match word.as_str() {
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "boolean" => "bool",
+        "real" => "float4",
+        "double precision" | "double" | "float" => "float8",
+        "decimal" | "dec" => "numeric",
+        "character varying" | "char varying" => "varchar",
+        "character" | "char" => "bpchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        "time without time zone" => "time",
+        other => other,
+    };
+    name.to_owned()
+}
+
+/// PostgreSQL allows two columns of one name in a result, DataFusion does not: all but the first get a mark.
+pub(crate) fn make_unique(statement: &mut Statement) {
+    let Statement::Query(query) = statement else {
+        return;
+    };
+    let mut body = &mut *query.body;
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &mut query.body,
+            _ => return,
+        }
+    };
+    let mut seen = HashSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let text = match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let text = expr.to_string().to_lowercase();
+                if text == "count(1)" {
+                    "count(*)".to_owned()
+                } else {
+                    text
+                }
+            }
+            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
+            _ => continue,
+        };
+        if seen.insert(text) {
+            continue;
+        }
+        let mark = |name: &str| Ident::with_quote('"', format!("{name}{MARK}{index}"));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let alias = mark(&expr_name(expr).unwrap_or_default());
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias,
+                };
+            }
+            SelectItem::ExprWithAlias { alias, .. } => *alias = mark(&folded(alias)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, parse::parse};
+
+    fn check(select: &str, expected: &str) {
+        let statement = parse(select, &Limits::default())
+            .expect("it parses")
+            .remove(0)
+            .ast;
+        let Statement::Query(query) = statement else {
+            panic!("a query")
+        };
+        let names: Vec<String> = labels(&query)
+            .0
+            .into_iter()
+            .map(|label| match label {
+                Label::One(name) => name,
+                Label::Many => "*".to_owned(),
+            })
+            .collect();
+        assert_eq!(names.join(" "), expected, "{select}");
+    }
+
+    #[test]
+    fn columns_are_named_as_postgres_names_them() {
+        check(
+            "SELECT 1, 'a', NULL, 1 + 2, a = b, -a",
+            "?column? ?column? ?column? ?column? ?column? ?column?",
+        );
+        check("SELECT a, t.b, T.C, \"D\", x AS Y", "a b c D y");
+        check(
+            "SELECT sum(a), Count(*), pg_catalog.abs(1), coalesce(a, b)",
+            "sum count abs coalesce",
+        );
+        check(
+            "SELECT 1::int, a::text, CAST('x' AS varchar(3)), sum(a)::numeric",
+            "int4 a varchar sum",
+        );
+        check(
+            "SELECT DATE '2024-01-01', INTERVAL '1 day', true",
+            "date interval bool",
+        );
+        check(
+            "SELECT extract(year FROM a), substring(a from 2), trim(a), position('a' in b)",
+            "extract substring btrim position",
+        );
+        check(
+            "SELECT CASE WHEN a THEN 1 END, CASE WHEN a THEN 1 ELSE b END, (a)",
+            "case b a",
+        );
+        check(
+            "SELECT (SELECT max(x) FROM t), EXISTS (SELECT 1), ARRAY[1], a[1]",
+            "max exists array a",
+        );
+        check("SELECT *, a UNION SELECT 1, 2", "* a");
+    }
 }

@@ -1,6 +1,9 @@
 //! What can go wrong with a statement. Each variant is one SQLSTATE to a client; the codes are given in `pgwire`.
 
-use datafusion::error::DataFusionError;
+use arrow::error::ArrowError;
+use datafusion::{
+    common::SchemaError, error::DataFusionError, sql::sqlparser::parser::ParserError,
+};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -9,7 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// 42601. `position` counts characters from 1, as PostgreSQL's error field does.
     #[error("{message}")]
-    Syntax { message: String, position: Option<usize> },
+    Syntax {
+        message: String,
+        position: Option<usize>,
+    },
     /// 54001
     #[error("statement is too complex: {what}")]
     TooComplex { what: String },
@@ -18,13 +24,19 @@ pub enum Error {
     UndefinedTable { name: String },
     /// 42703
     #[error("{message}")]
-    UndefinedColumn { message: String, hint: Option<String> },
+    UndefinedColumn {
+        message: String,
+        hint: Option<String>,
+    },
     /// 42702
     #[error("{message}")]
     AmbiguousColumn { message: String },
     /// 42883
     #[error("{message}")]
-    UndefinedFunction { message: String, hint: Option<String> },
+    UndefinedFunction {
+        message: String,
+        hint: Option<String>,
+    },
     /// 3F000
     #[error("schema \"{name}\" does not exist")]
     UndefinedSchema { name: String },
@@ -42,10 +54,16 @@ pub enum Error {
     Grouping { message: String },
     /// 42804
     #[error("{message}")]
-    DatatypeMismatch { message: String, hint: Option<String> },
+    DatatypeMismatch {
+        message: String,
+        hint: Option<String>,
+    },
     /// 42809
     #[error("{message}")]
-    WrongObjectType { message: String, hint: Option<String> },
+    WrongObjectType {
+        message: String,
+        hint: Option<String>,
+    },
     /// 42P10
     #[error("{message}")]
     InvalidColumnReference { message: String },
@@ -78,12 +96,17 @@ pub enum Error {
     TooLong { pg_type: String },
     /// 22023
     #[error("{message}")]
-    InvalidParameter { message: String, hint: Option<String> },
+    InvalidParameter {
+        message: String,
+        hint: Option<String>,
+    },
     /// 22P04
     #[error("{message}")]
     BadCopy { message: String },
     /// 23502
-    #[error("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint")]
+    #[error(
+        "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
+    )]
     NotNull { table: String, column: String },
     /// 21000
     #[error("{message}")]
@@ -121,4 +144,275 @@ pub enum Error {
     /// XX000: a panic inside the statement; the session lives on.
     #[error("internal error: {message}")]
     Panic { message: String },
+}
+
+impl Error {
+    pub(crate) fn not_supported(what: impl Into<String>, hint: &str) -> Self {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        Self::NotSupported {
+            what: what.into(),
+            hint,
+        }
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+/// What DataFusion says, as PostgreSQL would say it. Its variants are coarse, so its wording decides at times; a
+/// wording that changes turns a precise code into a general one, never into a wrong one.
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(source) => from_box(source),
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                (*inner).into()
+            }
+            DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+                errors.swap_remove(0).into()
+            }
+            DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+                Ok(inner) => inner.into(),
+                Err(shared) => from_shared(&shared),
+            },
+            DataFusionError::ArrowError(arrow, _) => (*arrow).into(),
+            DataFusionError::SchemaError(schema, _) => from_schema(*schema),
+            DataFusionError::Plan(message) => from_plan(message),
+            DataFusionError::NotImplemented(message) => Self::not_supported(message, ""),
+            DataFusionError::SQL(parser, _) => match *parser {
+                ParserError::RecursionLimitExceeded => Self::TooComplex {
+                    what: "it is nested too deeply".to_owned(),
+                },
+                ParserError::ParserError(message) | ParserError::TokenizerError(message) => {
+                    Self::Syntax {
+                        message,
+                        position: None,
+                    }
+                }
+            },
+            DataFusionError::ResourcesExhausted(message) if message.contains("disk") => {
+                Self::DiskFull {
+                    message: first_line(&message),
+                }
+            }
+            DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory {
+                message: first_line(&message),
+            },
+            DataFusionError::Execution(message) => from_execution(message),
+            DataFusionError::Configuration(message) => Self::not_supported(message, ""),
+            DataFusionError::ExecutionJoin(join) if join.is_panic() => Self::Panic {
+                message: "a part of the statement failed".to_owned(),
+            },
+            error @ (DataFusionError::ParquetError(_)
+            | DataFusionError::ObjectStore(_)
+            | DataFusionError::IoError(_)) => Self::Read(error),
+            error => Self::Internal(error),
+        }
+    }
+}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::DivideByZero => Self::DivisionByZero,
+            ArrowError::ArithmeticOverflow(_) => out_of_range(),
+            ArrowError::CastError(message) | ArrowError::ParseError(message) => from_cast(message),
+            ArrowError::ExternalError(source) => from_box(source),
+            ArrowError::InvalidArgumentError(message) if message.contains("too large to store") => {
+                out_of_range()
+            }
+            ArrowError::InvalidArgumentError(message) | ArrowError::ComputeError(message) => {
+                from_execution(message)
+            }
+            ArrowError::NotYetImplemented(message) => Self::not_supported(message, ""),
+            error => Self::Internal(DataFusionError::ArrowError(Box::new(error), None)),
+        }
+    }
+}
+
+fn from_box(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let source = match source.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(source) => source,
+    };
+    let source = match source.downcast::<DataFusionError>() {
+        Ok(error) => return (*error).into(),
+        Err(source) => source,
+    };
+    let source = match source.downcast::<ArrowError>() {
+        Ok(error) => return (*error).into(),
+        Err(source) => source,
+    };
+    match source.downcast::<rapport_lake::Error>() {
+        Ok(error) => (*error).into(),
+        Err(source) => Error::Internal(DataFusionError::External(source)),
+    }
+}
+
+/// Several streams may hold the same failure; it can only be looked at.
+fn from_shared(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::DivideByZero => Error::DivisionByZero,
+            ArrowError::ArithmeticOverflow(_) => out_of_range(),
+            ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+                from_cast(message.clone())
+            }
+            other => Error::Internal(DataFusionError::Execution(other.to_string())),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            from_shared(inner)
+        }
+        DataFusionError::Shared(inner) => from_shared(inner),
+        DataFusionError::Execution(message) => from_execution(message.clone()),
+        DataFusionError::ResourcesExhausted(message) => Error::OutOfMemory {
+            message: first_line(message),
+        },
+        other => Error::Internal(DataFusionError::Execution(other.strip_backtrace())),
+    }
+}
+
+fn from_schema(error: SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => Error::UndefinedColumn {
+            message: match &field.relation {
+                Some(relation) => {
+                    format!("column {}.{} does not exist", relation.table(), field.name)
+                }
+                None => format!("column \"{}\" does not exist", field.name),
+            },
+            hint: None,
+        },
+        SchemaError::AmbiguousReference { field } => Error::AmbiguousColumn {
+            message: format!("column reference \"{}\" is ambiguous", field.name),
+        },
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => Error::DuplicateColumn { name },
+    }
+}
+
+fn from_plan(message: String) -> Error {
+    let message = first_line(&message);
+    if let Some(name) = quoted_after(&message, "Invalid function ") {
+        let message = format!("function {name} does not exist");
+        return Error::UndefinedFunction {
+            message,
+            hint: None,
+        };
+    }
+    if let Some(name) = quoted_after(&message, "table function ") {
+        return Error::UndefinedFunction {
+            message: format!("function {name} does not exist"),
+            hint: None,
+        };
+    }
+    let says = |what: &[&str]| what.iter().any(|what| message.contains(what));
+    if says(&[
+        "GROUP BY",
+        "could not be resolved from available columns",
+        "aggregate function",
+    ]) {
+        Error::Grouping { message }
+    } else if says(&[
+        "No function matches",
+        "Cannot infer common",
+        "Cannot coerce",
+        "cannot be coerced",
+        "failed to match any signature",
+        "Failed to coerce arguments",
+        "Cannot get result type",
+    ]) {
+        let hint = "You might need to add explicit type casts.".to_owned();
+        Error::UndefinedFunction {
+            message,
+            hint: Some(hint),
+        }
+    } else if says(&["Cannot automatically convert", "Column count doesn't match"]) {
+        Error::DatatypeMismatch {
+            message,
+            hint: None,
+        }
+    } else {
+        Error::Syntax {
+            message,
+            position: None,
+        }
+    }
+}
+
+fn from_execution(message: String) -> Error {
+    let message = first_line(&message);
+    if message.contains("ivide by zero") || message.contains("ivision by zero") {
+        Error::DivisionByZero
+    } else if message.contains("verflow") || message.contains("out of range") {
+        out_of_range()
+    } else if message.contains("more than one row") {
+        let message = "more than one row returned by a subquery used as an expression".to_owned();
+        Error::Cardinality { message }
+    } else {
+        Error::InvalidParameter {
+            message,
+            hint: None,
+        }
+    }
+}
+
+fn from_cast(message: String) -> Error {
+    let message = first_line(&message);
+    if message.contains("too large")
+        || message.contains("out of range")
+        || message.contains("verflow")
+    {
+        return out_of_range();
+    }
+    let parts = message
+        .strip_prefix("Cannot cast string '")
+        .and_then(|rest| rest.split_once("' to value of "))
+        .map(|(value, rest)| (value, rest.trim_end_matches(" type")));
+    match parts {
+        Some((value, arrow_type)) => Error::InvalidText {
+            message: format!(
+                "invalid input syntax for type {}: \"{value}\"",
+                type_word(arrow_type)
+            ),
+        },
+        None if message.contains("timestamp") || message.contains("date") => {
+            Error::InvalidDatetime { message }
+        }
+        None => Error::InvalidText { message },
+    }
+}
+
+fn type_word(arrow_type: &str) -> &str {
+    match arrow_type {
+        "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "Float32" => "real",
+        "Float64" => "double precision",
+        "Boolean" => "boolean",
+        "Date32" => "date",
+        other if other.starts_with("Decimal") => "numeric",
+        other if other.starts_with("Timestamp") => "timestamp",
+        other => other,
+    }
+}
+
+fn out_of_range() -> Error {
+    Error::OutOfRange {
+        message: "value out of range".to_owned(),
+    }
+}
+
+fn quoted_after<'a>(message: &'a str, before: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(before)?;
+    rest.strip_prefix('\'')?.split('\'').next()
+}
+
+/// Without DataFusion's backtrace and its lists of candidates.
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().trim().to_owned()
 }

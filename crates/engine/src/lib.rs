@@ -1,27 +1,50 @@
 //! SQL in, a stream of batches out: sessions over one lake, their limits, snapshots and transactions.
 //!
-//! A statement goes through the files in this order: `parse` (text to a syntax tree, bounded), `names` (a table
-//! name becomes one version of a lake table), `plan` (only allow-listed plans go on), `columns` (what PostgreSQL
-//! would call and type the result) and `execute` (memory share, deadline, cancel). Statements that change
-//! something have a file each: `create`, `alter`, `view`, `insert`, `copy_in`, `change`, `compact`.
+//! A statement goes through these files in this order: `parse` (text to a syntax tree, bounded by `tree`), `names` (a
+//! table name becomes one version of a lake table, by `pins`), `plan` (only what reads goes on), `columns` (what
+//! PostgreSQL would call and type the result) and `execute` (memory share, deadline, cancel, on the threads of `cpu`).
+//! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
+//! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
 
 mod cancel;
+mod change;
+mod coerce;
 mod columns;
+mod compact;
+mod copy_in;
+mod cpu;
+mod define;
+mod dialect;
 mod error;
+mod execute;
+mod explain;
+mod insert;
+mod json;
 mod limits;
+mod memory;
+mod mirror;
+mod names;
 mod parse;
+mod pg_type;
+mod pins;
+mod plan;
+mod privilege;
 mod session;
+mod staged;
+mod stores;
+mod target;
+mod tree;
+mod types;
+mod view;
 mod warehouse;
+mod write;
 
 pub use cancel::Cancel;
 pub use columns::{Column, oid};
 pub use compact::{CompactProgress, Compacted};
-pub use copy_in::{CopyFormat, CopyIn};
+pub use copy_in::{CopyFormat, CopyIn, CopyKind, copy_format};
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use parse::Statement;
 pub use session::{Notice, Outcome, Prepared, Session, TransactionStatus};
 pub use warehouse::Warehouse;
-
-mod compact;
-mod copy_in;

@@ -1,6 +1,17 @@
 //! Text to syntax trees, one statement at a time, each with its own source text.
+//!
+//! What a client sends may be made to overflow the stack of whoever walks it, so its size is bounded before it is
+//! parsed, its depth before it leaves this file, and long `OR` and `AND` chains are folded flat: what remains can be
+//! walked and dropped on any thread.
 
-use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::{
+    ast,
+    keywords::Keyword,
+    parser::{Parser, ParserError},
+    tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
+};
+
+use crate::{Error, Limits, Result, dialect::RapportDialect, tree};
 
 /// One statement of a client's message.
 #[derive(Clone, Debug)]
@@ -8,4 +19,325 @@ pub struct Statement {
     pub ast: ast::Statement,
     /// Its own source text, without the semicolon.
     pub text: String,
+}
+
+/// Tokens between two commas or parentheses: a bound on how deep a chain of operators can get.
+const MAX_CHAIN_TOKENS: usize = 40_000;
+/// Below this many tokens no chain can overflow an ordinary stack.
+const FEW_TOKENS: usize = 1_000;
+/// Only touched as far as it is used.
+const BIG_STACK_BYTES: usize = 512 << 20;
+
+pub(crate) fn parse(sql: &str, limits: &Limits) -> Result<Vec<Statement>> {
+    if sql.len() > limits.max_statement_bytes {
+        let what = format!(
+            "{} bytes, at most {} are taken",
+            sql.len(),
+            limits.max_statement_bytes
+        );
+        return Err(Error::TooComplex { what });
+    }
+    if sql.contains(crate::names::PRIVATE) {
+        let message = "invalid character in the statement: U+0001".to_owned();
+        return Err(Error::Syntax {
+            message,
+            position: None,
+        });
+    }
+    parse_trusted(sql, limits)
+}
+
+/// As [`parse`], of text that we have made ourselves.
+pub(crate) fn parse_trusted(sql: &str, limits: &Limits) -> Result<Vec<Statement>> {
+    let dialect = RapportDialect { versions: false };
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| Error::Syntax {
+            message: tokenizer_message(&error.message),
+            position: Some(character_position(sql, error.location)),
+        })?;
+    check_chains(&tokens)?;
+    if tokens.len() < FEW_TOKENS {
+        return parse_tokens(sql, tokens, limits);
+    }
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("rapport-parse".to_owned())
+            .stack_size(BIG_STACK_BYTES)
+            .spawn_scoped(scope, || parse_tokens(sql, tokens, limits))
+            .map_err(|error| Error::OutOfMemory {
+                message: format!("no thread to parse on: {error}"),
+            })?
+            .join()
+            .unwrap_or_else(|_| {
+                Err(Error::Panic {
+                    message: "the parser failed".to_owned(),
+                })
+            })
+    })
+}
+
+fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Result<Vec<Statement>> {
+    let dialect = RapportDialect {
+        versions: has_version(&tokens),
+    };
+    let lines = Lines::of(sql);
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(limits.max_depth)
+        .with_tokens_with_locations(tokens);
+    let mut statements = vec![];
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        let first = parser.peek_token();
+        if first.token == Token::EOF {
+            return Ok(statements);
+        }
+        let mut ast = parser
+            .parse_statement()
+            .map_err(|error| syntax_error(sql, error))?;
+        let after = parser.peek_token();
+        if !matches!(after.token, Token::SemiColon | Token::EOF) {
+            return Err(near(sql, &after));
+        }
+        tree::flatten(&mut ast);
+        tree::check(&ast, limits)?;
+        let start = lines.offset(sql, first.span.start);
+        let end = if after.token == Token::EOF {
+            sql.len()
+        } else {
+            lines.offset(sql, after.span.start)
+        };
+        statements.push(Statement {
+            ast,
+            text: sql[start..end].trim_end().to_owned(),
+        });
+    }
+}
+
+fn check_chains(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut enclosing = vec![];
+    let mut length = 0_usize;
+    for token in tokens {
+        match token.token {
+            Token::Whitespace(_) => {}
+            Token::LParen | Token::LBracket => {
+                enclosing.push(length + 1);
+                length = 0;
+            }
+            Token::RParen | Token::RBracket => length = enclosing.pop().unwrap_or(0),
+            Token::Comma | Token::SemiColon => length = 0,
+            _ => length += 1,
+        }
+        if length > MAX_CHAIN_TOKENS {
+            let what = "an expression has too many terms; put the values into a table and join it";
+            return Err(Error::TooComplex {
+                what: what.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn has_version(tokens: &[TokenWithSpan]) -> bool {
+    let mut words = [None; 2];
+    for token in tokens {
+        let keyword = match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) => Some(word.keyword),
+            _ => None,
+        };
+        let what = matches!(
+            words[0],
+            Some(Keyword::VERSION | Keyword::TIMESTAMP | Keyword::SYSTEM_TIME)
+        );
+        if what && words[1] == Some(Keyword::AS) && keyword == Some(Keyword::OF) {
+            return true;
+        }
+        words = [words[1], keyword];
+    }
+    false
+}
+
+fn syntax_error(sql: &str, error: ParserError) -> Error {
+    let message = match error {
+        ParserError::RecursionLimitExceeded => {
+            return Error::TooComplex {
+                what: "it is nested too deeply".to_owned(),
+            };
+        }
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+    };
+    let location = location_in(&message);
+    let position = location.map(|location| character_position(sql, location));
+    let found = message.split_once("found: ").map(|(_, found)| {
+        found
+            .split_once(" at Line:")
+            .map_or(found, |(found, _)| found)
+    });
+    let message = match found {
+        Some("EOF") => "syntax error at end of input".to_owned(),
+        Some(found) => format!("syntax error at or near \"{found}\""),
+        None => {
+            let told = message
+                .split_once(" at Line:")
+                .map_or(&*message, |(told, _)| told);
+            format!("syntax error: {told}")
+        }
+    };
+    Error::Syntax { message, position }
+}
+
+fn near(sql: &str, token: &TokenWithSpan) -> Error {
+    Error::Syntax {
+        message: format!("syntax error at or near \"{}\"", token.token),
+        position: Some(character_position(sql, token.span.start)),
+    }
+}
+
+fn tokenizer_message(message: &str) -> String {
+    if message.starts_with("Unterminated string literal") {
+        "unterminated quoted string".to_owned()
+    } else {
+        format!("syntax error: {message}")
+    }
+}
+
+/// sqlparser tells the place of an error only in its text.
+fn location_in(message: &str) -> Option<Location> {
+    let (_, place) = message.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Location {
+        line: line.parse().ok()?,
+        column: column.trim().parse().ok()?,
+    })
+}
+
+fn character_position(sql: &str, location: Location) -> usize {
+    let offset = Lines::of(sql).offset(sql, location);
+    sql[..offset].chars().count() + 1
+}
+
+/// Where lines begin, to turn a line and column into a byte offset.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(sql: &str) -> Self {
+        let breaks = sql.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect(),
+        )
+    }
+
+    fn offset(&self, sql: &str, location: Location) -> usize {
+        let line = usize::try_from(location.line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let Some(start) = self.0.get(line) else {
+            return sql.len();
+        };
+        let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(usize::MAX);
+        sql[*start..]
+            .char_indices()
+            .nth(column)
+            .map_or(sql.len(), |(at, _)| start + at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(sql: &str) -> Vec<String> {
+        let statements = parse(sql, &Limits::default()).expect("it parses");
+        statements
+            .into_iter()
+            .map(|statement| statement.text)
+            .collect()
+    }
+
+    fn error(sql: &str) -> Error {
+        parse(sql, &Limits::default()).expect_err("it does not parse")
+    }
+
+    #[test]
+    fn each_statement_has_its_own_text() {
+        assert_eq!(
+            texts(";; SELECT 'ä;ö' ;\n  SELECT\n 2 -- two\n;"),
+            ["SELECT 'ä;ö'", "SELECT\n 2 -- two"]
+        );
+    }
+
+    #[test]
+    fn an_empty_text_is_no_statement() {
+        assert_eq!(texts(" ; -- nothing\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_version_may_follow_a_table() {
+        texts("SELECT * FROM interactions VERSION AS OF 3 AS i");
+        texts("SELECT * FROM interactions TIMESTAMP AS OF '2026-01-01' i JOIN customers c ON true");
+    }
+
+    #[test]
+    fn at_and_before_and_changes_are_names() {
+        texts("SELECT * FROM a at JOIN b before ON true JOIN c changes ON true");
+    }
+
+    #[test]
+    fn a_syntax_error_names_the_token_and_its_place() {
+        match error("SELECT\n  FRM x WHERE") {
+            Error::Syntax { message, position } => {
+                assert_eq!(message, "syntax error at end of input");
+                assert_eq!(position, Some(21));
+            }
+            other => panic!("{other:?}"),
+        }
+        match error("SELECT 1 FROM WHERE") {
+            Error::Syntax { message, position } => {
+                assert_eq!(message, "syntax error at or near \"WHERE\"");
+                assert_eq!(position, Some(15));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn twenty_thousand_sums_are_refused() {
+        let sum = format!("SELECT {}", vec!["1"; 20_000].join("+"));
+        assert!(matches!(error(&sum), Error::TooComplex { .. }));
+    }
+
+    #[test]
+    fn a_million_sums_are_refused() {
+        let sum = format!("SELECT {}", vec!["1"; 1_000_000].join("+"));
+        assert!(matches!(error(&sum), Error::TooComplex { .. }));
+    }
+
+    #[test]
+    fn deep_parentheses_are_refused() {
+        for (open, close) in [
+            ("(", ")"),
+            ("NOT ", ""),
+            ("- ", ""),
+            ("abs(", ")"),
+            ("(SELECT ", ")"),
+        ] {
+            let sql = format!("SELECT {}1{}", open.repeat(5_000), close.repeat(5_000));
+            assert!(matches!(error(&sql), Error::TooComplex { .. }), "{open}");
+        }
+    }
+
+    #[test]
+    fn five_thousand_ors_of_one_column_become_one_list() {
+        let terms: Vec<String> = (0..5_000).map(|i| format!("a = {i}")).collect();
+        let sql = format!("SELECT * FROM t WHERE {}", terms.join(" OR "));
+        let statements = parse(&sql, &Limits::default()).expect("it parses");
+        assert!(statements[0].ast.to_string().contains("a IN (0, 1, 2, "));
+    }
+
+    #[test]
+    fn a_long_chain_of_different_terms_becomes_shallow() {
+        let terms: Vec<String> = (0..3_000).map(|i| format!("a{i} > {i}")).collect();
+        texts(&format!("SELECT * FROM t WHERE {}", terms.join(" AND ")));
+    }
 }

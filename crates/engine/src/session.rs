@@ -1,18 +1,43 @@
 //! One client's conversation: its role, settings, transaction and the statement it runs.
 
-use std::collections::BTreeMap;
-
-use datafusion::{
-    common::ScalarValue, execution::SendableRecordBatchStream, sql::sqlparser::ast,
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
-use crate::{Cancel, Column, CopyFormat, CopyIn, Result, Statement, Warehouse};
+use datafusion::{
+    common::ScalarValue,
+    execution::SendableRecordBatchStream,
+    sql::sqlparser::ast::{self, SetExpr},
+};
+use rapport_lake::TableName;
+
+use crate::{
+    Cancel, Column, CopyFormat, CopyIn, Error, Result, Statement, Warehouse,
+    cancel::Guard,
+    change, copy_in, define, execute, explain, insert,
+    names::{Relation, parts},
+    parse,
+    pins::Pins,
+    plan::{Planned, Scope},
+    staged::Staged,
+    view::Views,
+    write,
+};
 
 pub struct Session {
     warehouse: Warehouse,
     role: String,
     settings: BTreeMap<String, String>,
-    cancel: Cancel,
+    cancel: Mutex<Cancel>,
+    block: Option<Arc<Block>>,
+}
+
+/// An open transaction block.
+pub(crate) struct Block {
+    pub pins: Arc<Pins>,
+    pub staged: Mutex<Option<Staged>>,
 }
 
 /// A statement that has been planned once: its parameters and result are known.
@@ -23,7 +48,24 @@ pub struct Prepared {
     pub params: Vec<u32>,
     /// `None` for a statement that returns no rows.
     pub columns: Option<Vec<Column>>,
+    /// Types that the client declared.
+    declared: Vec<Option<u32>>,
+    plan: Option<Arc<Kept>>,
 }
+
+/// A plan, and what it was planned on: it is used again while that holds.
+#[derive(Debug)]
+struct Kept {
+    planned: Planned,
+    pins: Arc<Pins>,
+    settings: BTreeMap<String, String>,
+    role: String,
+    views: Arc<Views>,
+    since: Instant,
+}
+
+/// A prepared plan is made anew after so long, because privileges are looked at when it is made.
+const PLAN_KEPT: Duration = Duration::from_secs(5);
 
 /// Something PostgreSQL would say beside the answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,12 +78,35 @@ pub struct Notice {
     pub hint: Option<String>,
 }
 
+impl Notice {
+    pub(crate) fn notice(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: "NOTICE",
+            code: code.to_owned(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+}
+
 pub enum Outcome {
     /// Dropping the stream ends the work.
-    Rows { columns: Vec<Column>, stream: SendableRecordBatchStream, tag: &'static str },
-    Done { tag: String, notices: Vec<Notice> },
+    Rows {
+        columns: Vec<Column>,
+        stream: SendableRecordBatchStream,
+        tag: &'static str,
+    },
+    Done {
+        tag: String,
+        notices: Vec<Notice>,
+    },
     CopyIn(CopyIn),
-    CopyOut { columns: Vec<Column>, stream: SendableRecordBatchStream, format: CopyFormat },
+    CopyOut {
+        columns: Vec<Column>,
+        stream: SendableRecordBatchStream,
+        format: CopyFormat,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +115,15 @@ pub enum TransactionStatus {
     InBlock,
 }
 
-#[expect(clippy::todo, reason = "the seam stands before its body")]
 impl Session {
     pub(crate) fn new(warehouse: Warehouse, role: &str) -> Self {
-        Self { warehouse, role: role.to_owned(), settings: BTreeMap::new(), cancel: Cancel::default() }
+        Self {
+            warehouse,
+            role: role.to_owned(),
+            settings: BTreeMap::new(),
+            cancel: Mutex::default(),
+            block: None,
+        }
     }
 
     pub fn role(&self) -> &str {
@@ -65,35 +135,225 @@ impl Session {
     }
 
     /// Splits and parses a client's text; an empty text is no statement.
-    pub fn parse(&self, _sql: &str) -> Result<Vec<Statement>> {
-        todo!()
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        parse::parse(sql, self.warehouse.limits())
     }
 
-    /// Plans without running. `param_types` are the types the client declared; 0 or `None` is "infer it".
-    pub async fn prepare(&self, _statement: &Statement, _param_types: &[Option<u32>]) -> Result<Prepared> {
-        todo!()
+    /// Plans without running. `param_types` are the types the client declared; `None` is "infer it".
+    pub async fn prepare(
+        &self,
+        statement: &Statement,
+        param_types: &[Option<u32>],
+    ) -> Result<Prepared> {
+        let guard = self.guard()?;
+        let pins = self.pins();
+        let scope = self.scope();
+        let mut prepared = Prepared {
+            statement: statement.clone(),
+            params: vec![],
+            columns: None,
+            declared: param_types.to_vec(),
+            plan: None,
+        };
+        match &statement.ast {
+            ast::Statement::Query(query) if into(query).is_none() => {
+                let planned = self.plan(&scope, &pins, query, param_types, &guard).await?;
+                prepared.params.clone_from(&planned.params);
+                prepared.columns = Some(planned.columns.clone());
+                let (settings, role) = (self.settings.clone(), self.role.clone());
+                let (views, since) = (self.warehouse.views(), Instant::now());
+                prepared.plan = Some(Arc::new(Kept {
+                    planned,
+                    pins,
+                    settings,
+                    role,
+                    views,
+                    since,
+                }));
+            }
+            ast::Statement::Explain { .. } => prepared.columns = Some(vec![explain::column()]),
+            ast::Statement::Insert(insert) => {
+                let planned = insert::prepare(&scope, &pins, insert, param_types, &guard).await?;
+                prepared.params = planned.params;
+            }
+            ast::Statement::Update(update) => {
+                let planned =
+                    change::prepare_update(&scope, &pins, update, param_types, &guard).await?;
+                prepared.params = planned.params;
+            }
+            ast::Statement::Delete(delete) => {
+                let planned =
+                    change::prepare_delete(&scope, &pins, delete, param_types, &guard).await?;
+                prepared.params = planned.params;
+            }
+            _ => {}
+        }
+        Ok(prepared)
     }
 
-    pub async fn execute(&mut self, _prepared: &Prepared, _params: Vec<ScalarValue>) -> Result<Outcome> {
-        todo!()
+    pub async fn execute(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<ScalarValue>,
+    ) -> Result<Outcome> {
+        let guard = self.guard()?;
+        let scope = self.scope();
+        let statement = &prepared.statement;
+        match &statement.ast {
+            ast::Statement::Query(query) => match into(query) {
+                Some(target) => {
+                    self.refuse_in_block("SELECT INTO")?;
+                    define::select_into(self, query, target, &guard).await
+                }
+                None => {
+                    let fresh;
+                    let planned = match self.kept(prepared).await? {
+                        Some(kept) => &kept.planned,
+                        None => {
+                            let pins = self.pins();
+                            fresh = self
+                                .plan(&scope, &pins, query, &prepared.declared, &guard)
+                                .await?;
+                            &fresh
+                        }
+                    };
+                    let stream = execute::rows(&scope, planned, params, &guard).await?;
+                    Ok(Outcome::Rows {
+                        columns: planned.columns.clone(),
+                        stream,
+                        tag: "SELECT",
+                    })
+                }
+            },
+            ast::Statement::Explain { .. } => {
+                let pins = self.pins();
+                explain::explain(&scope, &pins, &statement.ast, &guard).await
+            }
+            ast::Statement::Insert(insert) => {
+                let pins = self.pins();
+                insert::insert(
+                    &scope,
+                    &pins,
+                    self.block.clone(),
+                    insert,
+                    &prepared.declared,
+                    params,
+                    &guard,
+                )
+                .await
+            }
+            ast::Statement::Copy {
+                source, to, target, ..
+            } => {
+                let pins = self.pins();
+                copy_in::refuse_files(target)?;
+                let format = copy_in::copy_format(statement)?;
+                if *to {
+                    let query = copy_in::source_query(&scope, source)?;
+                    let planned = self.plan(&scope, &pins, &query, &[], &guard).await?;
+                    let stream = execute::rows(&scope, &planned, vec![], &guard).await?;
+                    return Ok(Outcome::CopyOut {
+                        columns: planned.columns,
+                        stream,
+                        format,
+                    });
+                }
+                copy_in::begin(&scope, &pins, self.block.clone(), source, format, &guard).await
+            }
+            ast::Statement::Update(update) => {
+                self.refuse_in_block("UPDATE")?;
+                change::update(
+                    &scope,
+                    &self.pins(),
+                    update,
+                    &prepared.declared,
+                    params,
+                    &guard,
+                )
+                .await
+            }
+            ast::Statement::Delete(delete) => {
+                self.refuse_in_block("DELETE")?;
+                change::delete(
+                    &scope,
+                    &self.pins(),
+                    delete,
+                    &prepared.declared,
+                    params,
+                    &guard,
+                )
+                .await
+            }
+            ast::Statement::Truncate(truncate) => {
+                self.refuse_in_block("TRUNCATE")?;
+                change::truncate(&scope, &self.pins(), truncate, &guard).await
+            }
+            other if define::is_definition(other) => {
+                self.refuse_in_block("A definition")?;
+                define::define(self, statement, &guard).await
+            }
+            other => {
+                let text = other.to_string();
+                let words: Vec<&str> = text.split_whitespace().take(2).collect();
+                Err(Error::not_supported(
+                    format!("{} is not supported", words.join(" ").to_uppercase()),
+                    "Rapport reads with SELECT, VALUES and EXPLAIN and writes with INSERT, COPY, UPDATE, DELETE, \
+                     TRUNCATE, CREATE, ALTER, DROP and COMMENT.",
+                ))
+            }
+        }
     }
 
     /// Starts a transaction block: from its first statement on, all statements see one state of the lake.
     pub fn begin(&mut self) -> Result<()> {
-        todo!()
+        if self.block.is_some() {
+            let message = "there is already a transaction in progress".to_owned();
+            return Err(Error::ActiveTransaction { message });
+        }
+        self.block = Some(Arc::new(Block {
+            pins: Arc::new(Pins::of_block()),
+            staged: Mutex::new(None),
+        }));
+        Ok(())
     }
 
     /// Makes the block's writes visible.
     pub async fn commit(&mut self) -> Result<()> {
-        todo!()
+        let Some(block) = self.block.take() else {
+            return Ok(());
+        };
+        let staged = block.staged.lock().expect("never held over a panic").take();
+        let Some(staged) = staged else { return Ok(()) };
+        let guard = self.guard()?;
+        let scope = self.scope();
+        let name = staged.table().clone();
+        let work = {
+            let (scope, name) = (scope.clone(), name.clone());
+            async move {
+                let table = scope.warehouse.lake().table(&name).await?;
+                let snapshot = table.snapshot().await?;
+                if snapshot.schema() != staged.schema() {
+                    return Err(Error::Conflict { table: name.table });
+                }
+                let context = execute::task_context(&scope.warehouse, &scope.state());
+                let rows = write::stored_batches(&snapshot, staged.into_batches(), context)?;
+                write::append_stored(&table, rows, "INSERT").await
+            }
+        };
+        self.warehouse.cpu().run(&guard, work).await?;
+        self.warehouse.tell_rows(&name).await;
+        Ok(())
     }
 
     pub async fn rollback(&mut self) {
-        todo!()
+        self.block = None;
     }
 
     pub fn transaction(&self) -> TransactionStatus {
-        todo!()
+        match self.block {
+            Some(_) => TransactionStatus::InBlock,
+            None => TransactionStatus::Idle,
+        }
     }
 
     /// Names in lower case. What a setting may hold has been judged by PostgreSQL before.
@@ -114,13 +374,200 @@ impl Session {
         &self.settings
     }
 
-    /// Ends the statement that runs now, or the next one if none does. Ask anew after each statement.
+    /// Ends what is asked of the session from now on. Each call makes a new one, and the one before has no effect on
+    /// statements that begin later; so ask before each statement.
     pub fn cancel_token(&self) -> Cancel {
-        self.cancel.clone()
+        let cancel = Cancel::default();
+        *self.cancel.lock().expect("never held over a panic") = cancel.clone();
+        cancel
     }
 
-    /// True if the statement touches a relation of the lake or of a view, and so is the engine's to answer.
-    pub async fn knows_relation(&self, _name: &ast::ObjectName) -> Result<bool> {
-        todo!()
+    /// True if the name is a table or a view of the lake.
+    pub async fn knows_relation(&self, name: &ast::ObjectName) -> Result<bool> {
+        let scope = self.scope();
+        let candidates = scope.candidates(&parts(name)?)?;
+        Ok(scope.find(&self.pins(), &candidates, true).await?.is_some())
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        let staged = self.block.as_ref().and_then(|block| {
+            let staged = block.staged.lock().expect("never held over a panic");
+            staged.clone().map(Arc::new)
+        });
+        let zone = self
+            .setting("timezone")
+            .or_else(|| self.setting("TimeZone"));
+        Scope {
+            warehouse: self.warehouse.clone(),
+            role: self.role.clone(),
+            search_path: search_path(self.setting("search_path")),
+            time_zone: zone.unwrap_or("UTC").to_owned(),
+            staged,
+            depth: 0,
+        }
+    }
+
+    pub(crate) fn pins(&self) -> Arc<Pins> {
+        match &self.block {
+            Some(block) => block.pins.clone(),
+            None => Arc::default(),
+        }
+    }
+
+    fn guard(&self) -> Result<Guard> {
+        let cancel = self.cancel.lock().expect("never held over a panic").clone();
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let timeout = match self.setting("statement_timeout") {
+            Some(text) => duration(text),
+            None => self.warehouse.limits().statement_timeout,
+        };
+        Ok(Guard {
+            cancel,
+            deadline: timeout.map(|timeout| Instant::now() + timeout),
+        })
+    }
+
+    pub(crate) async fn plan(
+        &self,
+        scope: &Scope,
+        pins: &Arc<Pins>,
+        query: &ast::Query,
+        declared: &[Option<u32>],
+        guard: &Guard,
+    ) -> Result<Planned> {
+        let (scope, pins, query, declared) = (
+            scope.clone(),
+            pins.clone(),
+            query.clone(),
+            declared.to_vec(),
+        );
+        let work = async move { scope.plan_query(&pins, &query, &declared).await };
+        self.warehouse.plan_within_budget(guard, work).await
+    }
+
+    /// The prepared plan, if planning again would give the same.
+    async fn kept<'a>(&self, prepared: &'a Prepared) -> Result<Option<&'a Kept>> {
+        let Some(kept) = prepared.plan.as_deref() else {
+            return Ok(None);
+        };
+        let same_session = kept.settings == self.settings && kept.role == self.role;
+        let same_views = Arc::ptr_eq(&kept.views, &self.warehouse.views());
+        if !same_session || !same_views || kept.since.elapsed() > PLAN_KEPT {
+            return Ok(None);
+        }
+        if let Some(block) = &self.block {
+            let same = Arc::ptr_eq(&kept.pins, &block.pins);
+            let staged = block
+                .staged
+                .lock()
+                .expect("never held over a panic")
+                .is_some();
+            return Ok((same && !staged).then_some(kept));
+        }
+        let now = Pins::default();
+        for (name, pinned) in kept.pins.tables() {
+            match now.table(&self.warehouse, &name).await? {
+                Some(table) if Arc::ptr_eq(&table, &pinned) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(kept))
+    }
+
+    /// Says so rather than pretend: these take effect at once and for all, and a block promises that they do not.
+    fn refuse_in_block(&self, what: &str) -> Result<()> {
+        match self.block {
+            None => Ok(()),
+            Some(_) => Err(Error::not_supported(
+                format!("{what} inside a transaction block is not supported yet"),
+                "Run it outside of a block: in psql as it is, in a driver with autocommit on.",
+            )),
+        }
+    }
+}
+
+/// The target of `SELECT … INTO target`.
+fn into(query: &ast::Query) -> Option<&ast::SelectInto> {
+    match &*query.body {
+        SetExpr::Select(select) => select.into.as_ref(),
+        _ => None,
+    }
+}
+
+/// PostgreSQL's units; a bare number is milliseconds and 0 is "no limit".
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim().trim_matches('\'').to_ascii_lowercase();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let millis = match text[digits..].trim() {
+        "" | "ms" => number,
+        "s" => number.saturating_mul(1_000),
+        "min" => number.saturating_mul(60_000),
+        "h" => number.saturating_mul(3_600_000),
+        "d" => number.saturating_mul(86_400_000),
+        _ => return None,
+    };
+    (millis > 0).then(|| Duration::from_millis(millis))
+}
+
+/// Schemas that a bare name is looked for in. There is no schema of the user's own name unless somebody makes one.
+fn search_path(setting: Option<&str>) -> Vec<String> {
+    let Some(setting) = setting else {
+        return vec!["public".to_owned()];
+    };
+    let names = setting
+        .split(',')
+        .map(|name| name.trim().trim_matches(['"', '\'']));
+    names
+        .filter(|name| !name.is_empty() && *name != "$user" && *name != "pg_catalog")
+        .map(str::to_owned)
+        .collect()
+}
+
+impl Scope {
+    /// A table that a statement writes to.
+    pub(crate) async fn target(&self, pins: &Pins, name: &ast::ObjectName) -> Result<TableName> {
+        let parts = parts(name)?;
+        let candidates = self.candidates(&parts)?;
+        match self.find(pins, &candidates, true).await? {
+            Some((name, Relation::Table(_))) => Ok(name),
+            Some((name, Relation::View(_))) => Err(Error::WrongObjectType {
+                message: format!("\"{}\" is a view", name.table),
+                hint: Some("Write to the tables that it reads.".to_owned()),
+            }),
+            None => Err(Error::UndefinedTable {
+                name: parts.join("."),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_postgres_reads_it() {
+        for (text, millis) in [
+            ("250", Some(250)),
+            ("5s", Some(5_000)),
+            ("2min", Some(120_000)),
+            ("0", None),
+        ] {
+            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_search_path_is_a_list_of_schemas() {
+        assert_eq!(search_path(None), ["public"]);
+        assert_eq!(
+            search_path(Some("\"$user\", \"My Schema\", public")),
+            ["My Schema", "public"]
+        );
     }
 }

@@ -1,13 +1,35 @@
 //! The lake, its catalogue and the machinery that all sessions share.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, RwLock},
+};
 
-use chrono::{DateTime, Utc};
-use datafusion::{catalog::TableProvider, prelude::SessionContext};
+use chrono::Utc;
+use datafusion::{
+    catalog::TableProvider,
+    execution::{
+        SessionState, SessionStateBuilder, SessionStateDefaults,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::{GreedyMemoryPool, TrackConsumersPool},
+        object_store::ObjectStoreUrl,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    prelude::{SessionConfig, SessionContext},
+};
+use rapport_catalog_lake::LakeTable;
 use rapport_catalog_postgres::Catalogue;
-use rapport_lake::{Definition, Lake, Table, TableName};
+use rapport_lake::{Lake, Snapshot, TableName, Txn};
 
-use crate::{CompactProgress, Compacted, Limits, Result, Session};
+use crate::{
+    Error, Limits, Result, Session,
+    cancel::Guard,
+    cpu::Cpu,
+    privilege::Privileges,
+    stores::{LakeOnly, NoStores},
+    view::Views,
+};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -17,19 +39,56 @@ struct Inner {
     lake: Lake,
     catalogue: Option<Catalogue>,
     limits: Limits,
+    cpu: Cpu,
+    runtime: Arc<RuntimeEnv>,
+    /// Cloned for each statement.
+    template: SessionState,
+    store_url: ObjectStoreUrl,
+    /// The newest version of each table that has been scanned, with what was computed from its log.
+    tables: Mutex<HashMap<TableName, Arc<LakeTable>>>,
+    views: RwLock<Arc<Views>>,
+    privileges: Privileges,
+    /// One change of definitions at a time.
+    definitions: tokio::sync::Mutex<()>,
+    /// One rewrite of a table at a time in this process: the mark of a rewrite tells only whether it or a later one
+    /// has landed.
+    rewrites: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
+    /// Marks this process's rewrites in the log.
+    writer: String,
 }
 
-#[expect(clippy::todo, reason = "the seam stands before its body")]
 impl Warehouse {
     /// Opens a lake that exists and makes the catalogue equal to it: an empty catalogue is restored from the newest
     /// dump in the lake, and tables that another process made or dropped appear or go.
-    pub async fn open(lake: Lake, catalogue: Option<Catalogue>, limits: Limits) -> Result<Warehouse> {
-        Ok(Self(Arc::new(Inner { lake, catalogue, limits })))
-    }
-
-    /// Creates the built-in tables that are missing.
-    pub async fn init(&self) -> Result<()> {
-        todo!()
+    pub async fn open(
+        lake: Lake,
+        catalogue: Option<Catalogue>,
+        limits: Limits,
+    ) -> Result<Warehouse> {
+        let store_url = ObjectStoreUrl::parse(lake.store_url().as_str())?;
+        let runtime = runtime(&lake, &limits)?;
+        let cpu = Cpu::new(limits.threads).map_err(|error| Error::OutOfMemory {
+            message: format!("no threads for queries: {error}"),
+        })?;
+        let views = Views::load(&lake).await?;
+        let template = state(&limits, runtime.clone(), false);
+        let warehouse = Self(Arc::new(Inner {
+            lake,
+            catalogue,
+            limits,
+            cpu,
+            runtime,
+            template,
+            store_url,
+            tables: Mutex::default(),
+            views: RwLock::new(Arc::new(views)),
+            privileges: Privileges::default(),
+            definitions: tokio::sync::Mutex::default(),
+            rewrites: Mutex::default(),
+            writer: format!("rapport.rewrite.{}", uuid::Uuid::new_v4()),
+        }));
+        warehouse.restore_catalogue().await?;
+        Ok(warehouse)
     }
 
     pub fn lake(&self) -> &Lake {
@@ -48,40 +107,187 @@ impl Warehouse {
         Session::new(self.clone(), role)
     }
 
-    /// Creates a table without asking PostgreSQL to judge it; the catalogue learns of it afterwards.
-    pub async fn create_from_definition(&self, _name: &TableName, _definition: &Definition) -> Result<Table> {
-        todo!()
-    }
-
-    /// Writes the catalogue's numbered dump to the lake. Call after a change of roles or grants; changes made through
-    /// [`Session::execute`] do it themselves.
-    pub async fn dump_catalogue(&self) -> Result<()> {
-        todo!()
-    }
-
-    /// Folds small files of one table into large sorted ones, one commit a group.
-    pub async fn compact(
-        &self,
-        _table: &TableName,
-        _policy: &rapport_lake::compact::Policy,
-        _now: DateTime<Utc>,
-        _progress: &(dyn Fn(CompactProgress) + Sync),
-    ) -> Result<Compacted> {
-        todo!()
+    /// Statements at work now.
+    pub fn running(&self) -> usize {
+        self.0.cpu.running()
     }
 
     /// All our functions, no table, no store: what a source's SELECT is run in.
     pub fn bare_context(&self) -> SessionContext {
-        todo!()
+        let runtime = RuntimeEnv {
+            object_store_registry: Arc::new(NoStores),
+            ..self.0.runtime.as_ref().clone()
+        };
+        SessionContext::new_with_state(state(&self.0.limits, Arc::new(runtime), true))
     }
 
     /// As [`Self::bare_context`], and able to read the lake's files: for plans over [`Self::provider`].
     pub fn lake_context(&self) -> SessionContext {
-        todo!()
+        SessionContext::new_with_state(state(&self.0.limits, self.0.runtime.clone(), true))
     }
 
     /// The newest version of a table, to register in [`Self::lake_context`].
-    pub async fn provider(&self, _name: &TableName) -> Result<Arc<dyn TableProvider>> {
-        todo!()
+    pub async fn provider(&self, name: &TableName) -> Result<Arc<dyn TableProvider>> {
+        let snapshot = self.lake().table(name).await?.snapshot().await?;
+        Ok(self.lake_table(snapshot))
     }
+
+    /// A version as it is scanned. The newest one that was asked for is kept.
+    pub(crate) fn lake_table(&self, snapshot: Arc<Snapshot>) -> Arc<LakeTable> {
+        let mut tables = self.0.tables.lock().expect("never held over a panic");
+        let name = snapshot.name().clone();
+        let version = snapshot.version();
+        match tables.get(&name) {
+            // The definition may differ at the same version if the table was dropped and made again.
+            Some(known) if Arc::ptr_eq(known.snapshot(), &snapshot) => known.clone(),
+            Some(known) if known.snapshot().version() > version => {
+                Arc::new(LakeTable::new(snapshot, self.store_url()))
+            }
+            _ => {
+                let table = Arc::new(LakeTable::new(snapshot, self.store_url()));
+                tables.insert(name, table.clone());
+                table
+            }
+        }
+    }
+
+    pub(crate) fn forget_table(&self, name: &TableName) {
+        self.0
+            .tables
+            .lock()
+            .expect("never held over a panic")
+            .remove(name);
+    }
+
+    pub(crate) fn store_url(&self) -> ObjectStoreUrl {
+        self.0.store_url.clone()
+    }
+
+    pub(crate) fn template(&self) -> &SessionState {
+        &self.0.template
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.0.runtime
+    }
+
+    pub(crate) fn cpu(&self) -> &Cpu {
+        &self.0.cpu
+    }
+
+    pub(crate) fn privileges(&self) -> &Privileges {
+        &self.0.privileges
+    }
+
+    pub(crate) async fn lock_definitions(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.definitions.lock().await
+    }
+
+    /// Waits until no other statement of this process rewrites the table.
+    pub(crate) async fn turn_to_rewrite(
+        &self,
+        name: &TableName,
+    ) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut rewrites = self.0.rewrites.lock().expect("never held over a panic");
+            rewrites.entry(name.clone()).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+
+    pub(crate) fn rewrite_txn(&self) -> Txn {
+        Txn {
+            app_id: self.0.writer.clone(),
+            version: Utc::now().timestamp_micros(),
+        }
+    }
+
+    pub(crate) fn views(&self) -> Arc<Views> {
+        self.0
+            .views
+            .read()
+            .expect("never held over a panic")
+            .clone()
+    }
+
+    /// Looks for views of other processes. Answers whether there was any change.
+    pub(crate) async fn reload_views(&self) -> Result<bool> {
+        let views = Views::load(self.lake()).await?;
+        let mut known = self.0.views.write().expect("never held over a panic");
+        let changed = **known != views;
+        if changed {
+            *known = Arc::new(views);
+        }
+        Ok(changed)
+    }
+
+    /// Runs on the query threads, and gives up when the planning budget is spent.
+    pub(crate) async fn plan_within_budget<T: Send + 'static>(
+        &self,
+        guard: &Guard,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let budget = self.0.limits.planning_timeout;
+        match tokio::time::timeout(budget, self.0.cpu.run(guard, work)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::TooComplex {
+                what: format!("it could not be planned in {budget:?}"),
+            }),
+        }
+    }
+}
+
+fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
+    let tracked = NonZeroUsize::new(5).expect("five is not zero");
+    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(limits.memory_bytes), tracked);
+    let spill = match &limits.spill_dir {
+        Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let spill = DiskManagerBuilder::default()
+        .with_mode(spill)
+        .with_max_temp_directory_size(limits.spill_bytes);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(spill)
+        .with_metadata_cache_limit(limits.metadata_cache_bytes)
+        .with_object_store_registry(Arc::new(NoStores))
+        .build()?;
+    let registry = LakeOnly {
+        url: lake.store_url(),
+        store: lake.store(),
+    };
+    Ok(Arc::new(RuntimeEnv {
+        object_store_registry: Arc::new(registry),
+        ..runtime
+    }))
+}
+
+/// `with_tables`: tables may be registered in it. Sessions resolve names themselves.
+fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(with_tables)
+        .with_information_schema(false)
+        .with_target_partitions(limits.threads.max(1))
+        .with_batch_size(limits.batch_rows);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.sql_parser.parse_float_as_decimal = true;
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_table_function_list(
+            SessionStateDefaults::default_table_functions()
+                .into_iter()
+                .filter(|function| matches!(function.name(), "generate_series" | "range"))
+                .collect(),
+        )
+        .build()
 }

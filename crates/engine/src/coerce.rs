@@ -1,0 +1,504 @@
+//! Values on their way into a column: cast, checked and written as the column's PostgreSQL type wants them.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, ListBuilder, RecordBatch,
+        StringArray, StringBuilder,
+    },
+    compute::{CastOptions, cast, cast_with_options},
+    datatypes::{DataType, IntervalMonthDayNanoType, SchemaRef},
+    util::display::FormatOptions,
+};
+use chrono::NaiveTime;
+use rapport_lake::{PG_TYPE, Snapshot, TableName};
+
+use crate::{
+    Error, Result, json,
+    pg_type::{Kind, PgType},
+};
+
+/// For one table. Batches in any types go in, batches in storage types come out.
+#[derive(Clone, Debug)]
+pub(crate) struct Coercer {
+    table: TableName,
+    schema: SchemaRef,
+    types: Vec<PgType>,
+}
+
+impl Coercer {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let schema = snapshot.schema();
+        let types = schema.fields().iter().map(|field| {
+            let declared = field
+                .metadata()
+                .get(PG_TYPE)
+                .and_then(|text| PgType::parse(text).ok());
+            declared.unwrap_or_else(|| PgType::of_arrow(field.data_type()))
+        });
+        Self {
+            table: snapshot.name().clone(),
+            types: types.collect(),
+            schema,
+        }
+    }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Back from presented to storage types, for rows that come out of the table itself: nothing is checked.
+    pub(crate) fn restore(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(array, field)| cast(array, field.data_type()));
+        Ok(RecordBatch::try_new(
+            self.schema.clone(),
+            columns.collect::<Result<Vec<_>, _>>()?,
+        )?)
+    }
+
+    /// Columns in the table's order.
+    pub(crate) fn coerce(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for ((array, field), pg_type) in batch
+            .columns()
+            .iter()
+            .zip(self.schema.fields())
+            .zip(&self.types)
+        {
+            let array = column(array, pg_type, field.data_type())?;
+            if !field.is_nullable() && array.null_count() > 0 {
+                return Err(Error::NotNull {
+                    table: self.table.table.clone(),
+                    column: field.name().clone(),
+                });
+            }
+            columns.push(array);
+        }
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+}
+
+fn column(array: &ArrayRef, pg_type: &PgType, stored: &DataType) -> Result<ArrayRef> {
+    if is_text(array.data_type()) {
+        let text = cast(array, &DataType::Utf8)?;
+        return from_text(text.as_string::<i32>(), pg_type, stored);
+    }
+    if stored == &DataType::Utf8 {
+        let text = to_text(array)?;
+        return from_text(&text, pg_type, stored);
+    }
+    Ok(cast_with_options(array, stored, &strict())?)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8
+    )
+}
+
+/// An error rather than NULL for what can't be cast.
+fn strict() -> CastOptions<'static> {
+    CastOptions {
+        safe: false,
+        format_options: FormatOptions::default(),
+    }
+}
+
+/// Dates and times with a space between them, as PostgreSQL writes them.
+fn to_text(array: &ArrayRef) -> Result<StringArray> {
+    let format = match array.data_type() {
+        DataType::Timestamp(_, None) => Some("%Y-%m-%d %H:%M:%S%.f"),
+        DataType::Timestamp(_, Some(_)) => Some("%Y-%m-%d %H:%M:%S%.f+00"),
+        DataType::Interval(_) => {
+            let array = cast(
+                array,
+                &DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano),
+            )?;
+            let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
+            return Ok(intervals
+                .iter()
+                .map(|value| value.map(interval_text))
+                .collect());
+        }
+        _ => None,
+    };
+    let options = CastOptions {
+        safe: false,
+        format_options: FormatOptions::default()
+            .with_timestamp_format(format)
+            .with_timestamp_tz_format(format),
+    };
+    Ok(cast_with_options(array, &DataType::Utf8, &options)?
+        .as_string::<i32>()
+        .clone())
+}
+
+/// What PostgreSQL's input function of the type does.
+fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<ArrayRef> {
+    let invalid = |value: &str| Error::InvalidText {
+        message: format!(
+            "invalid input syntax for type {}: \"{value}\"",
+            base_name(pg_type)
+        ),
+    };
+    let each = |write: &dyn Fn(&str) -> Result<Option<String>>| -> Result<ArrayRef> {
+        let mut values = StringBuilder::with_capacity(text.len(), text.value_data().len());
+        for value in text {
+            match value {
+                Some(value) => match write(value)? {
+                    Some(changed) => values.append_value(changed),
+                    None => values.append_value(value),
+                },
+                None => values.append_null(),
+            }
+        }
+        Ok(Arc::new(values.finish()))
+    };
+    match &pg_type.kind {
+        Kind::Text | Kind::Name | Kind::Varchar(None) => Ok(Arc::new(text.clone())),
+        Kind::Varchar(Some(most)) => each(&|value| within(value, *most, pg_type)),
+        Kind::Char(exactly) => each(&|value| {
+            let value = within(value, *exactly, pg_type)?.unwrap_or_else(|| value.to_owned());
+            let missing = exactly.saturating_sub(value.chars().count());
+            Ok(Some(value + &" ".repeat(missing)))
+        }),
+        Kind::Uuid => each(&|value| match uuid::Uuid::try_parse(value.trim()) {
+            Ok(parsed) => Ok(Some(parsed.hyphenated().to_string())),
+            Err(_) => Err(invalid(value)),
+        }),
+        Kind::Json => each(&|value| match json::canonical(value) {
+            Some(_) => Ok(None),
+            None => Err(invalid_json(pg_type)),
+        }),
+        Kind::Jsonb => each(&|value| match json::canonical(value) {
+            Some(canonical) => Ok(Some(canonical)),
+            None => Err(invalid_json(pg_type)),
+        }),
+        Kind::Time => each(&|value| time_text(value).map(Some).ok_or_else(|| invalid(value))),
+        Kind::Interval => {
+            let unit = DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano);
+            let parsed = cast_with_options(text, &unit, &strict()).map_err(|error| {
+                Error::InvalidDatetime {
+                    message: format!("invalid input syntax for type interval: {error}"),
+                }
+            })?;
+            let intervals = parsed.as_primitive::<IntervalMonthDayNanoType>();
+            Ok(Arc::new(
+                intervals
+                    .iter()
+                    .map(|value| value.map(interval_text))
+                    .collect::<StringArray>(),
+            ))
+        }
+        Kind::Bool => {
+            let mut values = BooleanBuilder::with_capacity(text.len());
+            for value in text {
+                values.append_option(match value {
+                    Some(value) => Some(bool_of(value).ok_or_else(|| invalid(value))?),
+                    None => None,
+                });
+            }
+            Ok(Arc::new(values.finish()))
+        }
+        Kind::Bytea => {
+            let mut values = BinaryBuilder::new();
+            for value in text {
+                match value {
+                    Some(value) => {
+                        values.append_value(bytes_of(value).ok_or_else(|| invalid(value))?)
+                    }
+                    None => values.append_null(),
+                }
+            }
+            Ok(Arc::new(values.finish()))
+        }
+        Kind::Array(element) => list(text, element, stored),
+        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Float4 | Kind::Float8 | Kind::Numeric(_) => {
+            let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
+            Ok(cast_with_options(&trimmed, stored, &strict())?)
+        }
+        Kind::Date | Kind::Timestamp | Kind::Timestamptz => {
+            let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
+            cast_with_options(&trimmed, stored, &strict()).map_err(|error| {
+                match Error::from(error) {
+                    Error::InvalidText { message } => Error::InvalidDatetime { message },
+                    error => error,
+                }
+            })
+        }
+    }
+}
+
+fn invalid_json(pg_type: &PgType) -> Error {
+    Error::InvalidText {
+        message: format!("invalid input syntax for type {}", base_name(pg_type)),
+    }
+}
+
+fn base_name(pg_type: &PgType) -> String {
+    let name = pg_type.name();
+    name.split('(').next().unwrap_or(&name).to_owned()
+}
+
+/// Spaces beyond the limit are cut, anything else is too long.
+fn within(value: &str, most: usize, pg_type: &PgType) -> Result<Option<String>> {
+    match value.char_indices().nth(most) {
+        None => Ok(None),
+        Some((end, _)) if value[end..].chars().all(|c| c == ' ') => {
+            Ok(Some(value[..end].to_owned()))
+        }
+        Some(_) => Err(Error::TooLong {
+            pg_type: pg_type.name(),
+        }),
+    }
+}
+
+fn bool_of(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let starts = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
+    if starts("true", 1) || starts("yes", 1) || text == "on" || text == "1" {
+        Some(true)
+    } else if starts("false", 1) || starts("no", 1) || starts("off", 2) || text == "0" {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    if let Some(hex) = text.strip_prefix("\\x") {
+        let digits: Vec<u8> = hex
+            .bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        if digits.len() % 2 != 0 {
+            return None;
+        }
+        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        return digits.chunks(2).map(pair).collect();
+    }
+    let mut bytes = vec![];
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'\\' {
+            bytes.push(*first);
+        } else if tail.first() == Some(&b'\\') {
+            bytes.push(b'\\');
+            rest = &tail[1..];
+        } else {
+            let octal = std::str::from_utf8(tail.get(..3)?).ok()?;
+            bytes.push(u8::from_str_radix(octal, 8).ok()?);
+            rest = &tail[3..];
+        }
+    }
+    Some(bytes)
+}
+
+fn time_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    let time = ["%H:%M:%S%.f", "%H:%M", "%I:%M:%S%.f %p", "%I:%M %p"]
+        .iter()
+        .find_map(|format| NaiveTime::parse_from_str(text, format).ok())?;
+    Some(without_zeros(time.format("%H:%M:%S%.6f").to_string()))
+}
+
+fn without_zeros(text: String) -> String {
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// PostgreSQL's default style: `1 year 2 mons 3 days 04:05:06.7`.
+fn interval_text(value: arrow::datatypes::IntervalMonthDayNano) -> String {
+    let mut parts = vec![];
+    let mut part = |count: i32, one: &str, many: &str| {
+        if count != 0 {
+            parts.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    };
+    part(value.months / 12, "year", "years");
+    part(value.months % 12, "mon", "mons");
+    part(value.days, "day", "days");
+    let micros = value.nanoseconds / 1_000;
+    if micros != 0 || parts.is_empty() {
+        let sign = if micros < 0 { "-" } else { "" };
+        let micros = micros.unsigned_abs();
+        let seconds = micros / 1_000_000;
+        let clock = format!(
+            "{:02}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
+        let fraction = micros % 1_000_000;
+        let clock = if fraction == 0 {
+            clock
+        } else {
+            without_zeros(format!("{clock}.{fraction:06}"))
+        };
+        parts.push(format!("{sign}{clock}"));
+    }
+    parts.join(" ")
+}
+
+/// `{1,2,NULL,"a b"}`, one level deep.
+fn list(text: &StringArray, element: &PgType, stored: &DataType) -> Result<ArrayRef> {
+    let DataType::List(field) = stored else {
+        return Err(Error::not_supported(format!("{stored} as an array"), ""));
+    };
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for value in text {
+        let Some(value) = value else {
+            lists.append_null();
+            continue;
+        };
+        let items = items_of(value).ok_or_else(|| Error::InvalidText {
+            message: format!("malformed array literal: \"{value}\""),
+        })?;
+        for item in items {
+            lists.values().append_option(item);
+        }
+        lists.append(true);
+    }
+    let lists = lists.finish();
+    let values = from_text(
+        lists.values().as_string::<i32>(),
+        element,
+        field.data_type(),
+    )?;
+    let offsets = lists.offsets().clone();
+    let nulls = lists.nulls().cloned();
+    Ok(Arc::new(arrow::array::ListArray::try_new(
+        field.clone(),
+        offsets,
+        values,
+        nulls,
+    )?))
+}
+
+/// `None` if it is malformed.
+fn items_of(text: &str) -> Option<Vec<Option<String>>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    if inner.trim().is_empty() {
+        return Some(vec![]);
+    }
+    let mut items = vec![];
+    let mut item = String::new();
+    let (mut in_quotes, mut was_quoted) = (false, false);
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => item.push(chars.next()?),
+            '"' => {
+                in_quotes = !in_quotes;
+                was_quoted = true;
+            }
+            ',' if !in_quotes => {
+                items.push(item_of(
+                    std::mem::take(&mut item),
+                    std::mem::take(&mut was_quoted),
+                )?);
+            }
+            '{' | '}' if !in_quotes => return None,
+            c => item.push(c),
+        }
+    }
+    if in_quotes {
+        return None;
+    }
+    items.push(item_of(item, was_quoted)?);
+    Some(items)
+}
+
+fn item_of(text: String, was_quoted: bool) -> Option<Option<String>> {
+    if was_quoted {
+        return Some(Some(text));
+    }
+    match text.trim() {
+        "" => None,
+        null if null.eq_ignore_ascii_case("null") => Some(None),
+        item => Some(Some(item.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pg_type: &str, text: &str) -> Result<String> {
+        let pg_type = PgType::parse(pg_type)?;
+        let array = from_text(&StringArray::from(vec![text]), &pg_type, &pg_type.storage())?;
+        Ok(arrow::util::display::array_value_to_string(&array, 0)?)
+    }
+
+    fn check(pg_type: &str, text: &str, expected: &str) {
+        assert_eq!(
+            read(pg_type, text).expect("it is valid"),
+            expected,
+            "{pg_type} {text}"
+        );
+    }
+
+    #[test]
+    fn values_are_kept_as_postgres_writes_them() {
+        check(
+            "uuid",
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        );
+        check(
+            "jsonb",
+            " {\"b\":1, \"a\" : [1.10,null]}",
+            "{\"a\": [1.10, null], \"b\": 1}",
+        );
+        check("json", " {\"b\":1}", " {\"b\":1}");
+        check(
+            "interval",
+            "1 year 14 months 3 days 4 hours",
+            "2 years 2 mons 3 days 04:00:00",
+        );
+        check("time without time zone", "04:05:06.700", "04:05:06.7");
+        check("character(4)", "ab", "ab  ");
+        check("character varying(2)", "ab   ", "ab");
+        check("boolean", "YES", "true");
+        check("bigint", " 42 ", "42");
+        check("numeric(5,2)", "1.005", "1.01");
+        check("date", "2024-02-29", "2024-02-29");
+        check("integer[]", "{1, 2,NULL}", "[1, 2, ]");
+        check("text[]", "{\"a b\",c}", "[a b, c]");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_code_of_postgres() {
+        assert!(matches!(
+            read("integer", "abc"),
+            Err(Error::InvalidText { .. })
+        ));
+        assert!(matches!(
+            read("smallint", "40000"),
+            Err(Error::OutOfRange { .. } | Error::InvalidText { .. })
+        ));
+        assert!(matches!(
+            read("uuid", "abc"),
+            Err(Error::InvalidText { .. })
+        ));
+        assert!(matches!(
+            read("jsonb", "{a:1}"),
+            Err(Error::InvalidText { .. })
+        ));
+        assert!(matches!(
+            read("character varying(2)", "abc"),
+            Err(Error::TooLong { .. })
+        ));
+        assert!(matches!(
+            read("date", "2024-02-30"),
+            Err(Error::InvalidDatetime { .. })
+        ));
+        assert!(matches!(
+            read("integer[]", "{1,"),
+            Err(Error::InvalidText { .. })
+        ));
+    }
+}

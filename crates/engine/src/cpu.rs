@@ -1,0 +1,125 @@
+//! The threads that plan and run queries, apart from those that serve connections.
+//!
+//! Their stacks are big, so that a plan as deep as the limits allow can be walked; only what is used is ever touched.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
+
+use crate::{Error, Result, cancel::Guard};
+
+const STACK_BYTES: usize = 64 << 20;
+
+pub(crate) struct Cpu {
+    /// Taken when it is dropped, because a runtime may not be dropped where futures run.
+    runtime: Option<Runtime>,
+    running: Arc<AtomicUsize>,
+}
+
+impl Cpu {
+    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("rapport-query")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            runtime: Some(runtime),
+            running: Arc::default(),
+        })
+    }
+
+    /// Statements at work, for tests and metrics.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Task<T> {
+        let counted = Counted::enter(self.running.clone());
+        let work = async move {
+            let _counted = counted;
+            work.await
+        };
+        let runtime = self.runtime.as_ref().expect("taken only when dropped");
+        Task(runtime.spawn(work))
+    }
+
+    /// Runs on these threads until it is done or the guard ends it. The caller gets its answer at once; the work stops
+    /// when it next yields.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        guard: &Guard,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut task = self.spawn(work);
+        guard
+            .bound(async {
+                match (&mut task.0).await {
+                    Ok(result) => result,
+                    Err(error) => Err(lost(error)),
+                }
+            })
+            .await
+    }
+}
+
+impl Drop for Cpu {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Dropping it ends the work.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Task<T> {
+    pub(crate) async fn join(mut self) -> Result<T> {
+        (&mut self.0).await.map_err(lost)
+    }
+}
+
+fn lost(error: tokio::task::JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Error::Panic {
+                message: text.unwrap_or_else(|| "a part of the statement failed".to_owned()),
+            }
+        }
+        Err(_) => Error::Cancelled,
+    }
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn enter(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

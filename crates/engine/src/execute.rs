@@ -1,0 +1,210 @@
+//! A plan becomes a stream: on the query threads, within a memory share, until it is done or must end.
+
+use std::{
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use datafusion::{
+    common::{
+        Result as PlanResult, ScalarValue,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    datasource::{memory::DataSourceExec, physical_plan::FileScanConfig},
+    error::DataFusionError,
+    execution::{
+        RecordBatchStream, SendableRecordBatchStream, SessionState, TaskContext,
+        runtime_env::RuntimeEnv,
+    },
+    logical_expr::LogicalPlan,
+    physical_plan::{ExecutionPlan, execute_stream},
+};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use tokio::sync::mpsc;
+
+use crate::{
+    Error, Result, Warehouse,
+    cancel::Guard,
+    cpu::Task,
+    memory::StatementPool,
+    plan::{Planned, Scope},
+};
+
+/// Batches computed ahead of the client.
+const AHEAD: usize = 2;
+
+/// Runs a planned query. Planning of the physical kind is part of it, so that all of it is bounded by the guard.
+pub(crate) async fn rows(
+    scope: &Scope,
+    planned: &Planned,
+    params: Vec<ScalarValue>,
+    guard: &Guard,
+) -> Result<SendableRecordBatchStream> {
+    let logical = bind(planned, params)?;
+    let warehouse = scope.warehouse.clone();
+    let state = scope.state();
+    let physical = physical(&warehouse, state.clone(), logical, guard).await?;
+    Ok(stream(&warehouse, &state, physical, guard))
+}
+
+/// Puts the parameters' values in.
+pub(crate) fn bind(planned: &Planned, params: Vec<ScalarValue>) -> Result<LogicalPlan> {
+    if params.len() != planned.param_types.len() {
+        return Err(Error::ParameterCount {
+            given: params.len(),
+            wanted: planned.param_types.len(),
+        });
+    }
+    if params.is_empty() {
+        return Ok(planned.plan.clone());
+    }
+    let values = params
+        .iter()
+        .zip(&planned.param_types)
+        .map(|(value, data_type)| value.cast_to(data_type));
+    let values = values.collect::<PlanResult<Vec<_>>>()?;
+    Ok(planned.plan.clone().with_param_values(values)?)
+}
+
+/// Optimises and plans on the query threads, within the planning budget.
+pub(crate) async fn physical(
+    warehouse: &Warehouse,
+    state: SessionState,
+    logical: LogicalPlan,
+    guard: &Guard,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let work = {
+        let warehouse = warehouse.clone();
+        async move {
+            let plan = state.create_physical_plan(&logical).await?;
+            check_sources(&warehouse, &plan)?;
+            Ok(plan)
+        }
+    };
+    warehouse.plan_within_budget(guard, work).await
+}
+
+/// Every file that the plan reads is the lake's, and it writes none.
+fn check_sources(warehouse: &Warehouse, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    let lake = warehouse.store_url();
+    let mut refused = None;
+    plan.apply(|node| {
+        let scan = node.downcast_ref::<DataSourceExec>();
+        let files = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
+        let foreign = files.is_some_and(|files| files.object_store_url != lake);
+        if foreign || node.name() == "DataSinkExec" {
+            refused = Some(node.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match refused {
+        Some(node) => Err(Error::Denied {
+            what: format!("a file outside of the lake ({node})"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the plan's operators get: the session's settings, and memory up to the statement's share.
+pub(crate) fn task_context(warehouse: &Warehouse, state: &SessionState) -> Arc<TaskContext> {
+    let shared = warehouse.runtime();
+    let pool = StatementPool::new(
+        shared.memory_pool.clone(),
+        warehouse.limits().query_memory_bytes,
+    );
+    let runtime = RuntimeEnv {
+        memory_pool: Arc::new(pool),
+        ..shared.as_ref().clone()
+    };
+    Arc::new(TaskContext::from(state).with_runtime(Arc::new(runtime)))
+}
+
+/// Starts the plan on the query threads.
+pub(crate) fn stream(
+    warehouse: &Warehouse,
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+    guard: &Guard,
+) -> SendableRecordBatchStream {
+    let schema = plan.schema();
+    let context = task_context(warehouse, state);
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let inner = guard.clone();
+    let work = async move {
+        let pumped = AssertUnwindSafe(pump(plan, context, &inner, &sender))
+            .catch_unwind()
+            .await;
+        let error = match pumped {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => Error::Panic {
+                message: "a part of the statement failed".to_owned(),
+            },
+        };
+        // Nobody to tell it to if the client has gone.
+        let _ = sender.send(Err(error)).await;
+    };
+    let task = warehouse.cpu().spawn(work);
+    let ended = guard.clone();
+    Box::pin(Rows {
+        schema,
+        receiver,
+        ended: async move { ended.ended().await }.boxed(),
+        task: Some(task),
+    })
+}
+
+async fn pump(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    guard: &Guard,
+    sender: &mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let mut stream = execute_stream(plan, context)?;
+    loop {
+        let next = guard
+            .bound(async { stream.next().await.transpose().map_err(Error::from) })
+            .await?;
+        let Some(batch) = next else { return Ok(()) };
+        if sender.send(Ok(batch)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The client's end. Dropping it ends the work; so does the guard, even while an operator computes without yielding.
+struct Rows {
+    schema: SchemaRef,
+    receiver: mpsc::Receiver<Result<RecordBatch>>,
+    ended: BoxFuture<'static, Error>,
+    task: Option<Task<()>>,
+}
+
+impl Stream for Rows {
+    type Item = PlanResult<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.task.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(error) = self.ended.poll_unpin(context) {
+            self.task = None;
+            return Poll::Ready(Some(Err(DataFusionError::from(error))));
+        }
+        let next = std::task::ready!(self.receiver.poll_recv(context));
+        if !matches!(next, Some(Ok(_))) {
+            self.task = None;
+        }
+        Poll::Ready(next.map(|batch| batch.map_err(DataFusionError::from)))
+    }
+}
+
+impl RecordBatchStream for Rows {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

@@ -1,0 +1,311 @@
+//! `INSERT`: rows from VALUES or a query, into one table, in one commit.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::{
+    common::ScalarValue,
+    execution::{SendableRecordBatchStream, TaskContext},
+    physical_plan::execute_stream,
+    sql::sqlparser::{
+        ast::{self, Expr, Ident, ObjectName, SetExpr, TableObject},
+        parser::Parser,
+    },
+};
+use futures::StreamExt;
+use rapport_lake::{Snapshot, TableName};
+
+use crate::{
+    Error, Outcome, Result,
+    cancel::Guard,
+    coerce::Coercer,
+    dialect::RapportDialect,
+    execute,
+    names::folded,
+    pins::Pins,
+    plan::{Planned, Scope},
+    privilege::Privilege,
+    session::Block,
+    staged::Staged,
+    target::{self, Target},
+    write,
+};
+
+/// Rows that one block may write; it keeps them in memory until it commits.
+const MAX_STAGED_BYTES: usize = 512 << 20;
+
+pub(crate) async fn prepare(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    insert: &ast::Insert,
+    declared: &[Option<u32>],
+    guard: &Guard,
+) -> Result<Planned> {
+    let (_, planned) = plan(scope, pins, insert, declared, guard).await?;
+    Ok(planned)
+}
+
+pub(crate) async fn insert(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    block: Option<Arc<Block>>,
+    insert: &ast::Insert,
+    declared: &[Option<u32>],
+    params: Vec<ScalarValue>,
+    guard: &Guard,
+) -> Result<Outcome> {
+    let (snapshot, planned) = plan(scope, pins, insert, declared, guard).await?;
+    let rows = run(scope, &snapshot, &planned, params, block, guard).await?;
+    Ok(Outcome::Done {
+        tag: format!("INSERT 0 {rows}"),
+        notices: vec![],
+    })
+}
+
+/// Runs a planned insert to its end.
+pub(crate) async fn run(
+    scope: &Scope,
+    snapshot: &Arc<Snapshot>,
+    planned: &Planned,
+    params: Vec<ScalarValue>,
+    block: Option<Arc<Block>>,
+    guard: &Guard,
+) -> Result<u64> {
+    let state = scope.state();
+    let logical = execute::bind(planned, params)?;
+    let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
+    let context = execute::task_context(&scope.warehouse, &state);
+    let destination = Destination::new(scope, snapshot, block)?;
+    let work = async move {
+        let rows = execute_stream(plan, context.clone())?;
+        destination.take(rows, "INSERT", context).await
+    };
+    let rows = scope.warehouse.cpu().run(guard, work).await?;
+    scope.warehouse.tell_rows(snapshot.name()).await;
+    Ok(rows)
+}
+
+/// Where rows go: into a commit of their own, or to those that the block will commit.
+pub(crate) struct Destination {
+    scope: Scope,
+    snapshot: Arc<Snapshot>,
+    block: Option<Arc<Block>>,
+}
+
+impl Destination {
+    pub(crate) fn new(
+        scope: &Scope,
+        snapshot: &Arc<Snapshot>,
+        block: Option<Arc<Block>>,
+    ) -> Result<Self> {
+        if let Some(block) = &block {
+            let staged = block.staged.lock().expect("never held over a panic");
+            if let Some(staged) = staged.as_ref()
+                && staged.table() != snapshot.name()
+            {
+                return Err(Error::not_supported(
+                    format!(
+                        "this transaction block has written to \"{}\" and can't write to \"{}\" too yet",
+                        staged.table().table,
+                        snapshot.name().table
+                    ),
+                    "Commit after each table, or switch autocommit on.",
+                ));
+            }
+        }
+        Ok(Self {
+            scope: scope.clone(),
+            snapshot: snapshot.clone(),
+            block,
+        })
+    }
+
+    pub(crate) async fn take(
+        self,
+        rows: SendableRecordBatchStream,
+        operation: &'static str,
+        context: Arc<TaskContext>,
+    ) -> Result<u64> {
+        match &self.block {
+            Some(block) => self.stage(block, rows).await,
+            None => {
+                let table = self
+                    .scope
+                    .warehouse
+                    .lake()
+                    .table(self.snapshot.name())
+                    .await?;
+                Ok(
+                    write::append(&table, &self.snapshot, rows, operation, context)
+                        .await?
+                        .rows,
+                )
+            }
+        }
+    }
+
+    async fn stage(&self, block: &Block, mut rows: SendableRecordBatchStream) -> Result<u64> {
+        let coercer = Coercer::new(&self.snapshot);
+        let already = {
+            let staged = block.staged.lock().expect("never held over a panic");
+            staged.as_ref().map_or(0, Staged::bytes)
+        };
+        let mut batches: Vec<RecordBatch> = vec![];
+        let (mut count, mut bytes) = (0, already);
+        while let Some(batch) = rows.next().await {
+            let batch = coercer.coerce(&batch?)?;
+            count += batch.num_rows() as u64;
+            bytes += batch.get_array_memory_size();
+            if bytes > MAX_STAGED_BYTES {
+                return Err(Error::not_supported(
+                    format!(
+                        "a transaction block can't write more than {} MB yet",
+                        MAX_STAGED_BYTES >> 20
+                    ),
+                    "Write large amounts outside of a block (autocommit), or commit in smaller parts.",
+                ));
+            }
+            batches.push(batch);
+        }
+        let mut staged = block.staged.lock().expect("never held over a panic");
+        let staged = staged.get_or_insert_with(|| {
+            Staged::new(self.snapshot.name().clone(), self.snapshot.schema())
+        });
+        staged.add(batches);
+        Ok(count)
+    }
+}
+
+async fn plan(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    insert: &ast::Insert,
+    declared: &[Option<u32>],
+    guard: &Guard,
+) -> Result<(Arc<Snapshot>, Planned)> {
+    check_form(insert)?;
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(Error::not_supported("INSERT into a function", ""));
+    };
+    let name = scope.target(pins, name).await?;
+    scope.require(&name, Privilege::Insert).await?;
+    let snapshot = newest(scope, &name).await?;
+    let mut insert = insert.clone();
+    insert.table =
+        TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
+    fill_defaults(&mut insert, &snapshot)?;
+
+    let (inner, pins, declared) = (scope.clone(), pins.clone(), declared.to_vec());
+    let base = snapshot.clone();
+    let work = async move {
+        let source = Target::source(&base, &inner.state())?;
+        inner
+            .plan_insert(&pins, &insert, &declared, &[(target::NAME, source)])
+            .await
+    };
+    let planned = scope.warehouse.plan_within_budget(guard, work).await?;
+    Ok((snapshot, planned))
+}
+
+/// Rows are added to what is there now, whatever the block has pinned for reading.
+pub(crate) async fn newest(scope: &Scope, name: &TableName) -> Result<Arc<Snapshot>> {
+    Ok(scope.warehouse.lake().table(name).await?.snapshot().await?)
+}
+
+fn check_form(insert: &ast::Insert) -> Result<()> {
+    if insert.on.is_some() || insert.ignore || insert.replace_into || insert.overwrite {
+        return Err(Error::not_supported(
+            "INSERT … ON CONFLICT is not supported: keys are declared, not enforced",
+            "Insert what is missing with INSERT … SELECT … WHERE NOT EXISTS (…).",
+        ));
+    }
+    if insert.returning.is_some() {
+        return Err(Error::not_supported(
+            "INSERT … RETURNING is not supported",
+            "Select the rows afterwards.",
+        ));
+    }
+    Ok(())
+}
+
+/// `DEFAULT` in VALUES becomes the column's default, and `DEFAULT VALUES` a row of them.
+fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
+    let definition = snapshot.definition();
+    let all = definition
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone());
+    let columns: Vec<String> = match insert.columns.is_empty() {
+        true => all.collect(),
+        false => insert
+            .columns
+            .iter()
+            .map(|column| match column.0.as_slice() {
+                [part] => part.as_ident().map(folded).unwrap_or_default(),
+                _ => column.to_string(),
+            })
+            .collect(),
+    };
+    let default_of =
+        |column: Option<&String>| match column.and_then(|column| definition.defaults.get(column)) {
+            Some(sql) => expression(sql),
+            None => Ok(Expr::Value(ast::Value::Null.into())),
+        };
+    let Some(source) = &mut insert.source else {
+        let row = columns
+            .iter()
+            .map(|column| default_of(Some(column)))
+            .collect::<Result<Vec<_>>>()?;
+        let texts: Vec<String> = row.iter().map(ToString::to_string).collect();
+        insert.source = Some(query(&format!("VALUES ({})", texts.join(", ")))?);
+        return Ok(());
+    };
+    let SetExpr::Values(values) = &mut *source.body else {
+        return Ok(());
+    };
+    for row in &mut values.rows {
+        if row.content.len() > columns.len() {
+            return Err(Error::Syntax {
+                message: "INSERT has more expressions than target columns".to_owned(),
+                position: None,
+            });
+        }
+        // As PostgreSQL does: what the row leaves out at its end is the default.
+        if insert.columns.is_empty() {
+            for column in &columns[row.content.len()..] {
+                row.content.push(default_of(Some(column))?);
+            }
+        }
+        for (index, value) in row.content.iter_mut().enumerate() {
+            let is_default = matches!(value, Expr::Identifier(ident)
+                if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
+            if is_default {
+                *value = default_of(columns.get(index))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn expression(sql: &str) -> Result<Expr> {
+    let dialect = RapportDialect { versions: false };
+    let parsed = Parser::new(&dialect)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_expr());
+    parsed.map_err(|error| Error::Syntax {
+        message: format!("in a column's default: {error}"),
+        position: None,
+    })
+}
+
+fn query(sql: &str) -> Result<Box<ast::Query>> {
+    let dialect = RapportDialect { versions: false };
+    let parsed = Parser::new(&dialect)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_query());
+    parsed.map_err(|error| Error::Syntax {
+        message: format!("in a column's default: {error}"),
+        position: None,
+    })
+}

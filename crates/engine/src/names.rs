@@ -1,0 +1,347 @@
+//! A statement's table names, resolved to pinned versions before it is planned.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    common::TableReference,
+    datasource::{ViewTable, provider_as_source},
+    logical_expr::TableSource,
+    sql::sqlparser::ast::{
+        self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor,
+        TableVersion, Value, VisitMut, VisitorMut,
+    },
+};
+use rapport_lake::TableName;
+
+use crate::{Error, Result, pins::Pins, plan::Scope, view::View};
+
+/// What every name in one statement means.
+#[derive(Default)]
+pub(crate) struct Names {
+    sources: HashMap<String, Arc<dyn TableSource>>,
+    /// Names that are there and may not be read: an error only if the planner asks for them, since a common table
+    /// expression may hide them.
+    denied: HashMap<String, String>,
+}
+
+impl Names {
+    pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
+        let key = name.to_string();
+        if let Some(what) = self.denied.get(&key) {
+            return Err(Error::Denied { what: what.clone() });
+        }
+        self.sources
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Error::UndefinedTable { name: shown(name) })
+    }
+
+    pub(crate) fn add(&mut self, private: &[(&str, Arc<dyn TableSource>)]) {
+        for (name, source) in private {
+            self.sources
+                .insert(TableReference::bare(*name).to_string(), source.clone());
+        }
+    }
+}
+
+/// Begins the names that only our own statements may use: no client can type it.
+pub(crate) const PRIVATE: char = '\u{1}';
+
+fn shown(name: &TableReference) -> String {
+    match name.schema() {
+        Some(schema) => format!("{schema}.{}", name.table()),
+        None => name.table().to_owned(),
+    }
+}
+
+/// One name as the statement writes it.
+struct Wanted {
+    key: String,
+    parts: Vec<String>,
+    version: Option<Version>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Version {
+    Number(u64),
+    AsOf(DateTime<Utc>),
+}
+
+/// Looks up all names of a statement. Versioned names are replaced in it by names of their own.
+pub(crate) async fn resolve(
+    scope: &Scope,
+    pins: &Pins,
+    statement: &mut ast::Statement,
+) -> Result<Names> {
+    let mut collect = Collect {
+        wanted: vec![],
+        ctes: HashSet::new(),
+        error: None,
+        zone: scope.time_zone(),
+    };
+    let _ = statement.visit(&mut collect);
+    if let Some(error) = collect.error {
+        return Err(error);
+    }
+    let mut names = Names::default();
+    for wanted in collect.wanted {
+        if names.sources.contains_key(&wanted.key) || names.denied.contains_key(&wanted.key) {
+            continue;
+        }
+        let hidden = wanted.parts.len() == 1 && collect.ctes.contains(&wanted.parts[0]);
+        resolve_one(scope, pins, wanted, hidden, &mut names).await?;
+    }
+    Ok(names)
+}
+
+async fn resolve_one(
+    scope: &Scope,
+    pins: &Pins,
+    wanted: Wanted,
+    may_be_hidden: bool,
+    names: &mut Names,
+) -> Result<()> {
+    let candidates = scope.candidates(&wanted.parts)?;
+    let found = scope.find(pins, &candidates, !may_be_hidden).await?;
+    let (name, relation) = match found {
+        Some(found) => found,
+        None => return Ok(()),
+    };
+    if !scope.may_read(&name).await? {
+        let kind = if matches!(relation, Relation::View(_)) {
+            "view"
+        } else {
+            "table"
+        };
+        names
+            .denied
+            .insert(wanted.key, format!("{kind} {}", name.table));
+        return Ok(());
+    }
+    let source: Arc<dyn TableSource> = match (relation, wanted.version) {
+        (Relation::View(_), Some(_)) => {
+            return Err(Error::not_supported(
+                format!("\"{}\" is a view, and views have no versions", name.table),
+                "Ask for a version of the tables that it reads.",
+            ));
+        }
+        (Relation::View(view), None) => {
+            let plan = Box::pin(scope.plan_view(pins, &view)).await?;
+            provider_as_source(Arc::new(ViewTable::new(plan, Some(view.query.clone()))))
+        }
+        (Relation::Table(_), Some(version)) => {
+            let table = scope.warehouse.lake().table(&name).await?;
+            let snapshot = match version {
+                Version::Number(number) => table.snapshot_at(number).await?,
+                Version::AsOf(at) => table.snapshot_as_of(at).await?,
+            };
+            provider_as_source(scope.warehouse.lake_table(snapshot))
+        }
+        (Relation::Table(table), None) => match scope.staged.as_deref() {
+            Some(staged) if staged.table() == &name => staged.over(table)?,
+            _ => provider_as_source(table),
+        },
+    };
+    names.sources.insert(wanted.key, source);
+    Ok(())
+}
+
+/// What a name turned out to be.
+pub(crate) enum Relation {
+    Table(Arc<rapport_catalog_lake::LakeTable>),
+    View(Arc<View>),
+}
+
+impl Scope {
+    /// A name's possible meanings, in the order of the search path.
+    pub(crate) fn candidates(&self, parts: &[String]) -> Result<Vec<TableName>> {
+        match parts {
+            [table] => {
+                let schemas = self.search_path.iter();
+                Ok(schemas
+                    .map(|schema| TableName::new(schema.as_str(), table.as_str()))
+                    .collect())
+            }
+            [schema, table] | [_, schema, table] => {
+                Ok(vec![TableName::new(schema.as_str(), table.as_str())])
+            }
+            _ => Err(Error::Syntax {
+                message: format!(
+                    "improper qualified name (too many dotted names): {}",
+                    parts.join(".")
+                ),
+                position: None,
+            }),
+        }
+    }
+
+    /// The first of the candidates that exists. With `look_again`, a name that is not known is looked for where
+    /// other processes may have put it.
+    pub(crate) async fn find(
+        &self,
+        pins: &Pins,
+        candidates: &[TableName],
+        look_again: bool,
+    ) -> Result<Option<(TableName, Relation)>> {
+        for name in candidates {
+            if let Some(view) = self.warehouse.views().get(name) {
+                return Ok(Some((name.clone(), Relation::View(view))));
+            }
+            if let Some(table) = pins.table(&self.warehouse, name).await? {
+                return Ok(Some((name.clone(), Relation::Table(table))));
+            }
+        }
+        if look_again && self.warehouse.reload_views().await? {
+            for name in candidates {
+                if let Some(view) = self.warehouse.views().get(name) {
+                    return Ok(Some((name.clone(), Relation::View(view))));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A name in lower case unless it is quoted.
+pub(crate) fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+pub(crate) fn parts(name: &ObjectName) -> Result<Vec<String>> {
+    name.0
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => Ok(folded(ident)),
+            other => Err(Error::not_supported(
+                format!("{other} is not a table's name"),
+                "",
+            )),
+        })
+        .collect()
+}
+
+/// As DataFusion spells the reference that it looks up.
+fn key(parts: &[String]) -> String {
+    match parts {
+        [table] => TableReference::bare(table.as_str()),
+        [schema, table] => TableReference::partial(schema.as_str(), table.as_str()),
+        [catalog, schema, table, ..] => {
+            TableReference::full(catalog.as_str(), schema.as_str(), table.as_str())
+        }
+        [] => TableReference::bare(""),
+    }
+    .to_string()
+}
+
+struct Collect {
+    wanted: Vec<Wanted>,
+    ctes: HashSet<String>,
+    error: Option<Error>,
+    zone: String,
+}
+
+impl Collect {
+    fn table(&mut self, factor: &mut TableFactor) -> Result<()> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            version,
+            ..
+        } = factor
+        else {
+            return Ok(());
+        };
+        let parts = parts(name)?;
+        if parts.iter().any(|part| part.starts_with(PRIVATE)) {
+            return Ok(());
+        }
+        let Some(version) = version.take() else {
+            self.wanted.push(Wanted {
+                key: key(&parts),
+                parts,
+                version: None,
+            });
+            return Ok(());
+        };
+        let version = version_of(&version, &self.zone)?;
+        let unique = format!("{} {version:?}", parts.join("."));
+        if alias.is_none() {
+            let shown = Ident::with_quote('"', parts.last().cloned().unwrap_or_default());
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: shown,
+                columns: vec![],
+                at: None,
+            });
+        }
+        *name = ObjectName::from(vec![Ident::with_quote('"', unique.clone())]);
+        self.wanted.push(Wanted {
+            key: key(&[unique]),
+            parts,
+            version: Some(version),
+        });
+        Ok(())
+    }
+}
+
+impl VisitorMut for Collect {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        match self.table(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.ctes.insert(folded(&cte.alias.name));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {
+    let usage = || {
+        Error::not_supported(
+            "this way to ask for a version is not known",
+            "Write FROM t VERSION AS OF 12, or FROM t TIMESTAMP AS OF '2026-01-31 12:00'.",
+        )
+    };
+    match version {
+        TableVersion::VersionAsOf(Expr::Value(value)) => match &value.value {
+            Value::Number(number, _) => Ok(Version::Number(number.parse().map_err(|_| usage())?)),
+            _ => Err(usage()),
+        },
+        TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr) => {
+            let value = match expr {
+                Expr::Value(value) => value,
+                Expr::TypedString(typed) => &typed.value,
+                Expr::Cast { expr, .. } => match expr.as_ref() {
+                    Expr::Value(value) => value,
+                    _ => return Err(usage()),
+                },
+                _ => return Err(usage()),
+            };
+            let text = value.value.clone().into_string().ok_or_else(usage)?;
+            let zone: arrow::array::timezone::Tz = zone.parse().map_err(Error::from)?;
+            let at = arrow::compute::kernels::cast_utils::string_to_datetime(&zone, &text)
+                .map_err(Error::from)?;
+            Ok(Version::AsOf(at.with_timezone(&Utc)))
+        }
+        _ => Err(usage()),
+    }
+}

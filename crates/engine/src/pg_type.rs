@@ -1,0 +1,352 @@
+//! PostgreSQL's types: as `format_type` prints them, as the lake stores them, as the protocol numbers them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+
+use crate::{Error, Result, oid};
+
+/// A type with its modifier, as a column has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PgType {
+    pub oid: u32,
+    /// -1 without one.
+    pub typmod: i32,
+    pub kind: Kind,
+}
+
+/// What values of the type may be, beyond what their storage says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// Precision and scale; `None` is unconstrained.
+    Numeric(Option<(u8, i8)>),
+    Text,
+    Name,
+    /// At most so many characters.
+    Varchar(Option<usize>),
+    /// Exactly so many characters, padded with spaces.
+    Char(usize),
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Uuid,
+    Json,
+    Jsonb,
+    Array(Box<PgType>),
+}
+
+/// What a numeric without precision is stored as.
+const UNCONSTRAINED: (u8, i8) = (38, 10);
+
+impl PgType {
+    /// Reads what `format_type` prints.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if let Some(element) = text.strip_suffix("[]") {
+            let element = Self::parse(element)?;
+            let oid = array_oid(element.oid);
+            return Ok(Self {
+                oid,
+                typmod: element.typmod,
+                kind: Kind::Array(Box::new(element)),
+            });
+        }
+        let (word, modifier) = split_modifier(text);
+        let no_such = || {
+            Error::not_supported(
+                format!("type {text} can't be stored in the lake"),
+                "Use one of bool, int2, int4, int8, float4, float8, numeric, text, varchar, char, bytea, date, time, \
+             timestamp, timestamptz, interval, uuid, json, jsonb, or an array of them.",
+            )
+        };
+        let number = |text: &str| text.trim().parse::<i32>().map_err(|_| no_such());
+        let (oid, typmod, kind) = match word.as_str() {
+            "boolean" | "bool" => (oid::BOOL, -1, Kind::Bool),
+            "smallint" | "int2" => (oid::INT2, -1, Kind::Int2),
+            "integer" | "int4" | "int" => (oid::INT4, -1, Kind::Int4),
+            "bigint" | "int8" => (oid::INT8, -1, Kind::Int8),
+            "real" | "float4" => (oid::FLOAT4, -1, Kind::Float4),
+            "double precision" | "float8" => (oid::FLOAT8, -1, Kind::Float8),
+            "numeric" | "decimal" => match modifier {
+                None => (oid::NUMERIC, -1, Kind::Numeric(None)),
+                Some(modifier) => {
+                    let (precision, scale) = modifier.split_once(',').unwrap_or((modifier, "0"));
+                    let (precision, scale) = (number(precision)?, number(scale)?);
+                    if !(1..=38).contains(&precision) || !(0..=precision).contains(&scale) {
+                        return Err(Error::not_supported(
+                            format!("type {text} can't be stored in the lake"),
+                            "A numeric has 1 to 38 digits, and no more of them after the point than in all.",
+                        ));
+                    }
+                    let kind = Kind::Numeric(Some((
+                        u8::try_from(precision).expect("checked above"),
+                        i8::try_from(scale).expect("checked above"),
+                    )));
+                    (oid::NUMERIC, numeric_typmod(precision, scale), kind)
+                }
+            },
+            "text" => (oid::TEXT, -1, Kind::Text),
+            "name" => (oid::NAME, -1, Kind::Name),
+            "character varying" | "varchar" => match modifier {
+                None => (oid::VARCHAR, -1, Kind::Varchar(None)),
+                Some(modifier) => {
+                    let length = number(modifier)?;
+                    let most = usize::try_from(length).map_err(|_| no_such())?;
+                    (oid::VARCHAR, length + 4, Kind::Varchar(Some(most)))
+                }
+            },
+            "character" | "char" | "bpchar" => {
+                let length = number(modifier.unwrap_or("1"))?;
+                let exactly = usize::try_from(length).map_err(|_| no_such())?;
+                (oid::BPCHAR, length + 4, Kind::Char(exactly))
+            }
+            "bytea" => (oid::BYTEA, -1, Kind::Bytea),
+            "date" => (oid::DATE, -1, Kind::Date),
+            "time without time zone" | "time" => (oid::TIME, -1, Kind::Time),
+            "timestamp without time zone" | "timestamp" => (oid::TIMESTAMP, -1, Kind::Timestamp),
+            "timestamp with time zone" | "timestamptz" => (oid::TIMESTAMPTZ, -1, Kind::Timestamptz),
+            "interval" => (oid::INTERVAL, -1, Kind::Interval),
+            "uuid" => (oid::UUID, -1, Kind::Uuid),
+            "json" => (oid::JSON, -1, Kind::Json),
+            "jsonb" => (oid::JSONB, -1, Kind::Jsonb),
+            _ => return Err(no_such()),
+        };
+        Ok(Self { oid, typmod, kind })
+    }
+
+    /// As `format_type` prints it.
+    pub(crate) fn name(&self) -> String {
+        match &self.kind {
+            Kind::Bool => "boolean".to_owned(),
+            Kind::Int2 => "smallint".to_owned(),
+            Kind::Int4 => "integer".to_owned(),
+            Kind::Int8 => "bigint".to_owned(),
+            Kind::Float4 => "real".to_owned(),
+            Kind::Float8 => "double precision".to_owned(),
+            Kind::Numeric(None) => "numeric".to_owned(),
+            Kind::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
+            Kind::Text => "text".to_owned(),
+            Kind::Name => "name".to_owned(),
+            Kind::Varchar(None) => "character varying".to_owned(),
+            Kind::Varchar(Some(most)) => format!("character varying({most})"),
+            Kind::Char(exactly) => format!("character({exactly})"),
+            Kind::Bytea => "bytea".to_owned(),
+            Kind::Date => "date".to_owned(),
+            Kind::Time => "time without time zone".to_owned(),
+            Kind::Timestamp => "timestamp without time zone".to_owned(),
+            Kind::Timestamptz => "timestamp with time zone".to_owned(),
+            Kind::Interval => "interval".to_owned(),
+            Kind::Uuid => "uuid".to_owned(),
+            Kind::Json => "json".to_owned(),
+            Kind::Jsonb => "jsonb".to_owned(),
+            Kind::Array(element) => format!("{}[]", element.name()),
+        }
+    }
+
+    /// How the lake keeps it.
+    pub(crate) fn storage(&self) -> DataType {
+        match &self.kind {
+            Kind::Bool => DataType::Boolean,
+            Kind::Int2 => DataType::Int16,
+            Kind::Int4 => DataType::Int32,
+            Kind::Int8 => DataType::Int64,
+            Kind::Float4 => DataType::Float32,
+            Kind::Float8 => DataType::Float64,
+            Kind::Numeric(digits) => {
+                let (precision, scale) = digits.unwrap_or(UNCONSTRAINED);
+                DataType::Decimal128(precision, scale)
+            }
+            Kind::Bytea => DataType::Binary,
+            Kind::Date => DataType::Date32,
+            Kind::Timestamp | Kind::Timestamptz => utc(),
+            Kind::Text
+            | Kind::Name
+            | Kind::Varchar(_)
+            | Kind::Char(_)
+            | Kind::Time
+            | Kind::Interval
+            | Kind::Uuid
+            | Kind::Json
+            | Kind::Jsonb => DataType::Utf8,
+            Kind::Array(element) => {
+                DataType::List(Arc::new(Field::new("element", element.storage(), true)))
+            }
+        }
+    }
+
+    /// What a result column of this Arrow type is to a client that knows nothing else of it.
+    pub(crate) fn of_arrow(data_type: &DataType) -> Self {
+        let plain = |oid, kind| Self {
+            oid,
+            typmod: -1,
+            kind,
+        };
+        match data_type {
+            DataType::Boolean => plain(oid::BOOL, Kind::Bool),
+            DataType::Int8 | DataType::Int16 | DataType::UInt8 => plain(oid::INT2, Kind::Int2),
+            DataType::Int32 | DataType::UInt16 => plain(oid::INT4, Kind::Int4),
+            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => plain(oid::INT8, Kind::Int8),
+            DataType::Float16 | DataType::Float32 => plain(oid::FLOAT4, Kind::Float4),
+            DataType::Float64 => plain(oid::FLOAT8, Kind::Float8),
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale)
+            | DataType::Decimal256(precision, scale) => Self {
+                oid: oid::NUMERIC,
+                typmod: numeric_typmod(i32::from(*precision), i32::from(*scale)),
+                kind: Kind::Numeric(Some((*precision, *scale))),
+            },
+            DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => plain(oid::BYTEA, Kind::Bytea),
+            DataType::Date32 | DataType::Date64 => plain(oid::DATE, Kind::Date),
+            DataType::Time32(_) | DataType::Time64(_) => plain(oid::TIME, Kind::Time),
+            DataType::Timestamp(_, None) => plain(oid::TIMESTAMP, Kind::Timestamp),
+            DataType::Timestamp(_, Some(_)) => plain(oid::TIMESTAMPTZ, Kind::Timestamptz),
+            DataType::Interval(_) | DataType::Duration(_) => plain(oid::INTERVAL, Kind::Interval),
+            DataType::List(element)
+            | DataType::LargeList(element)
+            | DataType::ListView(element)
+            | DataType::FixedSizeList(element, _) => {
+                let element = Self::of_arrow(element.data_type());
+                plain(array_oid(element.oid), Kind::Array(Box::new(element)))
+            }
+            DataType::Dictionary(_, value) => Self::of_arrow(value),
+            _ => plain(oid::TEXT, Kind::Text),
+        }
+    }
+
+    /// The Arrow type that a parameter of this type is planned with.
+    pub(crate) fn of_parameter(oid: u32) -> Option<DataType> {
+        Some(match oid {
+            oid::BOOL => DataType::Boolean,
+            oid::INT2 => DataType::Int16,
+            oid::INT4 => DataType::Int32,
+            oid::INT8 | oid::OID => DataType::Int64,
+            oid::FLOAT4 => DataType::Float32,
+            oid::FLOAT8 => DataType::Float64,
+            oid::NUMERIC => DataType::Decimal128(UNCONSTRAINED.0, UNCONSTRAINED.1),
+            oid::DATE => DataType::Date32,
+            oid::TIME => DataType::Time64(TimeUnit::Microsecond),
+            oid::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
+            oid::TIMESTAMPTZ => utc(),
+            oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
+            oid::BYTEA => DataType::Binary,
+            oid::TEXT
+            | oid::VARCHAR
+            | oid::BPCHAR
+            | oid::NAME
+            | oid::UUID
+            | oid::JSON
+            | oid::JSONB => DataType::Utf8View,
+            _ => return None,
+        })
+    }
+}
+
+pub(crate) fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn numeric_typmod(precision: i32, scale: i32) -> i32 {
+    ((precision << 16) | (scale & 0x7ff)) + 4
+}
+
+/// `numeric(18,2)` is `numeric` and `18,2`; `timestamp(3) with time zone` is `timestamp with time zone` and `3`.
+fn split_modifier(text: &str) -> (String, Option<&str>) {
+    let parts = text.split_once('(').and_then(|(before, rest)| {
+        let (modifier, after) = rest.split_once(')')?;
+        Some((format!("{before}{after}"), modifier))
+    });
+    match parts {
+        Some((word, modifier)) => (word, Some(modifier)),
+        None => (text.to_owned(), None),
+    }
+}
+
+fn array_oid(element: u32) -> u32 {
+    match element {
+        oid::BOOL => 1000,
+        oid::BYTEA => 1001,
+        oid::NAME => 1003,
+        oid::INT2 => 1005,
+        oid::INT4 => 1007,
+        oid::BPCHAR => 1014,
+        oid::VARCHAR => 1015,
+        oid::INT8 => 1016,
+        oid::FLOAT4 => 1021,
+        oid::FLOAT8 => 1022,
+        oid::TIMESTAMP => 1115,
+        oid::DATE => 1182,
+        oid::TIME => 1183,
+        oid::TIMESTAMPTZ => 1185,
+        oid::INTERVAL => 1187,
+        oid::NUMERIC => 1231,
+        oid::UUID => 2951,
+        oid::JSON => 199,
+        oid::JSONB => 3807,
+        _ => 1009,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, oid: u32, typmod: i32, storage: DataType) {
+        let pg_type = PgType::parse(text).expect("a known type");
+        assert_eq!(
+            (pg_type.oid, pg_type.typmod, pg_type.storage()),
+            (oid, typmod, storage),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn types_are_read_as_postgres_prints_them() {
+        check("bigint", 20, -1, DataType::Int64);
+        check(
+            "numeric(18,2)",
+            1700,
+            1_179_654,
+            DataType::Decimal128(18, 2),
+        );
+        check("numeric", 1700, -1, DataType::Decimal128(38, 10));
+        check("character varying(20)", 1043, 24, DataType::Utf8);
+        check("character(3)", 1042, 7, DataType::Utf8);
+        check("timestamp(3) without time zone", 1114, -1, utc());
+        check("timestamp with time zone", 1184, -1, utc());
+        check("uuid", 2950, -1, DataType::Utf8);
+    }
+
+    #[test]
+    fn an_array_is_a_list_of_its_element() {
+        let list = DataType::List(Arc::new(Field::new("element", DataType::Int64, true)));
+        check("bigint[]", 1016, -1, list);
+    }
+
+    #[test]
+    fn what_the_lake_can_not_store_is_refused() {
+        for text in [
+            "money",
+            "point",
+            "numeric(50,2)",
+            "numeric(5,7)",
+            "int4range",
+        ] {
+            assert!(
+                matches!(PgType::parse(text), Err(Error::NotSupported { .. })),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! From a syntax tree to a plan that may be run: names, types, parameters, and nothing but reading.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
+use datafusion::{
+    catalog::TableFunctionArgs,
+    common::{
+        Column as ColumnRef, DFSchema, Result as PlanResult, TableReference,
+        tree_node::TreeNodeRecursion,
+    },
+    config::ConfigOptions,
+    datasource::{cte_worktable::CteWorkTable, provider_as_source},
+    execution::SessionState,
+    logical_expr::{
+        AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+        TableSource, WindowUDF, cast,
+        planner::{ContextProvider, ExprPlanner, TypePlanner},
+        simplify::SimplifyContext,
+    },
+    optimizer::simplify_expressions::ExprSimplifier,
+    sql::{
+        planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel},
+        sqlparser::ast,
+    },
+};
+
+use crate::{
+    Column, Error, Result, Warehouse, columns,
+    names::{self, Names},
+    pg_type::PgType,
+    pins::Pins,
+    staged::Staged,
+    types::PostgresTypes,
+    view::View,
+};
+
+/// In whose name, with which settings a statement is planned.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub warehouse: Warehouse,
+    pub role: String,
+    pub search_path: Vec<String>,
+    pub time_zone: String,
+    /// What the open block has written and not committed.
+    pub staged: Option<Arc<Staged>>,
+    /// Views inside views.
+    pub depth: usize,
+}
+
+/// A query, planned and not yet optimised.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub plan: LogicalPlan,
+    pub columns: Vec<Column>,
+    /// Types of `$1`, `$2`, …
+    pub params: Vec<u32>,
+    pub param_types: Vec<DataType>,
+}
+
+const MAX_VIEW_DEPTH: usize = 32;
+
+impl Scope {
+    /// Functions, limits and the session's time zone; the clock of `now()` starts here.
+    pub(crate) fn state(&self) -> SessionState {
+        let mut state = self.warehouse.template().clone();
+        state.config_mut().options_mut().execution.time_zone = Some(self.time_zone.clone());
+        state.mark_start_execution();
+        state
+    }
+
+    pub(crate) fn time_zone(&self) -> String {
+        self.time_zone.clone()
+    }
+
+    /// Plans a query. `declared` are the parameter types that the client knows.
+    pub(crate) async fn plan_query(
+        &self,
+        pins: &Pins,
+        query: &ast::Query,
+        declared: &[Option<u32>],
+    ) -> Result<Planned> {
+        self.plan_query_over(pins, query, declared, &[]).await
+    }
+
+    /// As [`Self::plan_query`], with sources that the query names and nobody else can.
+    pub(crate) async fn plan_query_over(
+        &self,
+        pins: &Pins,
+        query: &ast::Query,
+        declared: &[Option<u32>],
+        private: &[(&str, Arc<dyn TableSource>)],
+    ) -> Result<Planned> {
+        let labels = columns::labels(query);
+        let mut statement = ast::Statement::Query(Box::new(query.clone()));
+        columns::make_unique(&mut statement);
+        let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add(private);
+        let state = self.state();
+        let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
+        check_reads_only(&plan)?;
+        let (plan, columns) = presentable(plan, labels)?;
+        Ok(Planned {
+            plan,
+            columns,
+            params: params.oids,
+            param_types: params.types,
+        })
+    }
+
+    /// The plan of an INSERT: the rows, in the target's columns and presented types. Its target is one of the private
+    /// sources.
+    pub(crate) async fn plan_insert(
+        &self,
+        pins: &Pins,
+        insert: &ast::Insert,
+        declared: &[Option<u32>],
+        private: &[(&str, Arc<dyn TableSource>)],
+    ) -> Result<Planned> {
+        let mut statement = ast::Statement::Insert(insert.clone());
+        let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add(private);
+        let state = self.state();
+        let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
+        let LogicalPlan::Dml(dml) = plan else {
+            return Err(Error::not_supported("this form of INSERT", ""));
+        };
+        let plan = Arc::unwrap_or_clone(dml.input);
+        check_reads_only(&plan)?;
+        Ok(Planned {
+            plan,
+            columns: vec![],
+            params: params.oids,
+            param_types: params.types,
+        })
+    }
+
+    /// A view's own plan, under its own search path and with its owner's rights.
+    pub(crate) async fn plan_view(&self, pins: &Pins, view: &View) -> Result<LogicalPlan> {
+        if self.depth >= MAX_VIEW_DEPTH {
+            let message = format!(
+                "infinite recursion detected in view \"{}\"",
+                view.name.table
+            );
+            return Err(Error::InvalidParameter {
+                message,
+                hint: None,
+            });
+        }
+        let scope = Scope {
+            role: view.owner.clone(),
+            search_path: view.search_path.clone(),
+            depth: self.depth + 1,
+            ..self.clone()
+        };
+        let statements = crate::parse::parse(&view.query, self.warehouse.limits())?;
+        let query = match statements.into_iter().next().map(|statement| statement.ast) {
+            Some(ast::Statement::Query(query)) => query,
+            _ => return Err(Error::not_supported("a view that is not a query", "")),
+        };
+        let planned = scope.plan_query(pins, &query, &[]).await?;
+        let renamed = planned.columns.iter().enumerate().map(|(index, column)| {
+            let name = view.columns.get(index).unwrap_or(&column.name);
+            Expr::Column(ColumnRef::from(
+                planned.plan.schema().qualified_field(index),
+            ))
+            .alias(name)
+        });
+        let exprs: Vec<Expr> = renamed.collect();
+        Ok(LogicalPlanBuilder::from(planned.plan)
+            .project(exprs)?
+            .build()?)
+    }
+}
+
+struct Parameters {
+    oids: Vec<u32>,
+    types: Vec<DataType>,
+}
+
+/// Plans twice if a parameter's type has to be inferred: once to find it, once with it.
+fn with_parameters(
+    state: &SessionState,
+    names: &Names,
+    statement: &ast::Statement,
+    declared: &[Option<u32>],
+) -> Result<(LogicalPlan, Parameters)> {
+    let known: Vec<Option<FieldRef>> = declared
+        .iter()
+        .map(|oid| {
+            let data_type = PgType::of_parameter((*oid)?)?;
+            Some(Arc::new(Field::new("", data_type, true)))
+        })
+        .collect();
+    let plan = to_logical(state, names, statement.clone(), known.clone())?;
+    let found = plan.get_parameter_fields()?;
+    if found.is_empty() && known.is_empty() {
+        return Ok((
+            plan,
+            Parameters {
+                oids: vec![],
+                types: vec![],
+            },
+        ));
+    }
+
+    let mut count = declared.len();
+    for id in found.keys() {
+        let index = parameter_index(id)?;
+        count = count.max(index);
+    }
+    let mut fields = vec![];
+    let mut oids = vec![];
+    for index in 0..count {
+        let declared_oid = declared
+            .get(index)
+            .copied()
+            .flatten()
+            .filter(|oid| PgType::of_parameter(*oid).is_some());
+        let inferred = found.get(&format!("${}", index + 1)).cloned().flatten();
+        let field = match (known.get(index).cloned().flatten(), inferred) {
+            (Some(field), _) => field,
+            (None, Some(field)) if field.data_type() != &DataType::Null => field,
+            _ => Arc::new(Field::new("", DataType::Utf8View, true)),
+        };
+        oids.push(declared_oid.unwrap_or_else(|| columns::column_type(&field).oid));
+        fields.push(Arc::new(Field::new("", field.data_type().clone(), true)));
+    }
+    let types = fields
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect();
+    let plan = to_logical(
+        state,
+        names,
+        statement.clone(),
+        fields.into_iter().map(Some).collect(),
+    )?;
+    Ok((plan, Parameters { oids, types }))
+}
+
+fn parameter_index(id: &str) -> Result<usize> {
+    let index = id.strip_prefix('$').and_then(|number| number.parse().ok());
+    index
+        .filter(|index| (1..=65_535).contains(index))
+        .ok_or_else(|| Error::Syntax {
+            message: format!("there is no parameter {id}"),
+            position: None,
+        })
+}
+
+fn to_logical(
+    state: &SessionState,
+    names: &Names,
+    statement: ast::Statement,
+    parameters: Vec<Option<FieldRef>>,
+) -> Result<LogicalPlan> {
+    let context = Context { state, names };
+    let options = ParserOptions::new()
+        .with_parse_float_as_decimal(true)
+        .with_enable_ident_normalization(true)
+        .with_support_varchar_with_length(true)
+        .with_map_string_types_to_utf8view(true)
+        .with_default_null_ordering(NullOrdering::NullsMax);
+    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
+    let planned = SqlToRel::new_with_options(&context, options)
+        .sql_statement_to_plan_with_context(statement, &mut planner);
+    planned.map_err(Error::from)
+}
+
+/// Only nodes that read. Nothing else can come out of the statements that are planned here, so this is the second lock
+/// on the door.
+pub(crate) fn check_reads_only(plan: &LogicalPlan) -> Result<()> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        let reads = matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::Window(_)
+                | LogicalPlan::Aggregate(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Join(_)
+                | LogicalPlan::Repartition(_)
+                | LogicalPlan::Union(_)
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::Subquery(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::Values(_)
+                | LogicalPlan::Distinct(_)
+                | LogicalPlan::Unnest(_)
+                | LogicalPlan::RecursiveQuery(_)
+        );
+        if reads {
+            Ok(TreeNodeRecursion::Continue)
+        } else {
+            refused = Some(node.display().to_string());
+            Ok(TreeNodeRecursion::Stop)
+        }
+    })?;
+    match refused {
+        Some(node) => Err(Error::not_supported(
+            format!("a query may not contain {node}"),
+            "",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Casts what no PostgreSQL type is like to what one is, and names the columns.
+fn presentable(plan: LogicalPlan, labels: columns::Labels) -> Result<(LogicalPlan, Vec<Column>)> {
+    let schema = plan.schema().clone();
+    let needs_cast = schema
+        .fields()
+        .iter()
+        .any(|field| presented_as(field.data_type()).is_some());
+    let plan = if needs_cast {
+        let exprs: Vec<Expr> = schema
+            .iter()
+            .map(|(qualifier, field)| {
+                let column = Expr::Column(ColumnRef::from((qualifier, field)));
+                match presented_as(field.data_type()) {
+                    Some(data_type) => {
+                        cast(column, data_type).alias_qualified(qualifier.cloned(), field.name())
+                    }
+                    None => column,
+                }
+            })
+            .collect();
+        LogicalPlanBuilder::from(plan).project(exprs)?.build()?
+    } else {
+        plan
+    };
+    let names = labels.fit(plan.schema());
+    let fields = plan.schema().fields().iter();
+    let columns = names.into_iter().zip(fields).map(|(name, field)| {
+        let pg_type = columns::column_type(field);
+        Column {
+            name,
+            pg_type: pg_type.oid,
+            typmod: pg_type.typmod,
+            data_type: field.data_type().clone(),
+        }
+    });
+    let columns = columns.collect();
+    Ok((plan, columns))
+}
+
+fn presented_as(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::UInt64 | DataType::UInt32 => Some(DataType::Int64),
+        DataType::UInt16 => Some(DataType::Int32),
+        DataType::UInt8 | DataType::Int8 => Some(DataType::Int16),
+        DataType::Float16 => Some(DataType::Float32),
+        DataType::Null => Some(DataType::Utf8View),
+        DataType::Date64 => Some(DataType::Date32),
+        DataType::Interval(IntervalUnit::DayTime | IntervalUnit::YearMonth) => {
+            Some(DataType::Interval(IntervalUnit::MonthDayNano))
+        }
+        DataType::Dictionary(_, value) => Some(value.as_ref().clone()),
+        _ => None,
+    }
+}
+
+/// What the SQL planner may know of the world: the resolved names and the registered functions.
+struct Context<'a> {
+    state: &'a SessionState,
+    names: &'a Names,
+}
+
+impl ContextProvider for Context<'_> {
+    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        Ok(self.names.source(&name)?)
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> PlanResult<Arc<dyn TableSource>> {
+        let name = name.to_lowercase();
+        let function = self
+            .state
+            .table_functions()
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| Error::UndefinedFunction {
+                message: format!("function {name} does not exist"),
+                hint: None,
+            })?;
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(
+                self.state.execution_props().query_execution_start_time,
+            )
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let nothing = DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| {
+                simplifier
+                    .coerce(arg, &nothing)
+                    .and_then(|arg| simplifier.simplify(arg))
+            })
+            .collect::<PlanResult<Vec<_>>>()?;
+        let args = TableFunctionArgs::new(&args, self.state);
+        Ok(provider_as_source(
+            function.create_table_provider_with_args(args)?,
+        ))
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> PlanResult<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(
+            name, schema,
+        ))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(PostgresTypes))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state
+            .higher_order_functions()
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! Bounds on a syntax tree, and the folding that keeps long chains of AND and OR within them.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Query, SetExpr, Statement, Value, ValueWithSpan, Visit, VisitMut,
+    Visitor, VisitorMut,
+};
+
+use crate::{Error, Limits, Result};
+
+/// Turns `a = 1 OR a = 2 OR …` into `a IN (1, 2, …)`, and what remains of long chains into balanced trees.
+pub(crate) fn flatten(statement: &mut Statement) {
+    let _ = statement.visit(&mut Flatten);
+}
+
+/// Counts nodes and levels. Values of a VALUES list are not counted: their number is bounded by the text's length.
+pub(crate) fn check(statement: &Statement, limits: &Limits) -> Result<()> {
+    let mut counter = Counter {
+        nodes: 0,
+        depth: 0,
+        limits,
+    };
+    match statement.visit(&mut counter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(what) => Err(Error::TooComplex { what }),
+    }
+}
+
+const SHORT_CHAIN: usize = 8;
+
+struct Flatten;
+
+impl VisitorMut for Flatten {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::BinaryOp {
+            op: op @ (BinaryOperator::And | BinaryOperator::Or),
+            ..
+        } = expr
+        {
+            let op = op.clone();
+            let mut terms = chain(expr, &op);
+            if terms.len() <= SHORT_CHAIN {
+                *expr = in_sequence(terms, &op);
+                return ControlFlow::Continue(());
+            }
+            if op == BinaryOperator::Or {
+                terms = fold_equalities(terms);
+            }
+            *expr = balanced(terms, &op);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The terms of `a OR b OR c`, left to right, taken out of the expression.
+fn chain(expr: &mut Expr, op: &BinaryOperator) -> Vec<Expr> {
+    let mut terms = vec![];
+    let mut rest = vec![take(expr)];
+    while let Some(next) = rest.pop() {
+        match next {
+            Expr::BinaryOp {
+                left,
+                op: inner,
+                right,
+            } if inner == *op => {
+                rest.push(*right);
+                rest.push(*left);
+            }
+            term => terms.push(term),
+        }
+    }
+    terms
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+fn in_sequence(terms: Vec<Expr>, op: &BinaryOperator) -> Expr {
+    terms
+        .into_iter()
+        .reduce(|left, right| binary(left, op, right))
+        .expect("a chain has terms")
+}
+
+fn balanced(mut terms: Vec<Expr>, op: &BinaryOperator) -> Expr {
+    if terms.len() <= 2 {
+        return in_sequence(terms, op);
+    }
+    let right = terms.split_off(terms.len() / 2);
+    binary(balanced(terms, op), op, balanced(right, op))
+}
+
+fn binary(left: Expr, op: &BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op: op.clone(),
+        right: Box::new(right),
+    }
+}
+
+fn fold_equalities(terms: Vec<Expr>) -> Vec<Expr> {
+    let mut folded: Vec<Expr> = vec![];
+    let mut lists: Vec<(String, usize)> = vec![];
+    for term in terms {
+        let (column, literal) = match term {
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Eq,
+                right,
+            } if matches!(*left, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                && matches!(*right, Expr::Value(_)) =>
+            {
+                (left, *right)
+            }
+            other => {
+                folded.push(other);
+                continue;
+            }
+        };
+        let name = column.to_string();
+        match lists.iter().find(|(known, _)| *known == name) {
+            Some((_, at)) => {
+                if let Expr::InList { list, .. } = &mut folded[*at] {
+                    list.push(literal);
+                }
+            }
+            None => {
+                lists.push((name, folded.len()));
+                folded.push(Expr::InList {
+                    expr: column,
+                    list: vec![literal],
+                    negated: false,
+                });
+            }
+        }
+    }
+    folded
+}
+
+struct Counter<'a> {
+    nodes: usize,
+    depth: usize,
+    limits: &'a Limits,
+}
+
+impl Counter<'_> {
+    fn enter(&mut self) -> ControlFlow<String> {
+        self.nodes += 1;
+        self.depth += 1;
+        if self.nodes > self.limits.max_nodes {
+            return ControlFlow::Break(format!("it has more than {} parts", self.limits.max_nodes));
+        }
+        if self.depth > self.limits.max_depth {
+            return ControlFlow::Break(format!(
+                "it is nested over {} levels",
+                self.limits.max_depth
+            ));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leave(&mut self) -> ControlFlow<String> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+impl Visitor for Counter<'_> {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        let mut set = &*query.body;
+        let mut levels = 0;
+        while let SetExpr::SetOperation { left, .. } = set {
+            levels += 1;
+            set = left;
+        }
+        if levels > self.limits.max_depth {
+            return ControlFlow::Break(format!("it has over {} unions", self.limits.max_depth));
+        }
+        self.enter()
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<String> {
+        self.leave()
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        if matches!(expr, Expr::Value(ValueWithSpan { .. })) {
+            self.depth += 1;
+            return ControlFlow::Continue(());
+        }
+        self.enter()
+    }
+
+    fn post_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<String> {
+        self.leave()
+    }
+}

@@ -1,0 +1,42 @@
+//! Types that PostgreSQL has and DataFusion's SQL does not know: casts to them, in text form.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::{
+    common::Result,
+    logical_expr::planner::TypePlanner,
+    sql::sqlparser::ast::{self, TimezoneInfo},
+};
+
+use crate::pg_type::utc;
+
+#[derive(Debug)]
+pub(crate) struct PostgresTypes;
+
+impl TypePlanner for PostgresTypes {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        let data_type = match sql_type {
+            ast::DataType::Uuid | ast::DataType::JSON | ast::DataType::JSONB => DataType::Utf8View,
+            // PostgreSQL counts microseconds, and so does the lake.
+            ast::DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            ast::DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => utc(),
+            ast::DataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ast::DataType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
+            ast::DataType::Custom(name, _) => match name.to_string().to_lowercase().as_str() {
+                "timestamptz" => utc(),
+                "name" | "bpchar" | "regclass" | "json" | "jsonb" | "uuid" => DataType::Utf8View,
+                "float4" => DataType::Float32,
+                "float8" => DataType::Float64,
+                "int2" => DataType::Int16,
+                "int4" => DataType::Int32,
+                "int8" => DataType::Int64,
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
+}
