@@ -136,10 +136,13 @@ impl Table {
 
     /// Of all rows of `files`; those that another program wrote are read.
     async fn fingerprint(&self, base: &Snapshot, files: &[DataFile]) -> Result<u128> {
-        stream::iter(files)
-            .map(async |file| match file.fingerprint() {
-                Some(fingerprint) => Ok(fingerprint),
-                None => self.read_fingerprint(base, file).await,
+        // The files are owned: futures over borrowed ones are not seen to be `Send` from outside of this crate.
+        stream::iter(files.to_vec())
+            .map(|file| async move {
+                match file.fingerprint() {
+                    Some(fingerprint) => Ok(fingerprint),
+                    None => self.read_fingerprint(base, &file).await,
+                }
             })
             .buffer_unordered(PARALLEL_READS)
             .try_fold(0_u128, async |sum, file| Ok(sum.wrapping_add(file)))
