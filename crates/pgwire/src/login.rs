@@ -58,7 +58,8 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     };
     settings.extend(parameters.into_iter().map(|(name, value)| (name.to_lowercase(), value)));
 
-    prove(wire, shared, &role).await?;
+    let secret = secret_of(&shared.catalogue, &role, &shared.config.secret).await?;
+    prove(wire, &role, secret).await?;
     Ok(Some(Login { role, version, settings }))
 }
 
@@ -142,8 +143,8 @@ fn agree<S: AsyncRead + AsyncWrite + Unpin>(
 /// SCRAM-SHA-256, RFC 7677.
 async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-    shared: &Arc<Shared>,
     role: &str,
+    secret: ScramSecret,
 ) -> Result<()> {
     let refused =
         || Failure::fatal("28P01", format!("password authentication failed for user \"{role}\""));
@@ -157,7 +158,6 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     if first.auth_method != SCRAM_SHA_256_METHOD {
         return Err(Failure::fatal("08P01", "client selected an invalid SASL authentication mechanism"));
     }
-    let secret = secret_of(&shared.catalogue, role, &shared.config.secret).await?;
     let (server_first, waiting) = ScramServerAuth::new()
         .on_client_first_message_with_secret(&first.data.unwrap_or_default(), secret)
         .map_err(|_| malformed())?;
@@ -245,6 +245,89 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgwire::messages::startup::{SASLInitialResponse, SASLResponse, PasswordMessageFamily};
+    use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    /// A whole login over a pipe: what the server says of it, and the kinds of its messages.
+    async fn log_in(secret: ScramSecret, password: &str) -> (Result<()>, Vec<u8>) {
+        let (client, server) = tokio::io::duplex(16 << 10);
+        let mut wire = Wire::new(server, Duration::from_secs(5));
+        let server = async {
+            let proved = prove(&mut wire, "ann", secret).await;
+            if let Err(failure) = &proved {
+                wire.put(failure.clone().into_message());
+            }
+            wire.close().await;
+            proved
+        };
+        tokio::join!(server, answer(client, password))
+    }
+
+    async fn answer(mut stream: DuplexStream, password: &str) -> Vec<u8> {
+        let mut kinds = Vec::new();
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        while let Ok(kind) = stream.read_u8().await {
+            let length = stream.read_u32().await.expect("a length after a kind") as usize - 4;
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.expect("a whole message");
+            kinds.push(kind);
+            let code = body.first_chunk().map(|code| u32::from_be_bytes(*code));
+            let message = match (kind, code) {
+                (b'R', Some(10)) => {
+                    let data = scram.message().to_vec();
+                    PasswordMessageFamily::SASLInitialResponse(SASLInitialResponse::new(
+                        SCRAM_SHA_256_METHOD.into(),
+                        Some(data.into()),
+                    ))
+                }
+                (b'R', Some(11)) => {
+                    scram.update(&body[4..]).expect("a server-first message");
+                    let data = scram.message().to_vec();
+                    PasswordMessageFamily::SASLResponse(SASLResponse::new(data.into()))
+                }
+                _ => continue,
+            };
+            let mut out = BytesMut::new();
+            message.encode(&mut out).expect("a short message");
+            stream.write_all(&out).await.expect("the server listens");
+        }
+        kinds
+    }
+
+    #[tokio::test]
+    async fn the_right_password_is_let_in() {
+        let secret = read_verifier(&crate::scram_verifier("sesame")).expect("our own verifier");
+        let (proved, kinds) = log_in(secret, "sesame").await;
+        assert_eq!(proved, Ok(()));
+        assert_eq!(kinds, b"RRRR");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_and_an_unknown_role_look_the_same() {
+        let secret = read_verifier(&crate::scram_verifier("sesame")).expect("our own verifier");
+        let wrong = log_in(secret, "guess").await;
+        let unknown = log_in(mock_secret("ann", &[7; 32]), "guess").await;
+        assert_eq!(wrong, unknown);
+        let failure = wrong.0.expect_err("a guess");
+        assert_eq!((failure.code(), failure.is_fatal()), ("28P01", true));
+    }
+
+    #[tokio::test]
+    async fn nonsense_instead_of_a_proof_ends_the_login() {
+        for n in 0..200 {
+            let (mut client, server) = tokio::io::duplex(16 << 10);
+            let mut wire = Wire::new(server, Duration::from_secs(5));
+            let mut frame = b"p".to_vec();
+            let body: Vec<u8> = std::iter::repeat_with(rand::random).take(n).collect();
+            frame.extend_from_slice(&(n as u32 + 4).to_be_bytes());
+            frame.extend_from_slice(&body);
+            client.write_all(&frame).await.expect("the pipe is open");
+            let failure = prove(&mut wire, "ann", mock_secret("ann", &[7; 32])).await.expect_err("nonsense");
+            assert!(failure.is_fatal());
+        }
+    }
 
     #[test]
     fn a_verifier_is_read_back() {

@@ -275,6 +275,7 @@ fn lake(error: rapport_lake::Error) -> Failure {
         E::Storage { source, .. } => coded("58030").with_detail(source.to_string()),
         E::Corrupt { .. } => coded("XX001"),
         E::BadLocation { .. } | E::VacuumFloor { .. } => coded("22023"),
+        E::BadTableName(_, _) => coded("42602"),
         E::Unsupported { .. } | E::UnsupportedType { .. } => coded("0A000"),
         E::Encode(source) => coded("XX000").with_detail(source.to_string()),
         E::Rows(source) => match source.downcast_ref::<DataFusionError>().and_then(data_fusion) {

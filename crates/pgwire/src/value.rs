@@ -343,7 +343,12 @@ fn parameter_type(type_oid: u32) -> DataType {
 /// As wide as the number is written.
 fn decimal_type(number: &str) -> DataType {
     let mantissa = number.trim().split(['e', 'E']).next().unwrap_or("");
-    let whole = mantissa.bytes().take_while(|byte| *byte != b'.').filter(u8::is_ascii_digit).count();
+    let whole = mantissa
+        .trim_start_matches(['-', '+'])
+        .trim_start_matches('0')
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .count();
     let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     if mantissa.len() != number.trim().len() || whole + fraction > 38 {
         return DataType::Decimal128(38, 10);
@@ -456,7 +461,10 @@ fn numeric_text(bytes: &[u8]) -> Option<String> {
     let mut text = String::from(sign);
     for place in 0..=weight.max(0) {
         let digit = if weight < 0 { 0 } else { digit(place)? };
-        text.push_str(&format!("{digit:04}"));
+        match place {
+            0 => text.push_str(&digit.to_string()),
+            _ => text.push_str(&format!("{digit:04}")),
+        }
     }
     if scale > 0 {
         text.push('.');

@@ -340,6 +340,50 @@ mod tests {
         Ok(Some(frame[0]))
     }
 
+    /// Feeds what the client might say and reads until the end or the first refusal.
+    async fn read_all(bytes: Vec<u8>, startup: bool) {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let mut wire = Wire::new(server, Duration::from_secs(5));
+        let read = async {
+            if startup {
+                while let Ok(Some(_)) = wire.startup_packet().await {}
+            } else {
+                while let Ok(Some(_)) = wire.message().await {}
+            }
+            drop(wire);
+        };
+        let write = async {
+            // The reader may have had enough before the end.
+            let _ = client.write_all(&bytes).await;
+            drop(client);
+        };
+        tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(read, write) })
+            .await
+            .expect("reading never hangs");
+    }
+
+    #[tokio::test]
+    async fn random_bytes_neither_panic_nor_hang() {
+        for n in 0..2_000 {
+            let bytes: Vec<u8> = std::iter::repeat_with(rand::random).take(n % 300).collect();
+            read_all(bytes.clone(), true).await;
+            read_all(bytes, false).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn random_bodies_of_every_kind_neither_panic_nor_hang() {
+        for n in 0..20_000usize {
+            let kinds = b"pQPBCDEHSXdfc";
+            let mut bytes = vec![kinds[n % kinds.len()]];
+            let length = rand::random::<u8>() % 40;
+            bytes.extend_from_slice(&(u32::from(length) + 4).to_be_bytes());
+            // Small numbers, so that counts and lengths are plausible.
+            bytes.extend(std::iter::repeat_with(|| rand::random::<u8>() % 5).take(length.into()));
+            read_all(bytes, false).await;
+        }
+    }
+
     #[test]
     fn a_whole_query_is_taken() {
         assert_eq!(check(b"Q\0\0\0\x06a\0").expect("well formed"), Some(b'Q'));
