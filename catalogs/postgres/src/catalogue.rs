@@ -280,10 +280,9 @@ impl Drop for Lease {
         // The child process ends a statement when its client goes; a server wants to be asked.
         if let (Some(connection), Reached::Server(server)) =
             (self.connection.take(), &self.home.0.place)
+            && connection.is_waiting()
         {
-            if connection.status() != Status::Idle || connection.is_waiting() {
-                server.cancel(connection.key);
-            }
+            server.cancel(connection.key);
         }
     }
 }

@@ -195,7 +195,7 @@ impl Connection {
                 _ => {}
             }
         }
-        failed.map_or(Ok((rows, tag)), |error| Err(error))
+        failed.map_or(Ok((rows, tag)), Err)
     }
 }
 

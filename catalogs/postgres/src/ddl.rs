@@ -65,6 +65,10 @@ WHERE what IS NOT NULL LIMIT 1";
 
 /// What a statement did to one table or view.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a handful per statement"
+)]
 pub enum Change {
     Created(Relation),
     /// New columns, keys, comments, a new name, a new owner.

@@ -10,6 +10,7 @@ mod mirror;
 mod relay;
 mod roles;
 mod safety;
+mod server;
 mod sharing;
 
 #[test]
