@@ -1,7 +1,7 @@
 //! The lake: Delta tables of sorted Parquet files in a local folder or a bucket. Knows no SQL.
 //!
-//! delta-rs reads and writes the log; everything that decides whether a row can be lost (how a file becomes
-//! durable, who wins a race, what a rewrite may remove) is here, in small files.
+//! delta-rs writes the log's checkpoints and clears expired commits away. Everything that decides whether a row can be
+//! lost (how a file becomes durable, who wins a race, what a rewrite may remove) is here, in small files.
 
 pub mod check;
 pub mod compact;

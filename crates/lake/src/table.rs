@@ -14,8 +14,8 @@ use crate::rows::remove_of;
 use crate::snapshot::setting;
 use crate::{Definition, Error, Result, Snapshot, TableName};
 
-/// Log clean-up keeps commits for thirty days; a snapshot not looked at for this long is loaded from a fresh listing,
-/// because its next commit may already be gone.
+/// A snapshot loaded longer ago is loaded anew from a listing: log clean-up may have removed the commit after it, and then
+/// a probe would find nothing for ever.
 const TRUST_PROBE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Cheap to clone; all clones share the newest known snapshot.

@@ -1,4 +1,4 @@
-//! How fast a load is written. `cargo test … -- --ignored --nocapture written`
+//! How fast rows are written: tests that are asked for by `--ignored --nocapture`.
 
 use super::*;
 use arrow::array::{Decimal128Array, Float64Array, Int16Array};
@@ -201,4 +201,38 @@ async fn rows_a_second_written() {
         done.files,
         done.bytes as f64 / done.rows as f64,
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn commits_a_second_of_single_rows() {
+    const COMMITS: u32 = 200;
+    let lake = TestLake::new().await;
+    let table = lake.interactions().await;
+    let start = Instant::now();
+    for _ in 0..COMMITS {
+        append(&table, &[1]).await.expect("an append");
+    }
+    println!("one after another: {:?} each", start.elapsed() / COMMITS);
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..COMMITS {
+        let table = table.clone();
+        tasks.spawn(async move { append(&table, &[1]).await.expect("an append") });
+    }
+    tasks.join_all().await;
+    println!("all at once: {:?} each", start.elapsed() / COMMITS);
+    let fresh = lake.again().await;
+    let start = Instant::now();
+    let table = fresh.table(&interactions()).await.expect("a table");
+    println!(
+        "opened at version {} in {:?}",
+        table.snapshot().await.expect("a snapshot").version(),
+        start.elapsed()
+    );
+    let start = Instant::now();
+    for _ in 0..1000 {
+        table.snapshot().await.expect("a snapshot");
+    }
+    println!("nothing new: {:?} a look", start.elapsed() / 1000);
 }
