@@ -183,7 +183,7 @@ impl Checker {
         {
             return None;
         }
-        as_text(raw.columns.column_by_name("source")?)
+        as_text(raw.column_called("source")?)
     }
 
     fn plan(&mut self, raw: &RawBatch) -> Result<()> {
@@ -214,6 +214,12 @@ impl Checker {
                 None => {
                     let taken = by_name(&schema, table);
                     mapped.extend(taken.iter().map(|(i, _)| schema.field(*i).name().clone()));
+                    let is_given = |name: &str| taken.iter().any(|(_, given)| given == name);
+                    absent.extend(
+                        required(table)
+                            .filter(|name| !is_given(name))
+                            .map(str::to_owned),
+                    );
                     Way::ByName(taken)
                 }
             };
@@ -509,6 +515,17 @@ impl Checker {
         let taken = take(&texts, &Int32Array::from_iter_values(rows), None).map_err(internal)?;
         Ok(Some(taken.as_string::<i32>().clone()))
     }
+}
+
+/// Columns that a row can't be without and that the load does not set itself.
+fn required(table: &Facts) -> impl Iterator<Item = &str> {
+    let must = table
+        .schema
+        .fields()
+        .iter()
+        .filter(|field| !field.is_nullable());
+    let names = must.map(|field| field.name().as_str());
+    names.filter(|name| !table.is_interactions || !OURS.contains(name) && *name != "received_at")
 }
 
 fn names(schema: &SchemaRef) -> Vec<String> {

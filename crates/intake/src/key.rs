@@ -76,7 +76,12 @@ impl Keys {
         let schema = raw.columns.schema();
         let mut key: Vec<StringArray> = vec![];
         for name in &self.columns {
-            match raw.columns.column_by_name(name) {
+            let column = if self.optional {
+                raw.column_called(name)
+            } else {
+                raw.columns.column_by_name(name)
+            };
+            match column {
                 Some(column) => key.push(text_of(raw, name, column)?),
                 None if self.optional => {}
                 // JSON lines may lack it in this batch; then all of it is missing.

@@ -77,6 +77,15 @@ impl RawBatch {
         shorten(text)
     }
 
+    /// A column by its name, in whatever letters the file writes it.
+    pub fn column_called(&self, name: &str) -> Option<&ArrayRef> {
+        let fields = self.columns.schema_ref().fields().iter();
+        let mut named = fields.zip(self.columns.columns());
+        named
+            .find(|(field, _)| field.name().eq_ignore_ascii_case(name))
+            .map(|(_, column)| column)
+    }
+
     pub fn is_json(&self, column: usize, row: usize) -> bool {
         self.json
             .get(column)
