@@ -148,7 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Err(stop) => Err(stop),
         };
         match ended {
-            Ok(()) | Err(Stop::Gone(_)) => {}
+            Ok(()) => {}
+            Err(Stop::Gone(broken)) => tracing::debug!(%broken, "a client has gone"),
             Err(Stop::Failure(failure)) => client.wire.put(failure.into_message()),
             Err(Stop::Shutdown) => client.wire.put(Failure::shutting_down().into_message()),
         }

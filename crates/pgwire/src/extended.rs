@@ -15,7 +15,7 @@ use crate::execute::{Rows, portal_columns};
 use crate::lexer;
 use crate::sqlstate::Failure;
 use crate::statement::{
-    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe,
 };
 use crate::value;
 
@@ -268,9 +268,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.portals.retain(|_, portal| portal.hold);
         }
     }
-}
-
-/// Whether an execution has more to give.
-pub fn is_suspended(completion: &Completion) -> bool {
-    matches!(completion, Completion::Suspended { .. })
 }

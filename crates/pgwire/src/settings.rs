@@ -53,13 +53,6 @@ impl SessionSettings {
         &self.effective
     }
 
-    /// All, with one more change: to ask PostgreSQL what it thinks of it.
-    pub fn with(&self, name: &str, value: &str) -> Settings {
-        let mut all = self.effective.clone();
-        all.insert(name.to_lowercase(), value.to_owned());
-        all
-    }
-
     /// Remembers what the server says without being told anything.
     pub fn set_server_value(&mut self, name: &str, value: String) {
         self.server.insert(name.to_lowercase(), value);

@@ -16,7 +16,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.put_completion(Completion::Empty);
             return Ok(());
         }
-        let implicit = pieces.len() > 1 && !self.transaction.in_block();
+        let implicit =
+            pieces.len() > 1 && !self.transaction.in_block() && !pieces.iter().any(is_at_once);
         if implicit {
             self.session().begin()?;
         }
@@ -56,4 +57,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.put_completion(completion);
         Ok(())
     }
+}
+
+/// Statements that the engine runs only on their own, outside of a transaction: they are not held up by their company.
+fn is_at_once(piece: &Piece<'_>) -> bool {
+    const AT_ONCE: [&str; 10] = [
+        "alter", "comment", "create", "delete", "drop", "grant", "revoke", "select", "truncate", "update",
+    ];
+    let Some(first) = piece.tokens.first() else {
+        return false;
+    };
+    AT_ONCE.iter().any(|word| first.is_word(word))
+        // SELECT only when it makes a table.
+        && (!first.is_word("select") || piece.tokens.iter().any(|token| token.is_word("into")))
 }
