@@ -7,13 +7,12 @@ use crate::error::{Error, ErrorFields, Result};
 use crate::quote;
 
 /// Settings that would undo what surrounds the statement.
-const OURS: [&str; 6] = [
+const OURS: [&str; 5] = [
     "role",
     "session_authorization",
     "transaction_read_only",
     "transaction_isolation",
     "transaction_deferrable",
-    "statement_timeout",
 ];
 
 /// Opens a read-only transaction that is the role's own in every respect.

@@ -193,6 +193,8 @@ async fn what_psql_asks_is_answered() {
         &["rapport|NULL", "template0|NULL", "template1|NULL"],
     )
     .await;
+    let sql = "SELECT c.collname,\n       c.colliculocale AS \"ICU Locale\"\nFROM pg_catalog.pg_collation c WHERE collname = 'C'";
+    check(&catalogue, "ann", sql, &["C|NULL"]).await;
     let sql = "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c
         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relname OPERATOR(pg_catalog.~) '^(pg_class)$' COLLATE pg_catalog.default
