@@ -7,4 +7,5 @@ mod lab;
 mod once;
 mod real;
 mod refusals;
+mod speed;
 mod targets;
