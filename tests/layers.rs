@@ -149,7 +149,11 @@ fn is_outside(folder: &str) -> bool {
 fn package(folder: &str) -> String {
     let (parent, name) = folder.rsplit_once('/').unwrap_or(("", folder));
     // `catalogs/lake` beside `crates/lake`.
-    let family = if parent == "catalogs" { "catalog-" } else { "" };
+    let family = match parent {
+        "catalogs" => "catalog-",
+        "udfs" => "udf-",
+        _ => "",
+    };
     format!("rapport-{family}{name}")
 }
 

@@ -16,6 +16,7 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
+    logical_expr::ScalarUDF,
     prelude::{SessionConfig, SessionContext},
 };
 use rapport_catalog_lake::LakeTable;
@@ -263,6 +264,13 @@ fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
     }))
 }
 
+/// DataFusion's, and ours; of two with one name the last is taken.
+fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = SessionStateDefaults::default_scalar_functions();
+    functions.extend(rapport_udf_postgres::functions());
+    functions
+}
+
 /// `with_tables`: tables may be registered in it. Sessions resolve names themselves.
 fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> SessionState {
     let mut config = SessionConfig::new()
@@ -275,11 +283,13 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.sql_parser.parse_float_as_decimal = true;
+    // A history is kept in order, and most that is asked of it needs that order.
+    options.optimizer.prefer_existing_sort = true;
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_scalar_functions(scalar_functions())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
