@@ -1,8 +1,9 @@
 //! Makes what PostgreSQL wrote survive a power cut.
 //!
-//! Inside its sandbox `fsync` is off, and would reach the host's kernel as nothing to do if it were on. So after each transaction that wrote, and before its client is told, the files written since the last time are synced
-//! from outside: the write-ahead log first, the control file last. What is left is a power cut in the milliseconds
-//! between a checkpoint and this; the mirror is rebuilt from the lake then.
+//! Inside its sandbox `fsync` is off, and would reach the host's kernel as nothing to do if it were on. So after each
+//! transaction that wrote, and before its client is told, the files written since the last time are synced from
+//! outside: the write-ahead log first, the control file last. What is left is a power cut in the milliseconds between
+//! a checkpoint and this; the mirror is rebuilt from the lake then.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use super::Failure;
 
 /// Times of files may lag behind the clock by the kernel's tick.
 const SLACK: Duration = Duration::from_millis(100);
+
+const SYNCED_AT_ONCE: usize = 8;
 
 pub(super) struct Durable {
     root: PathBuf,
@@ -31,17 +34,34 @@ impl Durable {
         let started = SystemTime::now() - SLACK;
         let mut written = Vec::new();
         collect(&self.root, self.synced_at, &mut written)?;
-        written.sort_by_key(|path| order(path));
-        for path in written {
-            match File::open(&path).and_then(|file| file.sync_all()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(format!("sync {}: {error}", path.display()).into());
-                }
-                _ => {}
-            }
+        for stage in 0..3 {
+            sync_all(written.iter().filter(|path| order(path) == stage).collect())?;
         }
         self.synced_at = started;
         Ok(())
+    }
+}
+
+/// Several at once, so that they share the disk's turns.
+fn sync_all(paths: Vec<&PathBuf>) -> Result<(), Failure> {
+    let share = paths.len().div_ceil(SYNCED_AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = paths
+            .chunks(share)
+            .map(|share| scope.spawn(|| share.iter().try_for_each(|path| sync(path))))
+            .collect();
+        shares
+            .into_iter()
+            .try_for_each(|share| share.join().expect("a sync does not panic"))
+    })
+}
+
+fn sync(path: &Path) -> Result<(), Failure> {
+    match File::open(path).and_then(|file| file.sync_all()) {
+        // PostgreSQL has removed it since.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("sync {}: {error}", path.display()).into()),
+        Ok(()) => Ok(()),
     }
 }
 
