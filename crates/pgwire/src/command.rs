@@ -17,8 +17,6 @@ pub enum Command {
     SetTransaction(Modes),
     /// `value` of `None` is DEFAULT.
     Set { name: String, value: Option<String>, local: bool },
-    /// `SELECT set_config(…)` on its own; the answer has a column.
-    SetConfig { name: String, value: String, local: bool },
     /// One of the few settings that only the session knows; all else that SHOW asks is PostgreSQL's to answer.
     Show(&'static str),
     Reset(String),
@@ -101,7 +99,6 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
         "move" => fetch(&mut cursor, true)?,
         "prepare" => return prepare(&mut cursor).map(Some),
         "execute" => return execute(&mut cursor).map(Some),
-        "select" => return Ok(set_config(&mut cursor)),
         _ => return Ok(None),
     };
     cursor.end()?;
@@ -443,45 +440,6 @@ fn parenthesized(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// Only with literals, and alone: everything else is an expression, and set_config in one is not allowed.
-fn set_config(cursor: &mut Cursor<'_>) -> Option<Command> {
-    if cursor.take("pg_catalog") && !cursor.take_sign('.') {
-        return None;
-    }
-    if !cursor.take("set_config") || !cursor.take_sign('(') {
-        return None;
-    }
-    let mut text = || match &cursor.advance()?.kind {
-        Kind::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let name = text()?;
-    if !cursor.take_sign(',') {
-        return None;
-    }
-    let value = match &cursor.advance()?.kind {
-        Kind::Text(text) => text.clone(),
-        _ => return None,
-    };
-    if !cursor.take_sign(',') {
-        return None;
-    }
-    let local = if cursor.take("true") {
-        true
-    } else if cursor.take("false") {
-        false
-    } else {
-        return None;
-    };
-    if !cursor.take_sign(')') {
-        return None;
-    }
-    if cursor.take("as") {
-        cursor.name().ok()?;
-    }
-    cursor.at_end().then_some(Command::SetConfig { name, value, local })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -549,12 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn set_config_is_a_command_only_on_its_own() {
-        let expected = Command::SetConfig { name: "search_path".into(), value: String::new(), local: false };
-        check("SELECT pg_catalog.set_config('search_path', '', false)", expected);
-        is_none("select set_config('a', 'b', false), 1");
-        is_none("select set_config('a', lower('B'), false)");
-        is_none("select set_config('a', 'b', false) from t");
+    fn other_statements_are_no_commands() {
         is_none("select 1");
         is_none("show all");
         is_none("with a as (select 1) select * from a");

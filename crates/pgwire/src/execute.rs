@@ -17,6 +17,7 @@ use crate::copy::input::{self, Input};
 use crate::copy::out::CopyOut;
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
+use crate::set_config::{Call, Given};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{ColumnInfo, Completion, Kind, Portal, Progress, Statement, Values, describe};
 use crate::wire;
@@ -56,8 +57,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     portal.progress = Progress::Ended;
                     return self.copy_catalogue(run, query.clone(), format.clone()).await;
                 }
-                Kind::Catalogue { sql, .. } => {
+                Kind::Catalogue { sql, calls, .. } => {
                     self.ask_catalogue(run, portal, sql.clone(), &statement).await?;
+                    for call in calls {
+                        self.set_config(run, portal, call).await?;
+                    }
                 }
                 Kind::Engine(prepared) => {
                     if let Some(done) = self.ask_engine(run, portal, prepared).await? {
@@ -101,6 +105,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         portal.progress = Progress::Answered { reply: Box::new(reply), next: 0 };
         Ok(())
+    }
+
+    async fn set_config(&mut self, run: &Run, portal: &Portal, call: &Call) -> Result<(), Stop> {
+        let value = match (&call.value, &portal.values) {
+            (Given::Text(text), _) => Some(text.clone()),
+            (Given::Parameter(n), Values::Raw { values, .. }) => {
+                let value = values.get(*n).and_then(Option::as_ref);
+                value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            }
+            (Given::Parameter(_), Values::Scalars(_)) | (Given::Null, _) => None,
+        };
+        self.change_setting(run, &call.name, value.as_deref(), call.local).await
     }
 
     /// Starts the engine; what has no rows is done at once.
@@ -248,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         query: String,
         format: CopyFormat,
     ) -> Result<Completion, Stop> {
-        let copy = CopyOut::new(format);
+        let mut copy = CopyOut::new(format);
         let form = copy.form();
         let reply = self
             .relay(

@@ -16,7 +16,7 @@
 //!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
 //!     │           └ rows.rs     Arrow to text (text.rs) and binary
-//!     ├ settings.rs, transaction.rs   what a session remembers
+//!     ├ settings.rs, transaction.rs   what a session remembers; set_config.rs
 //!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
 //!     └ sqlstate.rs    any failure to a code
 //! ```
@@ -36,6 +36,7 @@ mod route;
 mod rows;
 mod server;
 mod session;
+mod set_config;
 mod settings;
 mod simple;
 mod sqlstate;

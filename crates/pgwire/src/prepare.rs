@@ -12,6 +12,7 @@ use crate::connection::{Client, Run, Stop};
 use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
 use crate::route::{SystemNames, Whose, whose};
+use crate::set_config::{self, Call};
 use crate::sqlstate::Failure;
 use crate::statement::{Kind, Statement};
 use crate::transaction::State;
@@ -20,6 +21,7 @@ use crate::transaction::State;
 enum Planned {
     Engine(Box<Prepared>),
     Catalogue,
+    SetConfig { sql: String, calls: Vec<Call> },
     CatalogueCopy { query: String, format: rapport_engine::CopyFormat },
     /// The engine understands it and finds it wrong; `is_query` if PostgreSQL may say so in its own words.
     Wrong { error: rapport_engine::Error, is_query: bool },
@@ -62,14 +64,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let params = prepared.params.clone();
                 Ok(Arc::new(Statement { kind: Kind::Engine(prepared), params }))
             }
-            Planned::Catalogue => self.catalogue_statement(run, sql, types, describe).await,
+            Planned::Catalogue => {
+                self.catalogue_statement(run, sql, types, describe, Vec::new()).await
+            }
+            Planned::SetConfig { sql, calls } => {
+                self.catalogue_statement(run, sql, types, describe, calls).await
+            }
             Planned::CatalogueCopy { query, format } => Ok(Arc::new(Statement {
                 kind: Kind::CatalogueCopy { query, format },
                 params: Vec::new(),
             })),
             Planned::Unknown(error) => {
                 // PostgreSQL may know it; if it does not either, the syntax error is PostgreSQL's own.
-                match self.catalogue_statement(run, sql, types, true).await {
+                match self.catalogue_statement(run, sql, types, true, Vec::new()).await {
                     Err(Stop::Failure(failure)) if failure.code() == "0A000" => {
                         Err(Failure::from(error).into())
                     }
@@ -109,6 +116,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Err(error) => return Err(error),
                 };
                 if whose(&statement.ast, system) == Whose::Catalogue {
+                    if let Some((sql, calls)) = set_config::take(&statement.ast) {
+                        return Ok(Planned::SetConfig { sql, calls });
+                    }
                     return match &statement.ast {
                         ast::Statement::Copy { source: ast::CopySource::Query(query), .. } => {
                             Ok(Planned::CatalogueCopy {
@@ -137,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         sql: String,
         types: &[u32],
         describe: bool,
+        calls: Vec<Call>,
     ) -> Result<Arc<Statement>, Stop> {
         let (params, fields) = match describe {
             true => {
@@ -146,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             false => (Vec::new(), None),
         };
-        Ok(Arc::new(Statement { kind: Kind::Catalogue { sql, fields }, params }))
+        Ok(Arc::new(Statement { kind: Kind::Catalogue { sql, fields, calls }, params }))
     }
 
     /// The engine's error about a query over the lake; where PostgreSQL, which knows the same tables, finds it wrong as

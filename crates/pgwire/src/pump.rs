@@ -116,12 +116,12 @@ impl Work {
         }
     }
 
-    async fn serve(&mut self, request: Request) -> Result<Result<(u64, bool), Failure>, Unwanted> {
+    async fn serve(&mut self, mut request: Request) -> Result<Result<(u64, bool), Failure>, Unwanted> {
         let mut out = Vec::with_capacity(4096);
         if let Encoding::Rows(forms) = &request.encoding {
             self.layout.forms.clone_from(forms);
         }
-        if let Encoding::Copy(copy) = &request.encoding {
+        if let Encoding::Copy(copy) = &mut request.encoding {
             copy.put_start(&self.layout.columns, &mut out);
         }
         let mut sent = 0;
@@ -144,7 +144,7 @@ impl Work {
                 Err(error) => return Ok(Err(error.into())),
             };
             for row in first..end {
-                match &request.encoding {
+                match &mut request.encoding {
                     Encoding::Rows(_) => rows.put_data_row(row, &mut out),
                     Encoding::Copy(copy) => copy.put_row(&rows, row, &mut out),
                     Encoding::Skip => {}
@@ -158,7 +158,7 @@ impl Work {
                 self.current = Some((batch, end));
             }
         };
-        if let Encoding::Copy(copy) = &request.encoding {
+        if let Encoding::Copy(copy) = &mut request.encoding {
             copy.put_end(&mut out);
         }
         self.send(&mut out).await?;

@@ -74,12 +74,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.change_setting(run, name, value.as_deref(), *local).await?;
                 Ok(tagged("SET"))
             }
-            Command::SetConfig { name, value, local } => {
-                self.change_setting(run, name, Some(value), *local).await?;
-                let value = self.settings.get(name).unwrap_or(value).to_owned();
-                self.put_value("set_config", value, forms, rows);
-                Ok(one_row("SELECT 1"))
-            }
             Command::Show(name) => {
                 let value = self.shown(run, name).await?;
                 self.put_value(name, value, forms, rows);
@@ -152,7 +146,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// What a command answers with, if it answers with rows.
     pub fn columns_of_command(&self, command: &Command) -> Result<Option<Vec<ColumnInfo>>, Failure> {
         Ok(match command {
-            Command::SetConfig { .. } => Some(vec![ColumnInfo::new("set_config", oid::TEXT)]),
             Command::Show(name) => Some(vec![ColumnInfo::new(name, oid::TEXT)]),
             Command::Fetch { name, is_move: false, .. } => self.columns_of_portal(name),
             Command::Execute { name, .. } => self.columns_of_statement(name)?,
@@ -234,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// PostgreSQL judges the name and the value; `None` is the default.
-    async fn change_setting(
+    pub async fn change_setting(
         &mut self,
         run: &Run,
         name: &str,
@@ -274,6 +267,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 })?;
                 Some(self.judge(run, name, Some(value)).await?)
             }
+            // What has been set before has been judged before.
+            None if self.settings.get(name).is_some() => None,
             None => {
                 self.judge(run, name, None).await?;
                 None

@@ -12,6 +12,7 @@ use rapport_engine::{Column, Prepared};
 use crate::command::Command;
 use crate::pump::Pump;
 use crate::rows::Form;
+use crate::set_config::Call;
 use crate::sqlstate::{Failure, Result};
 use crate::types;
 
@@ -32,6 +33,8 @@ pub enum Kind {
         sql: String,
         /// Known when the statement was described; `None` is a statement without rows.
         fields: Option<Vec<Field>>,
+        /// What the session has to change beside it.
+        calls: Vec<Call>,
     },
     /// `COPY (a query for the catalogue) TO STDOUT`.
     CatalogueCopy { query: String, format: rapport_engine::CopyFormat },

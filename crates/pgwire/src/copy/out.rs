@@ -10,11 +10,13 @@ use crate::wire;
 #[derive(Clone, Debug)]
 pub struct CopyOut {
     format: CopyFormat,
+    /// The binary signature travels in one message with what comes first, the way PostgreSQL sends it.
+    signature: &'static [u8],
 }
 
 impl CopyOut {
     pub fn new(format: CopyFormat) -> Self {
-        Self { format }
+        Self { format, signature: b"" }
     }
 
     /// What the columns have to be encoded as.
@@ -25,16 +27,14 @@ impl CopyOut {
         }
     }
 
-    pub fn put_start(&self, columns: &[Column], out: &mut Vec<u8>) {
+    pub fn put_start(&mut self, columns: &[Column], out: &mut Vec<u8>) {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         self.put_header(&names, out);
     }
 
-    pub fn put_header(&self, names: &[&str], out: &mut Vec<u8>) {
+    pub fn put_header(&mut self, names: &[&str], out: &mut Vec<u8>) {
         if self.format.kind == CopyKind::Binary {
-            let start = wire::begin_message(out, b'd');
-            out.extend_from_slice(BINARY_START);
-            wire::end_message(out, start);
+            self.signature = BINARY_START;
         } else if self.format.header {
             self.put_line(out, |copy, out| {
                 for (n, name) in names.iter().enumerate() {
@@ -49,11 +49,9 @@ impl CopyOut {
         }
     }
 
-    pub fn put_row(&self, rows: &Rows<'_>, row: usize, out: &mut Vec<u8>) {
+    pub fn put_row(&mut self, rows: &Rows<'_>, row: usize, out: &mut Vec<u8>) {
         if self.format.kind == CopyKind::Binary {
-            let start = wire::begin_message(out, b'd');
-            rows.put_body(row, out);
-            wire::end_message(out, start);
+            self.put_binary(out, |out| rows.put_body(row, out));
             return;
         }
         let cells = rows.cells();
@@ -74,11 +72,9 @@ impl CopyOut {
     }
 
     /// A row that PostgreSQL has encoded: the body of a DataRow message.
-    pub fn put_raw_row(&self, body: &[u8], out: &mut Vec<u8>) {
+    pub fn put_raw_row(&mut self, body: &[u8], out: &mut Vec<u8>) {
         if self.format.kind == CopyKind::Binary {
-            let start = wire::begin_message(out, b'd');
-            out.extend_from_slice(body);
-            wire::end_message(out, start);
+            self.put_binary(out, |out| out.extend_from_slice(body));
             return;
         }
         let fields = raw_fields(body);
@@ -99,12 +95,17 @@ impl CopyOut {
         });
     }
 
-    pub fn put_end(&self, out: &mut Vec<u8>) {
+    pub fn put_end(&mut self, out: &mut Vec<u8>) {
         if self.format.kind == CopyKind::Binary {
-            let start = wire::begin_message(out, b'd');
-            out.extend_from_slice(&BINARY_END);
-            wire::end_message(out, start);
+            self.put_binary(out, |out| out.extend_from_slice(&BINARY_END));
         }
+    }
+
+    fn put_binary(&mut self, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        let start = wire::begin_message(out, b'd');
+        out.extend_from_slice(std::mem::take(&mut self.signature));
+        put(out);
+        wire::end_message(out, start);
     }
 
     fn put_line(&self, out: &mut Vec<u8>, line: impl FnOnce(&Self, &mut Vec<u8>)) {
@@ -204,7 +205,7 @@ mod tests {
     }
 
     fn check(kind: CopyKind, fields: &[Option<&str>], expected: &str) {
-        let copy = CopyOut::new(format(kind));
+        let mut copy = CopyOut::new(format(kind));
         let mut body = (fields.len() as u16).to_be_bytes().to_vec();
         for field in fields {
             match field {
@@ -230,6 +231,19 @@ mod tests {
     fn csv_tells_null_from_the_empty_text() {
         check(CopyKind::Csv, &[Some(""), None, Some("a,b"), Some("c\"d")], "\"\",,\"a,b\",\"c\"\"d\"\n");
         check(CopyKind::Csv, &[Some("\\.")], "\"\\.\"\n");
+    }
+
+    #[test]
+    fn the_binary_signature_travels_with_the_first_row() {
+        let mut copy = CopyOut::new(format(CopyKind::Binary));
+        let mut out = Vec::new();
+        copy.put_header(&[], &mut out);
+        copy.put_raw_row(b"\0\0", &mut out);
+        copy.put_end(&mut out);
+        let mut expected = b"d\0\0\0\x19".to_vec();
+        expected.extend_from_slice(BINARY_START);
+        expected.extend_from_slice(b"\0\0d\0\0\0\x06\xff\xff");
+        assert_eq!(out, expected);
     }
 
     #[test]
