@@ -49,7 +49,18 @@ impl Failure {
         Self::new(format!("{what}: {}", chain(error)))
     }
 
+    /// Somebody asked a server to stop, and it did: nothing to complain about.
+    pub fn stopped() -> Self {
+        Self {
+            code: INTERRUPTED,
+            ..Self::new("")
+        }
+    }
+
     pub fn print(&self) {
+        if self.cause.is_empty() {
+            return;
+        }
         eprintln!("error: {}", self.cause);
         if let Some(hint) = &self.hint {
             eprintln!("hint: {hint}");

@@ -296,8 +296,8 @@ impl Loaded {
 
     /// Every setting in force; secrets are replaced by dots.
     pub fn lines(&self) -> Vec<Line> {
-        let data = figment::value::Value::serialize(&self.settings)
-            .expect("settings are strings, numbers and maps");
+        let data =
+            Value::serialize(&self.settings).expect("settings are strings, numbers and maps");
         let mut lines = Vec::new();
         for key in KEYS {
             if let Some(family) = key.name.strip_suffix(".*") {

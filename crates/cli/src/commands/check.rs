@@ -39,11 +39,8 @@ struct Found {
     remedy: String,
 }
 
-#[derive(Default)]
-struct Seen {
-    /// Files and bytes that the progress told of, by table.
-    tables: BTreeMap<TableName, (usize, u64)>,
-}
+/// Files and bytes that were looked at, by table.
+type Seen = BTreeMap<TableName, (usize, u64)>;
 
 impl Check {
     pub async fn run(self, context: Context) -> Result {
@@ -52,12 +49,11 @@ impl Check {
         if !self.lake_only {
             found.extend(context.interrupt.or(catalogue(&context)).await??);
         }
-        let (tables, files, size) = seen
-            .tables
-            .values()
-            .fold((0, 0, 0), |(t, f, b), (files, bytes)| {
-                (t + 1, f + files, b + bytes)
-            });
+        let (tables, files) = (
+            seen.len(),
+            seen.values().map(|(files, _)| files).sum::<usize>(),
+        );
+        let size = seen.values().map(|(_, bytes)| bytes).sum::<u64>();
         let took = start.elapsed();
         if self.json {
             output::json(&json!({
@@ -102,12 +98,14 @@ impl Check {
         let work = async move {
             let lake = open::lake(&settings).await?;
             let bar = Progress::new("checking", 0);
-            let seen = Mutex::new(Seen::default());
+            // A table without files has nothing to tell of, and is a table all the same.
+            let tables = lake.table_names().await?;
+            let seen: Seen = tables.into_iter().map(|table| (table, (0, 0))).collect();
+            let seen = Mutex::new(seen);
             let tell = |at: rapport_lake::CheckProgress| {
                 let mut seen = seen.lock().expect("only counts are kept under this lock");
-                seen.tables
-                    .insert(at.table.clone(), (at.files_done, at.bytes_done));
-                bar.set(seen.tables.values().map(|(files, _)| *files as u64).sum());
+                seen.insert(at.table.clone(), (at.files_done, at.bytes_done));
+                bar.set(seen.values().map(|(files, _)| *files as u64).sum());
                 bar.say(format!(
                     "files, {} of {}",
                     count(at.files_done as u64),

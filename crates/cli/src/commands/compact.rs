@@ -124,7 +124,7 @@ impl Compact {
 
     fn what(&self, settings: &Settings) -> What {
         What {
-            policy: (!self.maintenance_only).then(|| Policy {
+            policy: (!self.maintenance_only).then_some(Policy {
                 big_bytes: settings.compact.big.0,
                 min_today: if self.today {
                     2

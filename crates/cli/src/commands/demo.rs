@@ -81,43 +81,47 @@ impl Demo {
             false => Some(self.bind(context.settings().serve.listen).await?),
         };
         let mut book = self.open_book()?;
-        if !book.is_loaded {
-            self.say(&format!(
-                "Making {} (seed {}) in {} …",
-                counted(self.customers, "synthetic customer", "synthetic customers"),
-                self.seed,
-                self.dir.display()
-            ));
-            self.generate(&context, &mut book).await?;
-        } else {
-            self.say(&format!(
-                "{} is there already, with these customers and this seed: using it (remove the folder to start anew).",
-                self.dir.display()
-            ));
-        }
+        self.say_what(&book);
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|e| Failure::doing(format!("making the folder {}", self.dir.display()), &e))?;
         if self.files_only {
+            self.generate(&context, &mut book).await?;
             return self.finish(&book, None, start.elapsed());
         }
 
-        let warehouse = self.open(&context).await?;
-        let done = self.fill(&context, &warehouse, &mut book).await;
-        let password = match done {
-            Ok(password) => password,
-            Err(failure) => {
-                shut(&warehouse).await;
-                return Err(failure);
-            }
+        // The catalogue takes its time to start the first time: it does so while the files are made.
+        let (generated, opened) =
+            tokio::join!(self.generate(&context, &mut book), open_or_make(&context));
+        let opened = opened?;
+        let done = match generated {
+            Ok(()) => self.fill(&context, &opened, &mut book).await,
+            Err(failure) => Err(failure),
         };
-        self.finish(&book, Some(&password), start.elapsed())?;
-        let Some(listener) = listener else {
+        let warehouse = opened.warehouse;
+        let (Ok(password), Some(listener)) = (&done, listener) else {
             shut(&warehouse).await;
-            return Ok(());
+            return done.and_then(|password| self.finish(&book, Some(&password), start.elapsed()));
         };
+        self.finish(&book, Some(password), start.elapsed())?;
         let address = listener
             .local_addr()
             .map_err(|e| Failure::doing("asking for the port", &e))?;
-        output::line(&connect(address, &password))?;
+        output::line(&connect(address, password))?;
         serve::run(listener, warehouse, &context).await
+    }
+
+    fn say_what(&self, book: &Book) {
+        let dir = self.dir.display();
+        self.say(&match book.is_loaded {
+            true => format!(
+                "{dir} is there already, with these customers and this seed: using it (remove the folder to start anew)."
+            ),
+            false => format!(
+                "Making {} (seed {}) in {dir} …",
+                counted(self.customers, "synthetic customer", "synthetic customers"),
+                self.seed,
+            ),
+        });
     }
 
     fn say(&self, text: &str) {
@@ -176,8 +180,6 @@ impl Demo {
     /// Files on all cores; an interruption leaves a book that says so.
     async fn generate(&self, context: &Context, book: &mut Book) -> Result {
         let path = self.dir.join(BookFile::NAME);
-        std::fs::create_dir_all(&self.dir)
-            .map_err(|e| Failure::doing(format!("making the folder {}", self.dir.display()), &e))?;
         BookFile(&path).write(book)?;
         if book.generated.is_some() {
             return Ok(());
@@ -222,29 +224,10 @@ impl Demo {
         BookFile(&path).write(book)
     }
 
-    async fn open(&self, context: &Context) -> Result<Warehouse> {
-        let settings = context.settings().clone();
-        let opening = runtimes::on(&context.compute, async move {
-            let lake = Lake::open(open::location(&settings)?).await?;
-            if !lake.exists().await? {
-                lake.create_root().await?;
-            }
-            let catalogue = open::catalogue(&settings, lake.location()).await?;
-            let warehouse = Warehouse::open(lake, Some(catalogue), open::limits(&settings)).await?;
-            warehouse.init().await?;
-            Ok::<_, Failure>(warehouse)
-        });
-        context.interrupt.or(opening).await?
-    }
-
     /// Loads what is not loaded, gives the user a password, asks the questions. Returns the password.
-    async fn fill(
-        &self,
-        context: &Context,
-        warehouse: &Warehouse,
-        book: &mut Book,
-    ) -> Result<String> {
-        if !book.is_loaded {
+    async fn fill(&self, context: &Context, opened: &Opened, book: &mut Book) -> Result<String> {
+        let warehouse = &opened.warehouse;
+        if !book.is_loaded || opened.is_new {
             self.load(context, warehouse).await?;
             book.is_loaded = true;
             BookFile(&self.dir.join(BookFile::NAME)).write(book)?;
@@ -286,7 +269,7 @@ impl Demo {
         let start = Instant::now();
         let mut rows = 0;
         for source in sources::all()? {
-            let folder = self.files().join(&source.folder);
+            let folder = self.files().join(source.folder);
             let options = load::options(context.settings(), vec![folder.display().to_string()]);
             let (warehouse, stop) = (warehouse.clone(), context.interrupt.token.clone());
             let loaded = runtimes::on(&context.compute, async move {
@@ -328,6 +311,28 @@ impl Demo {
             duration(took)
         ))
     }
+}
+
+struct Opened {
+    warehouse: Warehouse,
+    /// There was no lake: whatever the book says, nothing is loaded.
+    is_new: bool,
+}
+
+async fn open_or_make(context: &Context) -> Result<Opened> {
+    let settings = context.settings().clone();
+    let opening = runtimes::on(&context.compute, async move {
+        let lake = Lake::open(open::location(&settings)?).await?;
+        let is_new = !lake.exists().await?;
+        if is_new {
+            lake.create_root().await?;
+        }
+        let catalogue = open::catalogue(&settings, lake.location()).await?;
+        let warehouse = Warehouse::open(lake, Some(catalogue), open::limits(&settings)).await?;
+        warehouse.init().await?;
+        Ok::<_, Failure>(Opened { warehouse, is_new })
+    });
+    context.interrupt.or(opening).await?
 }
 
 /// A second way out of the same door: the catalogue's process must not outlive the command.

@@ -48,7 +48,7 @@ impl Load {
 
     pub async fn run(self, context: Context) -> Result {
         let settings = context.settings().clone();
-        let source = Source::find(&self.source, &[settings.load.sources.clone()])?;
+        let source = Source::find(&self.source, std::slice::from_ref(&settings.load.sources))?;
         let options = options(&settings, self.paths.clone());
         let stop = context.interrupt.token.clone();
         if self.dry_run {
@@ -71,9 +71,7 @@ impl Load {
         })
         .await
         .map_err(|failure| match failure.code {
-            INTERRUPTED => {
-                failure.hint("run the same command again: it goes on where nothing was lost")
-            }
+            INTERRUPTED => failure.hint("run the same command again"),
             _ => failure,
         })?;
         if self.json {
@@ -105,59 +103,55 @@ pub async fn quietly(
     Ok(rapport_intake::load(warehouse, source, options, progress, stop).await?)
 }
 
-/// Bytes of the files while they are read, then rows while they are written.
+/// Rows while they are read, then rows while they are written, and how fast.
 pub struct Bar {
     bar: Progress,
-    start: Instant,
     total_bytes: AtomicU64,
     read_bytes: AtomicU64,
     rows: AtomicU64,
-    phase: Mutex<Phase>,
+    /// And when it began.
+    phase: Mutex<(Phase, Instant)>,
 }
 
 impl Bar {
     pub fn new() -> Self {
         Self {
             bar: Progress::new("loading", 0),
-            start: Instant::now(),
             total_bytes: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
             rows: AtomicU64::new(0),
-            phase: Mutex::new(Phase::Looking),
+            phase: Mutex::new((Phase::Looking, Instant::now())),
         }
     }
 
-    fn say(&self, doing: &str) {
+    fn say(&self) {
+        let (phase, since) = *self.phase.lock().expect("held for one assignment");
         let rows = self.rows.load(Ordering::Relaxed);
-        let total = self.total_bytes.load(Ordering::Relaxed);
-        let read = self.read_bytes.load(Ordering::Relaxed).min(total);
-        let seconds = self.start.elapsed().as_secs_f64().max(0.001);
-        let share = if total == 0 {
-            String::new()
-        } else {
-            format!(", {} % read", read * 100 / total)
-        };
+        let seconds = since.elapsed().as_secs_f64().max(0.001);
+        let speed = format!("{} a second", count((rows as f64 / seconds) as u64));
+        let read = self.read_bytes.load(Ordering::Relaxed) * 100;
+        let share = read
+            .checked_div(self.total_bytes.load(Ordering::Relaxed))
+            .unwrap_or(0)
+            .min(100);
         self.bar.set(rows);
-        self.bar.say(format!(
-            "rows {doing}{share}, {} a second",
-            count((rows as f64 / seconds) as u64)
-        ));
+        self.bar.say(match phase {
+            Phase::Looking => "looking at the files".to_owned(),
+            Phase::Reading => format!("rows read, {share} %, {speed}"),
+            Phase::Matching => "rows read; which of them are known already?".to_owned(),
+            Phase::Writing => format!("rows written, {speed}"),
+            Phase::Committing => "rows written; committing".to_owned(),
+        });
     }
 }
 
 impl rapport_intake::Progress for Bar {
     fn phase(&self, phase: Phase) {
-        *self.phase.lock().expect("held for one assignment") = phase;
-        match phase {
-            Phase::Looking => self.bar.say("looking at the files"),
-            Phase::Reading => self.say("read"),
-            Phase::Matching => self.bar.say("rows read; which of them are known already?"),
-            Phase::Writing => {
-                self.rows.store(0, Ordering::Relaxed);
-                self.say("written");
-            }
-            Phase::Committing => self.bar.say("rows written; committing"),
+        *self.phase.lock().expect("held for one assignment") = (phase, Instant::now());
+        if phase == Phase::Writing {
+            self.rows.store(0, Ordering::Relaxed);
         }
+        self.say();
     }
 
     fn total_bytes(&self, bytes: u64) {
@@ -167,12 +161,7 @@ impl rapport_intake::Progress for Bar {
     fn advance(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let phase = *self.phase.lock().expect("held for one assignment");
-        self.say(if phase == Phase::Writing {
-            "written"
-        } else {
-            "read"
-        });
+        self.say();
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context)
     eprintln!("stopped");
     // A service manager that says "stop" gets what it asked for; Ctrl-C is an interruption wherever it comes.
     if context.interrupt.is_by_user() {
-        return Err(Failure::interrupted());
+        return Err(Failure::stopped());
     }
     Ok(())
 }

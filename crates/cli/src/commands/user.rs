@@ -89,6 +89,10 @@ impl What {
             Self::List { json } => list(catalogue, json).await,
             Self::Add { name, admin, .. } => {
                 let password = password.expect("asked for above");
+                if exists(catalogue, &name).await? {
+                    return Err(Failure::new(format!("there is a user {name} already"))
+                        .hint(format!("`rapport user passwd {name}` changes the password")));
+                }
                 catalogue
                     .create_role(&name, &scram_verifier(&password.text), admin)
                     .await?;
@@ -144,13 +148,16 @@ async fn list(catalogue: &Catalogue, json: bool) -> Result {
     table.print()
 }
 
-async fn must_exist(catalogue: &Catalogue, name: &str) -> Result {
-    if catalogue
+async fn exists(catalogue: &Catalogue, name: &str) -> Result<bool> {
+    Ok(catalogue
         .list_roles()
         .await?
         .iter()
-        .any(|role| role.name == name)
-    {
+        .any(|role| role.name == name))
+}
+
+async fn must_exist(catalogue: &Catalogue, name: &str) -> Result {
+    if exists(catalogue, name).await? {
         return Ok(());
     }
     Err(Failure::new(format!("there is no user {name}"))

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int32Array,
-    StringArray, TimestampMicrosecondArray, UInt8Array, UInt16Array,
+    ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int32Array, StringArray,
+    TimestampMicrosecondArray, UInt8Array, UInt16Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{UInt8Type, UInt16Type};
@@ -150,7 +150,7 @@ pub fn interactions(world: &World, words: &Vocabulary, events: &[Event]) -> Reco
         (
             "currency",
             bytes(&words.currencies, events, |e| {
-                (e.amount_cents != NO_AMOUNT).then_some(0)
+                (e.amount_cents != NO_AMOUNT || e.cost != NO_NUMBER).then_some(0)
             }),
         ),
         ("cost", costs(events)),
@@ -235,8 +235,8 @@ fn sentiments(events: &[Event]) -> ArrayRef {
     Arc::new(Float64Array::from_iter(events.iter().map(sentiment)))
 }
 
-fn degrees(events: &[Event], of: impl Fn(&Event) -> f32) -> ArrayRef {
-    Arc::new(Float32Array::from_iter(
+fn degrees(events: &[Event], of: impl Fn(&Event) -> f64) -> ArrayRef {
+    Arc::new(Float64Array::from_iter(
         events.iter().map(|e| Some(of(e)).filter(|d| !d.is_nan())),
     ))
 }

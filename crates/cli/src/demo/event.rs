@@ -38,8 +38,8 @@ pub struct Event {
     pub score: i8,
     /// In hundredths, from -100 to 100.
     pub sentiment: i8,
-    pub latitude: f32,
-    pub longitude: f32,
+    pub latitude: f64,
+    pub longitude: f64,
 }
 
 pub const NO_AMOUNT: i64 = i64::MIN;
@@ -82,8 +82,8 @@ impl Event {
             wait_s: NO_NUMBER,
             score: NO_SCORE,
             sentiment: NO_SENTIMENT,
-            latitude: f32::NAN,
-            longitude: f32::NAN,
+            latitude: f64::NAN,
+            longitude: f64::NAN,
         }
     }
 

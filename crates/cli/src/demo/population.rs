@@ -143,12 +143,10 @@ impl Person {
     }
 
     /// Somewhere in the person's town.
-    pub fn place(&self, draw: &mut Draw) -> (f32, f32) {
+    pub fn place(&self, draw: &mut Draw) -> (f64, f64) {
         let (_, _, latitude, longitude, _) = CITIES[self.city];
         // To five decimals, about a metre: what a phone tells.
-        let near = |degrees: f32, draw: &mut Draw| {
-            ((f64::from(degrees) + draw.normal(0.0, 0.04)) * 1e5).round() as f32 / 1e5
-        };
+        let near = |degrees: f64, draw: &mut Draw| (draw.normal(degrees, 0.04) * 1e5).round() / 1e5;
         (near(latitude, draw), near(longitude, draw))
     }
 }

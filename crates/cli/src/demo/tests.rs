@@ -107,13 +107,12 @@ fn purchases_of_the_baseline_follow_bgnbd() {
         (seen_variance / variance - 1.0).abs() < 0.1,
         "{seen_variance} for {variance}"
     );
-    for x in 0..12 {
-        let error = (pmf[x] * (1.0 - pmf[x]) / n).sqrt();
+    for (x, p) in pmf.iter().enumerate().take(12) {
+        let error = (p * (1.0 - p) / n).sqrt();
         assert!(
-            (seen(x) - pmf[x]).abs() < 4.0 * error,
-            "{x}: {} for {}",
-            seen(x),
-            pmf[x]
+            (seen(x) - p).abs() < 4.0 * error,
+            "{x}: {} for {p}",
+            seen(x)
         );
     }
 }

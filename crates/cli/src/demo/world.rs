@@ -24,7 +24,7 @@ pub const CATEGORIES: &[&str] = &[
 ];
 
 /// Name, country, latitude, longitude, share of customers.
-pub const CITIES: &[(&str, &str, f32, f32, f64)] = &[
+pub const CITIES: &[(&str, &str, f64, f64, f64)] = &[
     ("Warszawa", "PL", 52.23, 21.01, 0.16),
     ("Kraków", "PL", 50.06, 19.94, 0.09),
     ("Wrocław", "PL", 51.11, 17.03, 0.07),
