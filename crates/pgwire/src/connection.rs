@@ -62,6 +62,22 @@ pub enum Stop {
     Shutdown,
 }
 
+/// Why there is no next message.
+enum Next {
+    /// There was one of this kind, and its text is not text.
+    Garbled { kind: u8, failure: Failure },
+    Stop(Stop),
+}
+
+impl From<Broken> for Next {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Encoding { kind, .. } => Next::Garbled { kind, failure: broken.into() },
+            other => Next::Stop(other.into()),
+        }
+    }
+}
+
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Stop::Failure(failure)
@@ -72,7 +88,7 @@ impl From<Broken> for Stop {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Io(_) | Broken::Closed | Broken::Slow => Stop::Gone(broken),
-            Broken::Protocol(_) | Broken::Encoding => Stop::Failure(broken.into()),
+            Broken::Protocol(_) | Broken::Encoding { .. } => Stop::Failure(broken.into()),
         }
     }
 }
@@ -219,8 +235,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// The loop over messages; ends when the client does.
     async fn converse(&mut self) -> Result<(), Stop> {
         loop {
-            let Some(message) = self.next_message().await? else {
-                return Ok(());
+            let message = match self.next_message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(Next::Garbled { kind, failure }) => {
+                    self.garbled(kind, failure).await?;
+                    continue;
+                }
+                Err(Next::Stop(stop)) => return Err(stop),
             };
             match message {
                 PgWireFrontendMessage::Terminate(_) => return Ok(()),
@@ -250,8 +272,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// A message whose text is not UTF-8 fails like the statement in it would.
+    async fn garbled(&mut self, kind: u8, failure: Failure) -> Result<(), Stop> {
+        if kind == b'Q' {
+            self.fail(failure);
+            return self.ready().await;
+        }
+        if !self.skipping {
+            self.fail(failure);
+            self.skipping = true;
+        }
+        Ok(())
+    }
+
     /// Waits for the client, but not beyond the end of the server or of patience.
-    async fn next_message(&mut self) -> Result<Option<PgWireFrontendMessage>, Stop> {
+    async fn next_message(&mut self) -> Result<Option<PgWireFrontendMessage>, Next> {
         if let Some(message) = self.wire.buffered()? {
             return Ok(Some(message));
         }
@@ -265,10 +300,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         };
         tokio::select! {
             biased;
-            () = self.shared.ending.cancelled() => Err(Stop::Shutdown),
+            () = self.shared.ending.cancelled() => Err(Next::Stop(Stop::Shutdown)),
             message = self.wire.message() => Ok(message?),
             () = too_idle => {
-                Err(Failure::fatal("57P05", "terminating connection due to idle-session timeout").into())
+                let message = "terminating connection due to idle-session timeout";
+                Err(Next::Stop(Failure::fatal("57P05", message).into()))
             }
         }
     }

@@ -39,7 +39,7 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     shared: &Arc<Shared>,
 ) -> Result<Option<Login>> {
-    let Some(startup) = negotiate(wire, shared).await? else {
+    let Some(startup) = negotiate(wire, shared).await.map_err(Failure::into_fatal)? else {
         return Ok(None);
     };
     let mut parameters = startup.parameters;
@@ -96,9 +96,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             if packet.len() < 9 || packet.last() != Some(&0) {
                 return Err(invalid());
             }
-            if std::str::from_utf8(&packet[8..]).is_err() {
-                return Err(Broken::Encoding.into());
-            }
+            wire::check_text(0, &packet[8..])?;
             let context = DecodeContext::default();
             return Startup::decode(&mut packet, &context).map_err(|_| invalid());
         };

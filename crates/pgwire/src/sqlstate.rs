@@ -181,7 +181,7 @@ impl From<Broken> for Failure {
                 Failure::fatal("08006", error.to_string())
             }
             Broken::Protocol(_) => Failure::fatal("08P01", error.to_string()),
-            Broken::Encoding => Failure::fatal("22021", error.to_string()),
+            Broken::Encoding { .. } => Failure::new("22021", error.to_string()),
         }
     }
 }

@@ -35,9 +35,13 @@ pub enum Broken {
     /// 08P01
     #[error("{0}")]
     Protocol(String),
-    /// 22021
-    #[error("invalid byte sequence for encoding \"UTF8\"")]
-    Encoding,
+    /// 22021; the message itself came whole, so that the session can go on.
+    #[error("invalid byte sequence for encoding \"UTF8\": {bytes}")]
+    Encoding {
+        /// The kind of the message.
+        kind: u8,
+        bytes: String,
+    },
 }
 
 /// One client's stream, with what has been read but not understood and what has been said but not sent.
@@ -229,7 +233,7 @@ fn cut_frame(input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Bro
 
 /// Every field lies inside the frame, the last one ends with it, and text is UTF-8.
 fn check_frame(frame: &[u8]) -> Result<(), Broken> {
-    let mut fields = Fields(&frame[5..]);
+    let mut fields = Fields { kind: frame[0], rest: &frame[5..] };
     let ok = match frame[0] {
         b'Q' | b'f' => fields.text()?,
         b'P' => fields.text()? && fields.text()? && fields.array(4),
@@ -242,35 +246,37 @@ fn check_frame(frame: &[u8]) -> Result<(), Broken> {
         b'd' | b'p' => return Ok(()),
         _ => true,
     };
-    match ok && fields.0.is_empty() {
+    match ok && fields.rest.is_empty() {
         true => Ok(()),
         false => Err(Broken::Protocol("invalid message format".into())),
     }
 }
 
-struct Fields<'a>(&'a [u8]);
+struct Fields<'a> {
+    kind: u8,
+    rest: &'a [u8],
+}
 
 impl Fields<'_> {
     fn skip(&mut self, n: usize) -> bool {
-        let fits = n <= self.0.len();
+        let fits = n <= self.rest.len();
         if fits {
-            self.0 = &self.0[n..];
+            self.rest = &self.rest[n..];
         }
         fits
     }
 
     /// A string up to its zero byte.
     fn text(&mut self) -> Result<bool, Broken> {
-        let Some(end) = memchr::memchr(0, self.0) else {
+        let Some(end) = memchr::memchr(0, self.rest) else {
             return Ok(false);
         };
-        std::str::from_utf8(&self.0[..end]).map_err(|_| Broken::Encoding)?;
+        check_text(self.kind, &self.rest[..end])?;
         Ok(self.skip(end + 1))
     }
 
     fn count(&mut self) -> Option<usize> {
-        let count = self.0.get(..2)?;
-        let count = usize::from(u16::from_be_bytes([count[0], count[1]]));
+        let count = usize::from(u16::from_be_bytes(*self.rest.first_chunk()?));
         self.skip(2).then_some(count)
     }
 
@@ -285,7 +291,7 @@ impl Fields<'_> {
             return false;
         };
         (0..count).all(|_| {
-            let Some(length) = self.0.first_chunk::<4>() else {
+            let Some(length) = self.rest.first_chunk::<4>() else {
                 return false;
             };
             let length = i32::from_be_bytes(*length);
@@ -296,6 +302,17 @@ impl Fields<'_> {
                 }
         })
     }
+}
+
+/// Fails if the text of a message of this kind is not UTF-8.
+pub fn check_text(kind: u8, text: &[u8]) -> Result<(), Broken> {
+    let Err(error) = std::str::from_utf8(text) else {
+        return Ok(());
+    };
+    let start = error.valid_up_to();
+    let end = (start + error.error_len().unwrap_or(1)).min(text.len());
+    let bytes: Vec<String> = text[start..end].iter().map(|byte| format!("0x{byte:02x}")).collect();
+    Err(Broken::Encoding { kind, bytes: bytes.join(" ") })
 }
 
 /// The first SASL message, whose inner length pgwire would trust.
@@ -416,7 +433,7 @@ mod tests {
 
     #[test]
     fn text_that_is_not_utf8_has_its_own_error() {
-        assert!(matches!(check(b"Q\0\0\0\x06\xff\0"), Err(Broken::Encoding)));
+        assert!(matches!(check(b"Q\0\0\0\x06\xff\0"), Err(Broken::Encoding { kind: b'Q', .. })));
     }
 
     #[test]
