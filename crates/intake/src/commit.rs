@@ -105,6 +105,7 @@ impl Commit<'_> {
         };
         let marks = self.marks(&files);
         let mut others = Some(waiting);
+        let mut new_customers = 0;
         let mut tables = vec![];
 
         let (table, _) = open(self.lake, &main.held.table.name).await?;
@@ -161,6 +162,7 @@ impl Commit<'_> {
                 written = Some(files_written);
                 continue;
             }
+            new_customers += looked_up.n_new();
             match self
                 .try_commit(&table, &mut files_written, &mut main, &sources, snapshot)
                 .await?
@@ -168,7 +170,6 @@ impl Commit<'_> {
                 Some(version) => {
                     self.quarantine(&files).await?;
                     tables.push(main.loaded());
-                    let new_customers = looked_up.n_new();
                     return Ok(Committed {
                         tables,
                         new_customers,

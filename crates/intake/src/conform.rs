@@ -71,6 +71,13 @@ impl Conform {
         zones: Option<&StringArray>,
         refuse: &mut Refuse,
     ) -> Result<ArrayRef, String> {
+        let array = &match array.data_type() {
+            // Some functions of the SELECT give text in another form.
+            DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => Arc::new(
+                as_text(array).ok_or_else(|| format!("{} can't become text", array.data_type()))?,
+            ),
+            _ => Arc::clone(array),
+        };
         let is_text = *array.data_type() == DataType::Utf8;
         match field.data_type() {
             _ if *array.data_type() == DataType::Null => {
@@ -686,6 +693,18 @@ mod tests {
             "jsonb",
             &["{\"a\":1}", "{a}"],
             &["1: \"{a}\" is not JSON"],
+        );
+    }
+
+    #[test]
+    fn text_in_any_form_is_read_as_text() {
+        check(
+            "decimal_comma = true",
+            arrow::array::StringViewArray::from(vec!["1,5", "x"]),
+            DataType::Decimal128(18, 2),
+            "numeric(18,2)",
+            &["1.50", "NULL"],
+            &["1: \"x\" is not a number"],
         );
     }
 

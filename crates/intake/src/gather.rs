@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{AsArray, BooleanArray};
 use chrono::{DateTime, Utc};
@@ -27,6 +28,8 @@ use crate::{Error, Result, Source};
 const QUEUE: usize = 4;
 /// Source names of their own that the rows of one load may have.
 const MOST_SOURCES: usize = 1_000;
+/// How long a cancelled load waits for its threads.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A load that refuses this many rows and more than half of all is given up before the end.
 const HOPELESS: u64 = 10_000;
 
@@ -133,18 +136,28 @@ pub async fn gather(
     cancel: CancellationToken,
 ) -> Result<Gathered> {
     let (queue, batches) = mpsc::channel(QUEUE);
+    let stop = cancel.clone();
     let reader = {
         let (plan, counters, cancel) = (Arc::clone(&plan), Arc::clone(&counters), cancel.clone());
         tokio::task::spawn_blocking(move || read(&plan, &queue, &counters, &cancel))
     };
     let sorter =
         tokio::task::spawn_blocking(move || receive(&plan, checker, batches, &counters, &cancel));
-    let read = reader.await.map_err(panicked)?;
-    let gathered = sorter.await.map_err(panicked)?;
+    let both = async { (reader.await, sorter.await) };
+    let (read, gathered) = tokio::select! {
+        both = both => both,
+        // A thread that waits for standard input does not hear that it is over.
+        () = given_up(&stop) => return Err(Error::Cancelled),
+    };
     // Whoever stops first makes the other stop too; an error of checking is then the cause.
-    let gathered = gathered?;
-    read?;
+    let gathered = gathered.map_err(panicked)??;
+    read.map_err(panicked)??;
     Ok(gathered)
+}
+
+async fn given_up(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(PATIENCE).await;
 }
 
 pub fn panicked(error: tokio::task::JoinError) -> Error {
@@ -165,7 +178,8 @@ fn read(
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let input: Input = runtime.block_on(found.fingerprint(plan.spill_folder.as_deref()))?;
+        let input: Input =
+            runtime.block_on(found.fingerprint(plan.spill_folder.as_deref(), cancel))?;
         let app_id = mark::app_id(&plan.source.name, input.hash);
         // The same bytes under two names are one file.
         let before = if hashes.insert(input.hash) {

@@ -19,7 +19,7 @@ use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tempfile::NamedTempFile;
 
@@ -28,8 +28,9 @@ use crate::key::{IdSet, push_uuid};
 use crate::table::Facts;
 use crate::{Error, Result, input};
 
-/// Rows in a batch that is given out.
+/// Rows in a batch that is given out, if they are not long.
 const CHUNK_ROWS: usize = 16_384;
+const CHUNK_BYTES: usize = 64 << 20;
 const ID: &str = "__id";
 
 pub struct Held {
@@ -105,7 +106,7 @@ impl Held {
         let failed = |source| input::spill(self.spill_folder.as_deref(), source);
         let file = input::temporary(self.spill_folder.as_deref())?;
         let properties = WriterProperties::builder()
-            .set_compression(Compression::LZ4_RAW)
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(false)
             .set_statistics_enabled(EnabledStatistics::None)
             .build();
@@ -167,7 +168,7 @@ impl Held {
         let failed = |source| input::spill(self.spill_folder.as_deref(), source);
         let to_io = |error: parquet::errors::ParquetError| std::io::Error::other(error);
         let properties = WriterProperties::builder()
-            .set_compression(Compression::LZ4_RAW)
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(false)
             .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(1 << 17))
@@ -219,7 +220,10 @@ impl Held {
     ) -> Result<()> {
         let order = self.order(all, finish)?;
         let columns = self.side_by_side(all, finish);
-        for chunk in order.chunks(CHUNK_ROWS) {
+        let bytes: usize = all.iter().map(HeldRows::bytes).sum();
+        let row_bytes = bytes / all.iter().map(|rows| rows.n).sum::<usize>().max(1);
+        let chunk_rows = (CHUNK_BYTES / row_bytes.max(1)).clamp(1, CHUNK_ROWS);
+        for chunk in order.chunks(chunk_rows) {
             if !take(self.chunk(all, &columns, chunk, finish)?) {
                 return Ok(());
             }

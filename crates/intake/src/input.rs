@@ -10,6 +10,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use rapport_lake::Location;
 use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
 use twox_hash::xxhash3_128::{RawHasher, SecretBuffer};
 
 use crate::{Error, LoadOptions, Result};
@@ -133,7 +134,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             .to_string_lossy()
             .into_owned();
         // A link to a folder could lead round in a circle.
-        if !is_hidden(&name) && !(entry.is_symlink() && entry.is_dir()) {
+        let leads_elsewhere = entry.is_symlink() && entry.is_dir();
+        if !is_hidden(&name) && !leads_elsewhere {
             collect(&entry, files)?;
         }
     }
@@ -217,14 +219,18 @@ async fn objects(url: &str, options: &LoadOptions) -> Result<Vec<Found>> {
 impl Found {
     /// Reads the file once for its hash. What is not a local file is copied to one on the way, because a file may
     /// be read twice and Parquet from its end.
-    pub async fn fingerprint(&self, spill_folder: Option<&Path>) -> Result<Input> {
+    pub async fn fingerprint(
+        &self,
+        spill_folder: Option<&Path>,
+        cancel: &CancellationToken,
+    ) -> Result<Input> {
         match &self.place {
             Place::Local(path) => {
                 let before = state(path)?;
                 let mut file =
                     std::fs::File::open(path).map_err(|source| unreadable(path, source))?;
                 let (bytes, hash) =
-                    copy(&mut file, None).map_err(|source| unreadable(path, source))?;
+                    copy(&mut file, None, cancel, |source| unreadable(path, source))?;
                 Ok(Input {
                     name: Arc::clone(&self.name),
                     path: path.clone(),
@@ -236,13 +242,16 @@ impl Found {
             }
             Place::StandardInput => {
                 let mut copied = temporary(spill_folder)?;
-                let (bytes, hash) =
-                    copy(&mut std::io::stdin().lock(), Some(&mut copied)).map_err(|source| {
-                        Error::Read {
-                            file: self.name.to_string(),
-                            source,
-                        }
-                    })?;
+                let failed = |source| Error::Read {
+                    file: self.name.to_string(),
+                    source,
+                };
+                let (bytes, hash) = copy(
+                    &mut std::io::stdin().lock(),
+                    Some(&mut copied),
+                    cancel,
+                    failed,
+                )?;
                 Ok(self.copied(copied, bytes, hash))
             }
             Place::Object { store, path } => {
@@ -255,6 +264,9 @@ impl Found {
                 let mut bytes = 0;
                 let mut stream = store.get(path).await.map_err(failed)?.into_stream();
                 while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+                    if cancel.is_cancelled() {
+                        return Err(Error::Cancelled);
+                    }
                     hasher.write(&chunk);
                     bytes += chunk.len() as u64;
                     copied
@@ -318,19 +330,27 @@ pub fn spill(folder: Option<&Path>, source: std::io::Error) -> Error {
     }
 }
 
-fn copy(from: &mut dyn Read, mut to: Option<&mut NamedTempFile>) -> std::io::Result<(u64, u128)> {
+fn copy(
+    from: &mut dyn Read,
+    mut to: Option<&mut NamedTempFile>,
+    cancel: &CancellationToken,
+    failed: impl Fn(std::io::Error) -> Error,
+) -> Result<(u64, u128)> {
     let mut hasher = RawHasher::new(SecretBuffer::default());
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {
-        let read = from.read(&mut buffer)?;
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let read = from.read(&mut buffer).map_err(&failed)?;
         if read == 0 {
             return Ok((bytes, hasher.finish_128()));
         }
         hasher.write(&buffer[..read]);
         bytes += read as u64;
         if let Some(to) = &mut to {
-            to.write_all(&buffer[..read])?;
+            to.write_all(&buffer[..read]).map_err(&failed)?;
         }
     }
 }
@@ -397,7 +417,10 @@ mod tests {
             DateTime::UNIX_EPOCH,
         );
         let found = find(&options).await.expect("found");
-        let input = found[0].fingerprint(None).await.expect("read");
+        let input = found[0]
+            .fingerprint(None, &CancellationToken::new())
+            .await
+            .expect("read");
         input.unchanged().expect("nothing has changed");
         std::fs::write(file.path(), "one two").expect("written");
         assert!(matches!(input.unchanged(), Err(Error::Changed { .. })));

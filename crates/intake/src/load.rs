@@ -39,7 +39,7 @@ impl LoadOptions {
         Self {
             paths,
             max_refused_share: 0.05,
-            memory_bytes: 1 << 30,
+            memory_bytes: 2 << 30,
             spill_folder: None,
             store_options: vec![],
             now,

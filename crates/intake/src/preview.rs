@@ -69,7 +69,8 @@ pub async fn preview(
                 preview.complete = false;
                 break;
             }
-            let input = runtime.block_on(found.fingerprint(options.spill_folder.as_deref()))?;
+            let input =
+                runtime.block_on(found.fingerprint(options.spill_folder.as_deref(), &cancel))?;
             checker.next_file(&input.name);
             let mut failed = None;
             decode(&input.path, &input.name, &source, &mut |raw| {

@@ -303,3 +303,46 @@ async fn a_file_without_rows_is_loaded_like_any_other() {
         );
     }
 }
+
+#[tokio::test]
+async fn json_lines_without_a_needed_key_are_told_so() {
+    let lab = Lab::new().await;
+    let file = lab.file(
+        "a.jsonl",
+        "{\"occurred_at\":\"2024-01-01\",\"channel\":\"web\"}\n",
+    );
+    let jsonl = Source::find("jsonl", &[]).expect("it is shipped");
+    let error = lab
+        .try_load(&jsonl, &[&file])
+        .await
+        .expect_err("a type is needed")
+        .to_string();
+    assert!(error.contains("no column `interaction_type`"), "{error}");
+}
+
+#[tokio::test]
+async fn long_texts_go_through_in_small_batches() {
+    let lab = Lab::new().await;
+    let body = "x".repeat(1 << 20);
+    let csv: String = (0..80).map(|i| format!("2024-01-01,{i}{body}\n")).collect();
+    let file = lab.file("long.csv", format!("at,note\n{csv}"));
+    assert_eq!(lab.load(&source(BODY), &[&file]).await.added, 80);
+    assert_eq!(
+        lab.count("SELECT min(length(body)) FROM interactions")
+            .await,
+        (1 << 20) + 1
+    );
+}
+
+#[tokio::test]
+async fn windows_1251_in_gzip() {
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    gzip.write_all(b"at,note\n2024-01-01,\xF0\xEE\xE1\xEE\xF2\n")
+        .expect("compressed");
+    check_body(
+        "encoding = 'windows-1251'",
+        &gzip.finish().expect("compressed"),
+        &["робот"],
+    )
+    .await;
+}

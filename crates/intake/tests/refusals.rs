@@ -223,3 +223,20 @@ async fn a_dry_run_shows_rows_and_refusals_and_writes_nothing() {
     );
     assert_eq!(lab.interactions().await, 0);
 }
+
+#[tokio::test]
+async fn a_hopeless_load_is_given_up_early() {
+    let lab = Lab::new().await;
+    let file = lab.file(
+        "a.csv",
+        format!("id,at,who,amount\n{}", "1,x,y,z\n".repeat(60_000)),
+    );
+    let error = lab
+        .try_load(&source(SALES), &[&file])
+        .await
+        .expect_err("all are refused");
+    assert!(
+        matches!(error, Error::TooManyRefused { read, .. } if read < 60_000),
+        "{error}"
+    );
+}

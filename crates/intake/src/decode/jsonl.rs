@@ -120,7 +120,7 @@ impl<'a> Rows<'a> {
                 Some(b'n') => column.texts.append_null(),
                 Some(b'"') => {
                     let text = unescape(value);
-                    if self.nulls.iter().any(|null| *null == text) {
+                    if self.nulls.contains(&text) {
                         column.texts.append_null();
                     } else {
                         column.texts.append_value(&text);

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{BATCH_ROWS, Sink};
+use super::{BATCH_BYTES, BATCH_ROWS, Sink};
 use crate::raw::{Lines, RawBatch, RawForm};
 use crate::{Error, Result};
 
@@ -26,8 +26,16 @@ pub fn decode(path: &Path, name: &Arc<str>, sink: &mut Sink) -> Result<()> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| damaged(format!("is not a readable Parquet file: {error}")))?;
     let all_rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
+    let all_bytes: i64 = builder
+        .metadata()
+        .row_groups()
+        .iter()
+        .map(|group| group.total_byte_size())
+        .sum();
+    let row_bytes =
+        usize::try_from(all_bytes).unwrap_or(0) / usize::try_from(all_rows).unwrap_or(1);
     let reader = builder
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size((BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS))
         .build()
         .map_err(|error| damaged(format!("is not a readable Parquet file: {error}")))?;
 
