@@ -96,6 +96,12 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    #[error("rows that were kept aside on disk could not be read back")]
+    SpillRead {
+        #[source]
+        source: std::io::Error,
+    },
+
     #[error("the rows could not be sorted")]
     Sort(#[source] datafusion::error::DataFusionError),
 

@@ -21,7 +21,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use tempfile::NamedTempFile;
 
 use crate::check::Rows;
 use crate::key::{IdSet, push_uuid};
@@ -40,7 +39,7 @@ pub struct Held {
     bytes: usize,
     most_bytes: usize,
     spill_folder: Option<PathBuf>,
-    spilled: Vec<NamedTempFile>,
+    spilled: Vec<File>,
     /// Columns that any row has a value for.
     present: Vec<bool>,
 }
@@ -104,7 +103,7 @@ impl Held {
 
     fn spill(&mut self) -> Result<()> {
         let failed = |source| input::spill(self.spill_folder.as_deref(), source);
-        let file = input::temporary(self.spill_folder.as_deref())?;
+        let file = input::scratch(self.spill_folder.as_deref())?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(false)
@@ -112,7 +111,7 @@ impl Held {
             .build();
         let schema = self.spill_schema();
         let to_io = |error: parquet::errors::ParquetError| std::io::Error::other(error);
-        let handle = file.reopen().map_err(failed)?;
+        let handle = file.try_clone().map_err(failed)?;
         let mut writer = ArrowWriter::try_new(handle, Arc::clone(&schema), Some(properties))
             .map_err(|error| failed(to_io(error)))?;
         for rows in self.batches.drain(..) {
@@ -142,7 +141,7 @@ impl Held {
         let has_ids = self.table.has_identity();
         let spilled = self.spilled.iter().flat_map(move |file| match open(file) {
             Ok(reader) => Box::new(reader.map(move |batch| {
-                let batch = batch.map_err(|error| read_back(file, std::io::Error::other(error)))?;
+                let batch = batch.map_err(|error| read_back(std::io::Error::other(error)))?;
                 Ok(HeldRows::from_batch(&batch, has_ids))
             })) as Box<dyn Iterator<Item = Result<HeldRows>>>,
             Err(error) => Box::new(std::iter::once(Err(error))),
@@ -180,8 +179,8 @@ impl Held {
             if part.is_empty() {
                 return Ok(());
             }
-            let file = input::temporary(self.spill_folder.as_deref())?;
-            let handle = file.reopen().map_err(failed)?;
+            let file = input::scratch(self.spill_folder.as_deref())?;
+            let handle = file.try_clone().map_err(failed)?;
             let mut writer = ArrowWriter::try_new(
                 handle,
                 Arc::clone(&self.table.schema),
@@ -520,19 +519,17 @@ impl HeldRows {
     }
 }
 
-fn open(file: &NamedTempFile) -> Result<ParquetRecordBatchReader> {
-    let failed = |error| read_back(file, error);
-    let handle = File::open(file.path()).map_err(failed)?;
+fn open(file: &File) -> Result<ParquetRecordBatchReader> {
+    let failed = read_back;
+    // Handles share their position, but each read seeks first, and a file has one reader at a time.
+    let handle = file.try_clone().map_err(failed)?;
     ParquetRecordBatchReaderBuilder::try_new(handle)
         .and_then(|builder| builder.with_batch_size(CHUNK_ROWS).build())
         .map_err(|error| failed(std::io::Error::other(error)))
 }
 
-pub fn read_back(file: &NamedTempFile, source: std::io::Error) -> Error {
-    Error::Spill {
-        folder: file.path().display().to_string(),
-        source,
-    }
+pub fn read_back(source: std::io::Error) -> Error {
+    Error::SpillRead { source }
 }
 
 fn internal(error: arrow::error::ArrowError) -> Error {

@@ -1,5 +1,6 @@
 //! Paths → files: folders, globs, standard input, objects in a bucket; and each file's fingerprint.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -227,8 +228,7 @@ impl Found {
         match &self.place {
             Place::Local(path) => {
                 let before = state(path)?;
-                let mut file =
-                    std::fs::File::open(path).map_err(|source| unreadable(path, source))?;
+                let mut file = File::open(path).map_err(|source| unreadable(path, source))?;
                 let (bytes, hash) =
                     copy(&mut file, None, cancel, |source| unreadable(path, source))?;
                 Ok(Input {
@@ -310,7 +310,7 @@ fn state(path: &Path) -> Result<(u64, SystemTime)> {
     ))
 }
 
-pub fn temporary(folder: Option<&Path>) -> Result<NamedTempFile> {
+fn temporary(folder: Option<&Path>) -> Result<NamedTempFile> {
     let made = match folder {
         Some(folder) => std::fs::create_dir_all(folder).and_then(|()| {
             tempfile::Builder::new()
@@ -318,6 +318,17 @@ pub fn temporary(folder: Option<&Path>) -> Result<NamedTempFile> {
                 .tempfile_in(folder)
         }),
         None => tempfile::Builder::new().prefix("rapport-").tempfile(),
+    };
+    made.map_err(|source| spill(folder, source))
+}
+
+/// A file without a name, which is gone even if this process is killed.
+pub fn scratch(folder: Option<&Path>) -> Result<File> {
+    let made = match folder {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder))
+        }
+        None => tempfile::tempfile(),
     };
     made.map_err(|source| spill(folder, source))
 }

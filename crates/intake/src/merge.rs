@@ -15,7 +15,6 @@ use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tempfile::NamedTempFile;
 
 use crate::held::read_back;
 use crate::table::Facts;
@@ -26,7 +25,7 @@ const BATCH_ROWS: usize = 4_096;
 
 /// The runs are Parquet files with the table's columns. Ends when `take` says so.
 pub fn merge(
-    runs: &[NamedTempFile],
+    runs: &[File],
     table: &Facts,
     take: &mut dyn FnMut(RecordBatch) -> bool,
 ) -> Result<()> {
@@ -71,9 +70,9 @@ pub fn merge(
     })
 }
 
-fn stream(run: &NamedTempFile, table: &Facts) -> Result<SendableRecordBatchStream> {
-    let failed = |error| read_back(run, error);
-    let file = File::open(run.path()).map_err(failed)?;
+fn stream(run: &File, table: &Facts) -> Result<SendableRecordBatchStream> {
+    let failed = read_back;
+    let file = run.try_clone().map_err(failed)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
         .map_err(|error| failed(std::io::Error::other(error)))?;
