@@ -25,6 +25,7 @@ pub const HELPERS: &[&str] = &[
     "clients/server.py",
     "clients/server.mjs",
     "fixtures/make_container.mjs",
+    "fixtures/s3.py",
 ];
 const DRIVERS: &[&str] = &[
     "psql", "socket", "psycopg", "psycopg2", "asyncpg", "pg8000", "node",

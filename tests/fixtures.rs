@@ -1,5 +1,6 @@
 //! What the tests stand on: the binary, a warehouse with its server, a private PostgreSQL, object stores, files.
 
+pub mod failure;
 pub mod files;
 pub mod place;
 pub mod postgres;

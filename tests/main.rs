@@ -1,6 +1,6 @@
 //! Everything that is tried on the finished binary: one harness, one list of tests, no test that needs another.
 //!
-//! `tests/run` calls this binary once per group; `cargo test --workspace --test main -- slt::` runs a part of it.
+//! `tests/run` calls this binary once per group; `cargo test --workspace --test whole -- slt::` runs a part of it.
 //! A test that cannot run here (no Python packages, no PostgreSQL to compare with) is *ignored* with its reason.
 
 mod clients;

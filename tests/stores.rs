@@ -217,13 +217,16 @@ fn a_bucket_alone_restores_the_warehouse() -> Result<()> {
     drop(server);
 
     // Another machine: the bucket, and nothing beside it.
-    let second = Warehouse::at(free_lake()?, url, store.variables()).serve_as_known_user()?;
-    let answer = second.ask(
-        "SELECT (SELECT count(*) FROM interactions), (SELECT name FROM own), (SELECT id FROM own_view), \
-                obj_description('own'::regclass), \
+    let second = Warehouse::at(free_lake()?, url, store.variables()).serve()?;
+    let rows = second.ask("SELECT name, id FROM own NATURAL JOIN own_view")?;
+    ensure!(rows == [["x", "7"]], "{rows:?}");
+    let rows = second.ask("SELECT count(*) FROM interactions")?;
+    ensure!(rows == [["1000"]], "{rows:?}");
+    let told = second.ask(
+        "SELECT obj_description('own'::regclass), \
                 (SELECT count(*) FROM pg_constraint WHERE conrelid = 'own'::regclass AND contype = 'p')",
     )?;
-    ensure!(answer == [["1000", "x", "7", "kept", "1"]], "{answer:?}");
+    ensure!(told == [["kept", "1"]], "{told:?}");
     Ok(())
 }
 

@@ -85,11 +85,11 @@ fn is_refused_everywhere(warehouse: Warehouse, commit: &Path, source: &Path) -> 
         .to_string_lossy()
         .into_owned();
     match warehouse.serve() {
-        Err(error) => ensure!(format!("{error:?}").contains(&name), "{error:?}"),
+        Err(error) => ensure!(format!("{error:#}").contains(&name), "{error:#}"),
         Ok(server) => {
             let answer = server.ask("SELECT count(*) FROM interactions");
             let error = format!(
-                "{:?}",
+                "{:#}",
                 answer.err().context("a torn table was answered from")?
             );
             ensure!(error.contains("XX001"), "{error}");

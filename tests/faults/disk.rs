@@ -24,7 +24,10 @@ pub fn trials() -> Vec<Trial> {
 
 /// A tmpfs in a mount namespace that lives as long as its process: nothing to unmount, root or not.
 struct SmallDisk {
+    /// As programs in the namespace see it, and as we do.
+    inside: PathBuf,
     path: PathBuf,
+    enter: Vec<String>,
     // In this order: the process ends before its folder goes.
     _holder: Running,
     _folder: TempDir,
@@ -33,36 +36,40 @@ struct SmallDisk {
 impl SmallDisk {
     fn of_megabytes(megabytes: u32) -> Result<SmallDisk> {
         let folder = tempfile::tempdir()?;
-        let place = folder.path().join("disk");
-        fs::create_dir(&place)?;
+        let inside = folder.path().join("disk");
+        fs::create_dir(&inside)?;
         let script = format!(
             "mount -t tmpfs -o size={megabytes}m none '{0}' && touch '{0}/ready' && exec sleep 100000",
-            place.display()
+            inside.display()
         );
-        let log = folder.path().join("log");
-        let root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+        let is_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+        let (make, join): (&[&str], &[&str]) = match is_root {
+            true => (&["-m"], &["-m"]),
+            false => (&["-U", "-r", "-m"], &["-U", "-m", "--preserve-credentials"]),
+        };
         let mut command = Command::new("unshare");
-        command
-            .args(if root {
-                ["-m"].as_slice()
-            } else {
-                &["-U", "-r", "-m"]
-            })
-            .args(["sh", "-c", &script]);
-        let mut holder = Running::start("unshare", &mut command, &log)?;
-        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), place.display()));
+        command.args(make).args(["sh", "-c", &script]);
+        let mut holder = Running::start("unshare", &mut command, &folder.path().join("log"))?;
+        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), inside.display()));
         let ready = path.join("ready");
-        if let Err(error) =
-            holder.wait_until(Duration::from_secs(10), || ready.exists().then_some(()))
-        {
+        let mounted = holder.wait_until(Duration::from_secs(10), || ready.exists().then_some(()));
+        if let Err(error) = mounted {
+            let why = error.to_string().replace('\n', " ");
             return skip(format!(
-                "no file system of one's own can be mounted here: {}",
-                error.to_string().replace('\n', " ")
+                "no file system of one's own can be mounted here: {why}"
             ));
         }
         fs::remove_file(ready)?;
+        let mut enter = vec![
+            "nsenter".to_owned(),
+            "-t".to_owned(),
+            holder.id().to_string(),
+        ];
+        enter.extend(join.iter().map(|flag| (*flag).to_owned()));
         Ok(SmallDisk {
+            inside,
             path,
+            enter,
             _holder: holder,
             _folder: folder,
         })
@@ -93,13 +100,12 @@ impl SmallDisk {
     fn warehouse(&self) -> Result<Warehouse> {
         let folder = free_lake()?;
         let catalogue = folder.path().join("catalogue").display().to_string();
-        let url = self.path.join("lake").display().to_string();
-        let warehouse = Warehouse::at(
-            folder,
-            url,
-            vec![("RAPPORT_CATALOG__DIR".to_owned(), catalogue)],
-        );
+        let url = self.inside.join("lake").display().to_string();
+        let variables = vec![("RAPPORT_CATALOG__DIR".to_owned(), catalogue)];
+        let warehouse = Warehouse::at(folder, url, variables)
+            .through(self.enter.clone(), self.path.join("lake"));
         warehouse.succeed(["init"])?;
+        warehouse.add_user()?;
         Ok(warehouse)
     }
 }
@@ -141,7 +147,7 @@ fn an_insert_on_a_full_disk_is_53100_and_the_server_lives() -> Result<()> {
     let error =
         server.ask("INSERT INTO own SELECT n, md5(n::text) FROM generate_series(1, 200000) AS n");
     let error = error.err().context("an insert on a full disk must fail")?;
-    ensure!(format!("{error:?}").contains("53100"), "{error:?}");
+    ensure!(format!("{error:#}").contains("53100"), "{error:#}");
     let seen = server.ask("SELECT count(*) FROM own")?;
     ensure!(seen == [["1"]], "{seen:?}");
     disk.empty()?;

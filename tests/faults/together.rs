@@ -182,7 +182,7 @@ fn writers_of_one_own_table_lose_nothing() -> Result<()> {
                 for n in 0..8 {
                     match server.ask(&format!("INSERT INTO busy VALUES ({writer}, {n})")) {
                         Ok(_) => written += 1,
-                        Err(error) => ensure!(format!("{error:?}").contains("40001"), "{error:?}"),
+                        Err(error) => ensure!(format!("{error:#}").contains("40001"), "{error:#}"),
                     }
                 }
                 Ok(written)

@@ -1,6 +1,5 @@
 //! One connection of an slt file: a statement in, rows as text out, by either protocol.
 
-use std::error::Error as _;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -8,6 +7,7 @@ use sqllogictest::{AsyncDB, ColumnType, DBOutput};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use crate::fixtures::failure::Failure;
 use crate::fixtures::warehouse::Endpoint;
 use crate::slt::binary::Raw;
 
@@ -83,49 +83,6 @@ fn kind_of(pg_type: &Type) -> Kind {
         Type::TIMESTAMPTZ => Kind::TimestampWithZone,
         // Types without a letter of their own (uuid, bytea, arrays ...): write `?` and look at the value.
         _ => Kind::Any,
-    }
-}
-
-/// A failure as its SQLSTATE, message and hint: `statement error \(42P01\) relation .* does not exist` matches it.
-#[derive(Debug)]
-pub struct Failure {
-    code: Option<String>,
-    text: String,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<tokio_postgres::Error> for Failure {
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(said) => Failure {
-                code: Some(said.code().code().to_owned()),
-                text: format!(
-                    "({}) {}{}{}",
-                    said.code().code(),
-                    said.message(),
-                    said.detail()
-                        .map(|d| format!(" DETAIL: {d}"))
-                        .unwrap_or_default(),
-                    said.hint()
-                        .map(|h| format!(" HINT: {h}"))
-                        .unwrap_or_default(),
-                ),
-            },
-            None => Failure {
-                code: None,
-                text: format!(
-                    "{error}{}",
-                    error.source().map(|s| format!(": {s}")).unwrap_or_default()
-                ),
-            },
-        }
     }
 }
 
@@ -222,6 +179,6 @@ impl AsyncDB for Session {
     }
 
     fn error_sql_state(failure: &Failure) -> Option<String> {
-        failure.code.clone()
+        failure.code().map(str::to_owned)
     }
 }

@@ -1,5 +1,6 @@
 """What people type first: the backslash commands."""
 
+import os
 import subprocess
 
 from server import ENGINE, raises, same
@@ -9,7 +10,9 @@ def _psql(*commands, options=()):
     arguments = ["psql", "-X", "-w", "-v", "ON_ERROR_STOP=1", *options]
     for command in commands:
         arguments += ["-c", command]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    # Without the notice that keys are declared and not enforced.
+    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, env=quiet)
     if done.returncode != 0 or done.stderr:
         raise AssertionError(f"{commands} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

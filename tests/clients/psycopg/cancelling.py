@@ -13,9 +13,13 @@ WORK = {
                     FROM interactions a, interactions b, interactions c GROUP BY 1""",
     "sort": """SELECT a.quantity + b.quantity + c.quantity
                FROM interactions a, interactions b, interactions c ORDER BY 1""",
-    "window": """SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.quantity) AS n
+    "window": """SELECT max(n) FROM (SELECT row_number() OVER () AS n
                  FROM interactions a, interactions b, interactions c) AS w""",
-    "recursion": "WITH RECURSIVE t(n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
+    "recursion": """WITH RECURSIVE t(n) AS (SELECT min(quantity)::bigint FROM interactions UNION ALL SELECT n + 1 FROM t)
+                    SELECT max(n) FROM t""",
+    "series": """SELECT count(*) FROM interactions, generate_series(1, 1000000000) AS g(n)
+                 WHERE quantity + n = 0""",
+    "catalogue": "SELECT count(*) FROM pg_attribute a, pg_attribute b, pg_attribute c",
     "distinct": """SELECT count(DISTINCT a.source_id || b.source_id || c.source_id)
                    FROM interactions a, interactions b, interactions c""",
 }
@@ -57,6 +61,14 @@ def a_window_is_cancelled():
 
 def a_recursion_is_cancelled():
     _cancelled(WORK["recursion"])
+
+
+def a_long_series_is_cancelled():
+    _cancelled(WORK["series"])
+
+
+def a_catalogue_query_is_cancelled():
+    _cancelled(WORK["catalogue"])
 
 
 def a_distinct_count_is_cancelled():

@@ -116,8 +116,20 @@ def rows_by_name_work():
 
 def many_parameters_are_taken():
     with _connect() as c:
-        row = c.execute(f"SELECT {' + '.join(['%s::bigint'] * 1000)}", list(range(1000))).fetchone()
-        same(row, (499500,))
+        row = c.execute(f"SELECT {' + '.join(['%s::bigint'] * 200)}", list(range(200))).fetchone()
+        same(row, (19900,))
+        places = ", ".join(["%s"] * 3000)
+        row = c.execute(f"SELECT count(*) FROM interactions WHERE quantity IN ({places})", list(range(3000))).fetchone()
+        same(row, (2000,))
+
+
+def a_filter_of_many_or_terms_is_answered():
+    with _connect() as c:
+        terms = " OR ".join(f"channel = 'channel {n}'" for n in range(700))
+        row = c.execute(f"SELECT count(*) FROM interactions WHERE channel = 'web' OR {terms}").fetchone()
+        same(row, c.execute("SELECT count(*) FROM interactions WHERE channel = 'web'").fetchone())
+        terms = " AND ".join(f"channel <> 'channel {n}'" for n in range(700))
+        same(c.execute(f"SELECT count(*) FROM interactions WHERE {terms}").fetchone(), (2000,))
 
 
 def executemany_inserts_every_row():
@@ -131,7 +143,7 @@ def executemany_inserts_every_row():
 def a_statement_without_rows_tells_how_many_it_touched():
     with _connect() as c:
         c.execute("CREATE TABLE p_count (a int)")
-        same(c.execute("INSERT INTO p_count SELECT generate_series(1, 10)").rowcount, 10)
+        same(c.execute("INSERT INTO p_count SELECT n FROM generate_series(1, 10) AS g(n)").rowcount, 10)
         same(c.execute("UPDATE p_count SET a = a + %s WHERE a > %s", [1, 5]).rowcount, 5)
         same(c.execute("DELETE FROM p_count WHERE a < %s", [3]).rowcount, 2)
         same(c.execute("SELECT a FROM p_count").rowcount, 8)
