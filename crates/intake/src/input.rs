@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use rapport_lake::Location;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
@@ -189,7 +189,10 @@ async fn objects(url: &str, options: &LoadOptions) -> Result<Vec<Found>> {
     } else {
         let path = ObjectPath::from(name);
         match store.head(&path).await {
-            Ok(object) if !name.is_empty() && !url.ends_with('/') => listed.push(object),
+            Ok(object) if !name.is_empty() && !url.ends_with('/') => listed.push(ObjectMeta {
+                location: path,
+                ..object
+            }),
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {
                 let all: Vec<_> = store
                     .list(Some(&path))

@@ -346,3 +346,24 @@ async fn windows_1251_in_gzip() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_character_cut_in_two_by_a_delimiter_is_not_text() {
+    let lab = Lab::new().await;
+    let mut csv = b"at,note,other\n".to_vec();
+    csv.extend_from_slice(&b"2024-01-01,a,b\n".repeat(30));
+    csv.extend_from_slice(b"2024-01-01,\xC5,\xBC\n");
+    let file = lab.file("a.csv", csv);
+    let loaded = lab.load(&source(BODY), &[&file]).await;
+    assert_eq!((loaded.added, loaded.refused), (30, 1));
+}
+
+#[tokio::test]
+async fn other_texts_may_mean_that_there_is_no_value() {
+    check_body(
+        "nulls = ['NA', '-']",
+        b"at,note\n2024-01-01,NA\n2024-01-02,-\n2024-01-03,\n",
+        &["NULL", "NULL", ""],
+    )
+    .await;
+}

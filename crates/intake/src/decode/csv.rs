@@ -130,6 +130,8 @@ struct Rows<'a> {
     lines: Vec<u64>,
     bytes: usize,
     refused: Vec<Refusal>,
+    empty_is_null: bool,
+    /// Other texts that mean NULL.
     nulls: Vec<&'a str>,
     file: Arc<str>,
     options: &'a CsvOptions,
@@ -153,7 +155,8 @@ impl<'a> Rows<'a> {
             lines: vec![],
             bytes: 0,
             refused: vec![],
-            nulls,
+            empty_is_null: nulls.contains(&""),
+            nulls: nulls.into_iter().filter(|null| !null.is_empty()).collect(),
             file: Arc::clone(file),
             options,
         }
@@ -169,14 +172,14 @@ impl<'a> Rows<'a> {
             self.refuse(record, line, None, reason);
             return;
         }
-        // The whole row is checked at once; a character can't reach across a field's end.
-        let whole = std::str::from_utf8(record.as_slice()).ok();
-        let field = |i: usize| whole?.get(record.range(i)?);
-        if let Some(bad) = (0..record.len()).find(|i| field(*i).is_none()) {
-            // Fields that are valid by themselves may stand in a row that is not.
-            let bad = (0..record.len())
-                .find(|i| std::str::from_utf8(&record[*i]).is_err())
-                .unwrap_or(bad);
+        // The whole row is checked at once, and that no character reaches across a field's end.
+        let whole = std::str::from_utf8(record.as_slice()).unwrap_or_default();
+        let starts = |i: usize| record.range(i).map_or(0, |range| range.start);
+        let is_text = whole.len() == record.as_slice().len()
+            && (0..record.len()).all(|i| whole.is_char_boundary(starts(i)));
+        if !is_text {
+            let bad = (0..record.len()).find(|i| std::str::from_utf8(&record[*i]).is_err());
+            let bad = bad.expect("text that is whole in each field is whole");
             let column = self.schema.field(bad).name().clone();
             let reason = format!(
                 "\"{}\" is not UTF-8; if the file has another encoding, say so in the source",
@@ -186,8 +189,8 @@ impl<'a> Rows<'a> {
             return;
         }
         for (i, column) in self.columns.iter_mut().enumerate() {
-            let value = field(i).expect("each field has just been looked at");
-            if self.nulls.contains(&value) {
+            let value = &whole[record.range(i).expect("the fields have been counted")];
+            if value.is_empty() && self.empty_is_null || self.nulls.contains(&value) {
                 column.append_null();
             } else {
                 column.append_value(value);
