@@ -1,4 +1,5 @@
-//! A source: what the files of one kind mean. A short TOML file, shipped or the user's own.
+//! A source: what the files of one kind mean. A short TOML file, shipped or the user's own; `catalogs/sources/README.md`
+//! tells all its keys.
 //!
 //! ```toml
 //! about = "Till receipts of the Kraków shops"
