@@ -1,6 +1,12 @@
 //! Ending a statement: a cancel request, a vanished client, a deadline.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +36,32 @@ impl Cancel {
 pub(crate) struct Guard {
     pub cancel: Cancel,
     pub deadline: Option<Instant>,
+    /// Nobody wants the rest of the answer.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Guard {
+    pub(crate) fn new(cancel: Cancel, deadline: Option<Instant>) -> Self {
+        Self {
+            cancel,
+            deadline,
+            abandoned: Arc::default(),
+        }
+    }
+
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// For those who compute and can't wait for [`Self::ended`].
+    pub(crate) fn is_over(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+            || self.cancel.is_cancelled()
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() > deadline)
+    }
+
     /// Returns when the statement must end, and why.
     pub(crate) async fn ended(&self) -> Error {
         let deadline = async {

@@ -439,7 +439,7 @@ async fn affected(
     for file in base.files() {
         let (inner, pins, base) = (scope.clone(), pins.clone(), base.clone());
         let (query, types, params) = (query.clone(), types.to_vec(), params.to_vec());
-        let only = vec![file.clone()];
+        let (only, bound) = (vec![file.clone()], guard.clone());
         let work = async move {
             let files = LakeTable::of_files(base, inner.warehouse.store_url(), only);
             let files = provider_as_source(Arc::new(files));
@@ -449,7 +449,11 @@ async fn affected(
             let logical = execute::bind(&planned, params)?;
             let state = inner.state();
             let plan = state.create_physical_plan(&logical).await?;
-            let batches = collect(plan, execute::task_context(&inner.warehouse, &state)).await?;
+            let batches = collect(
+                plan,
+                execute::task_context(&inner.warehouse, &state, &bound),
+            )
+            .await?;
             Ok(batches.iter().map(count).sum::<u64>())
         };
         let rows = scope.warehouse.cpu().run(guard, work).await?;
@@ -503,7 +507,7 @@ async fn rewrite(
     let state = scope.state();
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
 
-    let context = execute::task_context(&scope.warehouse, &state);
+    let context = execute::task_context(&scope.warehouse, &state, guard);
     let (warehouse, base) = (scope.warehouse.clone(), base.clone());
     let removed: Vec<DataFile> = affected.into_iter().map(|(file, _)| file).collect();
     let (operation, txn) = (change.operation, scope.warehouse.rewrite_txn());

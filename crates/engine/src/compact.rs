@@ -90,7 +90,10 @@ async fn fold(
 ) -> Result<rapport_lake::Appended> {
     let state = warehouse.template().clone();
     let plan = merge(warehouse, &base, &group, &state).await?;
-    let rows = execute_stream(plan, execute::task_context(warehouse, &state))?;
+    let rows = execute_stream(
+        plan,
+        execute::task_context(warehouse, &state, &Guard::default()),
+    )?;
     // In order already; coercing only takes the types back to what is stored.
     let rows = write::in_order(&base, rows);
     let table = warehouse.lake().table(base.name()).await?;

@@ -230,7 +230,7 @@ pub(crate) async fn begin(
         next_batch,
     );
     let rows = Box::pin(RecordBatchStreamAdapter::new(coercer.schema(), rows));
-    let context = execute::task_context(&scope.warehouse, &scope.state());
+    let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
     let destination = Destination::new(scope, &snapshot, block)?;
     let work = async move { destination.take(rows, "COPY", context).await };
     let copy = CopyIn {

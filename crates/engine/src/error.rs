@@ -368,6 +368,16 @@ fn from_cast(message: String) -> Error {
     {
         return out_of_range();
     }
+    let number = message
+        .strip_prefix("Can't cast value ")
+        .and_then(|rest| rest.split_once(" to type "));
+    if let Some((value, arrow_type)) = number
+        && value.parse::<f64>().is_ok()
+    {
+        return Error::OutOfRange {
+            message: format!("{} out of range", type_word(arrow_type)),
+        };
+    }
     let parts = message
         .strip_prefix("Cannot cast string '")
         .and_then(|rest| rest.split_once("' to value of "))

@@ -29,6 +29,7 @@ use crate::{
     Error, Result, Warehouse,
     cancel::Guard,
     cpu::Task,
+    interrupt::interruptible,
     memory::StatementPool,
     plan::{Planned, Scope},
 };
@@ -77,11 +78,11 @@ pub(crate) async fn physical(
     guard: &Guard,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let work = {
-        let warehouse = warehouse.clone();
+        let (warehouse, guard) = (warehouse.clone(), guard.clone());
         async move {
             let plan = state.create_physical_plan(&logical).await?;
             check_sources(&warehouse, &plan)?;
-            Ok(plan)
+            Ok(interruptible(plan, &guard)?)
         }
     };
     warehouse.plan_within_budget(guard, work).await
@@ -110,11 +111,16 @@ fn check_sources(warehouse: &Warehouse, plan: &Arc<dyn ExecutionPlan>) -> Result
 }
 
 /// What the plan's operators get: the session's settings, and memory up to the statement's share.
-pub(crate) fn task_context(warehouse: &Warehouse, state: &SessionState) -> Arc<TaskContext> {
+pub(crate) fn task_context(
+    warehouse: &Warehouse,
+    state: &SessionState,
+    guard: &Guard,
+) -> Arc<TaskContext> {
     let shared = warehouse.runtime();
     let pool = StatementPool::new(
         shared.memory_pool.clone(),
         warehouse.limits().query_memory_bytes,
+        guard.clone(),
     );
     let runtime = RuntimeEnv {
         memory_pool: Arc::new(pool),
@@ -131,7 +137,7 @@ pub(crate) fn stream(
     guard: &Guard,
 ) -> SendableRecordBatchStream {
     let schema = plan.schema();
-    let context = task_context(warehouse, state);
+    let context = task_context(warehouse, state, guard);
     let (sender, receiver) = mpsc::channel(AHEAD);
     let inner = guard.clone();
     let work = async move {
@@ -153,6 +159,7 @@ pub(crate) fn stream(
     Box::pin(Rows {
         schema,
         receiver,
+        guard: guard.clone(),
         ended: async move { ended.ended().await }.boxed(),
         task: Some(task),
     })
@@ -182,6 +189,13 @@ struct Rows {
     receiver: mpsc::Receiver<Result<RecordBatch>>,
     ended: BoxFuture<'static, Error>,
     task: Option<Task<()>>,
+    guard: Guard,
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.guard.abandon();
+    }
 }
 
 impl Stream for Rows {
@@ -193,6 +207,7 @@ impl Stream for Rows {
         }
         if let Poll::Ready(error) = self.ended.poll_unpin(context) {
             self.task = None;
+            self.guard.abandon();
             return Poll::Ready(Some(Err(DataFusionError::from(error))));
         }
         let next = std::task::ready!(self.receiver.poll_recv(context));

@@ -58,7 +58,7 @@ pub(crate) async fn explain(
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
 
     if analyze {
-        let context = execute::task_context(&scope.warehouse, &state);
+        let context = execute::task_context(&scope.warehouse, &state, guard);
         let plan = plan.clone();
         let work = async move {
             let mut rows = execute_stream(plan, context)?;

@@ -74,7 +74,7 @@ pub(crate) async fn run(
     let state = scope.state();
     let logical = execute::bind(planned, params)?;
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
-    let context = execute::task_context(&scope.warehouse, &state);
+    let context = execute::task_context(&scope.warehouse, &state, guard);
     let destination = Destination::new(scope, snapshot, block)?;
     let work = async move {
         let rows = execute_stream(plan, context.clone())?;

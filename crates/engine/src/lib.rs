@@ -19,6 +19,7 @@ mod error;
 mod execute;
 mod explain;
 mod insert;
+mod interrupt;
 mod json;
 mod limits;
 mod memory;
@@ -38,6 +39,7 @@ mod types;
 mod view;
 mod warehouse;
 mod write;
+mod yielding;
 
 pub use cancel::Cancel;
 pub use columns::{Column, oid};
@@ -48,3 +50,6 @@ pub use limits::Limits;
 pub use parse::Statement;
 pub use session::{Notice, Outcome, Prepared, Session, TransactionStatus};
 pub use warehouse::Warehouse;
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ use datafusion::{
     execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
 };
 
+use crate::{Error, cancel::Guard};
+
 /// One statement's share of the warehouse's pool. Greedy: no part of a statement is promised a part of the share, so
 /// that the one that needs much gets it.
 #[derive(Debug)]
@@ -20,14 +22,16 @@ pub(crate) struct StatementPool {
     shared: Arc<dyn MemoryPool>,
     limit: usize,
     held: AtomicUsize,
+    guard: Guard,
 }
 
 impl StatementPool {
-    pub(crate) fn new(shared: Arc<dyn MemoryPool>, limit: usize) -> Self {
+    pub(crate) fn new(shared: Arc<dyn MemoryPool>, limit: usize, guard: Guard) -> Self {
         Self {
             shared,
             limit,
             held: AtomicUsize::new(0),
+            guard,
         }
     }
 }
@@ -61,7 +65,12 @@ impl MemoryPool for StatementPool {
         self.shared.shrink(reservation, shrink);
     }
 
+    /// A statement that is over gets no more: a sort that merges what it holds for seconds, without giving the thread
+    /// back, ends here.
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        if self.guard.is_over() {
+            return Err(Error::Cancelled.into());
+        }
         let take = |held: usize| {
             held.checked_add(additional)
                 .filter(|held| *held <= self.limit)

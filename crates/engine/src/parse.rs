@@ -23,6 +23,8 @@ pub struct Statement {
 
 /// Tokens between two commas or parentheses: a bound on how deep a chain of operators can get.
 const MAX_CHAIN_TOKENS: usize = 40_000;
+/// What the parser counts as one level of nesting is less than what a reader does.
+const PARSER_LEVELS: usize = 8;
 /// Below this many tokens no chain can overflow an ordinary stack.
 const FEW_TOKENS: usize = 1_000;
 /// Only touched as far as it is used.
@@ -56,7 +58,7 @@ pub(crate) fn parse_trusted(sql: &str, limits: &Limits) -> Result<Vec<Statement>
             message: tokenizer_message(&error.message),
             position: Some(character_position(sql, error.location)),
         })?;
-    check_chains(&tokens)?;
+    check_shape(&tokens, limits)?;
     if tokens.len() < FEW_TOKENS {
         return parse_tokens(sql, tokens, limits);
     }
@@ -83,7 +85,7 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
     };
     let lines = Lines::of(sql);
     let mut parser = Parser::new(&dialect)
-        .with_recursion_limit(limits.max_depth)
+        .with_recursion_limit(limits.max_depth.saturating_mul(PARSER_LEVELS))
         .with_tokens_with_locations(tokens);
     let mut statements = vec![];
     loop {
@@ -114,19 +116,38 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
     }
 }
 
-fn check_chains(tokens: &[TokenWithSpan]) -> Result<()> {
+fn check_shape(tokens: &[TokenWithSpan], limits: &Limits) -> Result<()> {
     let mut enclosing = vec![];
     let mut length = 0_usize;
+    let mut prefixes = 0_usize;
     for token in tokens {
-        match token.token {
-            Token::Whitespace(_) => {}
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::Minus | Token::Plus | Token::Tilde => prefixes += 1,
+            Token::Word(word) if word.keyword == Keyword::NOT => prefixes += 1,
+            _ => prefixes = 0,
+        }
+        match &token.token {
             Token::LParen | Token::LBracket => {
                 enclosing.push(length + 1);
                 length = 0;
             }
+            Token::Word(word) if word.keyword == Keyword::CASE => {
+                enclosing.push(length + 1);
+                length = 0;
+            }
             Token::RParen | Token::RBracket => length = enclosing.pop().unwrap_or(0),
+            Token::Word(word) if word.keyword == Keyword::END => {
+                length = enclosing.pop().unwrap_or(0)
+            }
             Token::Comma | Token::SemiColon => length = 0,
             _ => length += 1,
+        }
+        // The parser would give up in the middle, and call it a syntax error.
+        if prefixes.max(enclosing.len()) > limits.max_depth {
+            return Err(Error::TooComplex {
+                what: format!("it is nested over {} levels", limits.max_depth),
+            });
         }
         if length > MAX_CHAIN_TOKENS {
             let what = "an expression has too many terms; put the values into a table and join it";
@@ -175,7 +196,13 @@ fn syntax_error(sql: &str, error: ParserError) -> Error {
             .map_or(found, |(found, _)| found)
     });
     let message = match found {
-        Some("EOF") => "syntax error at end of input".to_owned(),
+        Some("EOF") => {
+            let message = "syntax error at end of input".to_owned();
+            return Error::Syntax {
+                message,
+                position: Some(sql.chars().count() + 1),
+            };
+        }
         Some(found) => format!("syntax error at or near \"{found}\""),
         None => {
             let told = message
@@ -292,10 +319,10 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        match error("SELECT 1 FROM WHERE") {
+        match error("SELECT 1 + FROM t") {
             Error::Syntax { message, position } => {
-                assert_eq!(message, "syntax error at or near \"WHERE\"");
-                assert_eq!(position, Some(15));
+                assert_eq!(message, "syntax error at or near \"FROM\"");
+                assert_eq!(position, Some(12));
             }
             other => panic!("{other:?}"),
         }

@@ -1,6 +1,6 @@
 //! From a syntax tree to a plan that may be run: names, types, parameters, and nothing but reading.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
 use datafusion::{
@@ -185,6 +185,7 @@ fn with_parameters(
     statement: &ast::Statement,
     declared: &[Option<u32>],
 ) -> Result<(LogicalPlan, Parameters)> {
+    let declared = &with_casts(statement, declared);
     let known: Vec<Option<FieldRef>> = declared
         .iter()
         .map(|oid| {
@@ -237,6 +238,28 @@ fn with_parameters(
         fields.into_iter().map(Some).collect(),
     )?;
     Ok((plan, Parameters { oids, types }))
+}
+
+/// `$1::date` is a date to PostgreSQL, whatever DataFusion makes of it.
+fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Option<u32>> {
+    let mut types = declared.to_vec();
+    let _ = ast::visit_expressions(statement, |expr| {
+        if let ast::Expr::Cast {
+            expr, data_type, ..
+        } = expr
+            && let ast::Expr::Value(value) = expr.as_ref()
+            && let ast::Value::Placeholder(id) = &value.value
+            && let Ok(index) = parameter_index(id)
+            && let Ok(pg_type) = PgType::parse(&data_type.to_string().to_lowercase())
+        {
+            if types.len() < index {
+                types.resize(index, None);
+            }
+            types[index - 1].get_or_insert(pg_type.oid);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    types
 }
 
 fn parameter_index(id: &str) -> Result<usize> {

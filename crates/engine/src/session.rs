@@ -328,14 +328,14 @@ impl Session {
         let scope = self.scope();
         let name = staged.table().clone();
         let work = {
-            let (scope, name) = (scope.clone(), name.clone());
+            let (scope, name, guard) = (scope.clone(), name.clone(), guard.clone());
             async move {
                 let table = scope.warehouse.lake().table(&name).await?;
                 let snapshot = table.snapshot().await?;
                 if snapshot.schema() != staged.schema() {
                     return Err(Error::Conflict { table: name.table });
                 }
-                let context = execute::task_context(&scope.warehouse, &scope.state());
+                let context = execute::task_context(&scope.warehouse, &scope.state(), &guard);
                 let rows = write::stored_batches(&snapshot, staged.into_batches(), context)?;
                 write::append_stored(&table, rows, "INSERT").await
             }
@@ -423,10 +423,10 @@ impl Session {
             Some(text) => duration(text),
             None => self.warehouse.limits().statement_timeout,
         };
-        Ok(Guard {
+        Ok(Guard::new(
             cancel,
-            deadline: timeout.map(|timeout| Instant::now() + timeout),
-        })
+            timeout.map(|timeout| Instant::now() + timeout),
+        ))
     }
 
     pub(crate) async fn plan(

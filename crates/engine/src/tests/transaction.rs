@@ -1,0 +1,146 @@
+use super::*;
+
+async fn with_tables() -> House {
+    let house = House::new().await;
+    house
+        .create("CREATE TABLE t (a bigint); CREATE TABLE u (a bigint)")
+        .await;
+    house.run("INSERT INTO t VALUES (1)").await;
+    house
+}
+
+#[tokio::test]
+async fn a_block_sees_one_state() {
+    let house = with_tables().await;
+    let mut session = house.session();
+    session.begin().expect("it begins");
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM t")
+            .await
+            .expect("it reads"),
+        ["1"]
+    );
+    house.run("INSERT INTO t VALUES (2)").await;
+    house.run("INSERT INTO u VALUES (3)").await;
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM t")
+            .await
+            .expect("it reads"),
+        ["1"]
+    );
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM u")
+            .await
+            .expect("it reads"),
+        ["0"]
+    );
+    session.commit().await.expect("it commits");
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM t")
+            .await
+            .expect("it reads"),
+        ["2"]
+    );
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM u")
+            .await
+            .expect("it reads"),
+        ["1"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_block_writes_is_its_own_until_it_commits() {
+    let house = with_tables().await;
+    let mut session = house.session();
+    session.begin().expect("it begins");
+    assert_eq!(
+        run(&mut session, "INSERT INTO t VALUES (2), (3)")
+            .await
+            .expect("it is staged"),
+        "INSERT 0 2"
+    );
+    assert_eq!(
+        run(&mut session, "INSERT INTO t SELECT a + 10 FROM t")
+            .await
+            .expect("it is staged"),
+        "INSERT 0 3"
+    );
+    assert_eq!(
+        ask(&mut session, "SELECT sum(a), count(*) FROM t")
+            .await
+            .expect("it reads"),
+        ["42|6"]
+    );
+    assert_eq!(house.ask("SELECT count(*) FROM t").await, ["1"]);
+    session.commit().await.expect("it commits");
+    assert_eq!(house.ask("SELECT sum(a), count(*) FROM t").await, ["42|6"]);
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_never_was() {
+    let house = with_tables().await;
+    let mut session = house.session();
+    session.begin().expect("it begins");
+    run(&mut session, "INSERT INTO t VALUES (2)")
+        .await
+        .expect("it is staged");
+    session.rollback().await;
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) FROM t")
+            .await
+            .expect("it reads"),
+        ["1"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_block_can_not_keep_apart_is_refused() {
+    let house = with_tables().await;
+    let mut session = house.session();
+    session.begin().expect("it begins");
+    assert!(matches!(
+        session.begin(),
+        Err(Error::ActiveTransaction { .. })
+    ));
+    run(&mut session, "INSERT INTO t VALUES (2)")
+        .await
+        .expect("it is staged");
+    for sql in [
+        "INSERT INTO u VALUES (1)",
+        "UPDATE t SET a = 1",
+        "DELETE FROM t",
+        "TRUNCATE t",
+        "DROP TABLE t",
+    ] {
+        let error = run(&mut session, sql).await.expect_err("it is refused");
+        assert!(
+            matches!(&error, Error::NotSupported { hint: Some(_), .. }),
+            "{sql}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_prepared_statement_sees_what_has_come_since() {
+    let house = with_tables().await;
+    let mut session = house.session();
+    let statement = session
+        .parse("SELECT count(*) FROM t")
+        .expect("it parses")
+        .remove(0);
+    let prepared = session
+        .prepare(&statement, &[])
+        .await
+        .expect("it is planned");
+    house.run("INSERT INTO t VALUES (2)").await;
+    for _ in 0..2 {
+        match session.execute(&prepared, vec![]).await.expect("it runs") {
+            Outcome::Rows { stream, .. } => {
+                let batches: Vec<RecordBatch> = stream.try_collect().await.expect("it runs");
+                assert_eq!(batches.iter().flat_map(lines).collect::<Vec<_>>(), ["2"]);
+            }
+            _ => panic!("rows"),
+        }
+    }
+}
