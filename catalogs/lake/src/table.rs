@@ -169,7 +169,7 @@ impl TableProvider for LakeTable {
         let total = merged(&files, &self.schema)?;
         let partitions = session.config().target_partitions();
         let ordering = self.ordering();
-        let arranged = match ordering.as_ref().and_then(|ordering| lead(ordering)) {
+        let arranged = match ordering.as_ref().and_then(lead) {
             Some(lead) if self.selection.is_some() => groups::sorted(files, lead, usize::MAX),
             Some(lead) => groups::sorted(files, lead, partitions),
             None => groups::unsorted(files, partitions),
