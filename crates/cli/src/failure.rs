@@ -116,23 +116,34 @@ impl From<rapport_lake::Error> for Failure {
 
 impl From<rapport_catalog_postgres::Error> for Failure {
     fn from(error: rapport_catalog_postgres::Error) -> Self {
+        use rapport_catalog_postgres::Error as E;
         let failure = Self::new(format!("the catalogue: {}", chain(&error)));
         match error {
-            rapport_catalog_postgres::Error::Postgres(fields) => match fields.hint {
+            E::Postgres(fields) => match fields.hint {
                 Some(hint) => failure.hint(hint),
                 None => failure,
             },
-            rapport_catalog_postgres::Error::TimedOut => {
-                failure.hint("raise catalog.statement_timeout")
+            E::TimedOut => failure.hint("raise catalog.statement_timeout"),
+            E::Lost(_) => failure.hint("run the same command again"),
+            E::NotStarted { dir, .. } => failure.hint(format!(
+                "{dir}/child.log may say more; another folder can be named with catalog.dir"
+            )),
+            E::BadServer { .. } => {
+                failure.hint("check catalog.url (`rapport settings` says where it was set)")
             }
-            _ => failure,
+            E::NotSupported(_) | E::TooLarge { .. } => failure,
         }
     }
 }
 
 impl From<rapport_engine::Error> for Failure {
     fn from(error: rapport_engine::Error) -> Self {
-        Self::new(chain(&error))
+        use rapport_engine::Error as E;
+        match error {
+            E::Catalogue(error) => error.into(),
+            E::Lake(error) => error.into(),
+            error => Self::new(chain(&error)),
+        }
     }
 }
 
@@ -141,6 +152,7 @@ impl From<rapport_intake::Error> for Failure {
         use rapport_intake::Error as E;
         let failure = Self::new(chain(&error));
         match error {
+            E::Lake(error) => error.into(),
             E::Cancelled => Self { code: INTERRUPTED, ..failure },
             E::UnknownSource { .. } => Self { code: USAGE, ..failure }
                 .hint("`rapport sources` lists them; your own go into the folder that load.sources names"),
