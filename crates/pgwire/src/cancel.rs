@@ -49,10 +49,17 @@ impl Registry {
                 break sessions.last_pid;
             }
         };
-        let entry = Entry { secret: secret.clone(), running: None };
+        let entry = Entry {
+            secret: secret.clone(),
+            running: None,
+        };
         sessions.by_pid.insert(pid, entry);
         drop(sessions);
-        Registered { registry: self.clone(), pid, secret: SecretKey::Bytes(secret) }
+        Registered {
+            registry: self.clone(),
+            pid,
+            secret: SecretKey::Bytes(secret),
+        }
     }
 
     /// Cancels what the session runs, if the key is right; says nothing either way, as PostgreSQL does.
@@ -61,10 +68,10 @@ impl Registry {
         let Some(entry) = sessions.by_pid.get(&pid) else {
             return;
         };
-        if is_same(&entry.secret, &secret.to_bytes()) {
-            if let Some(running) = &entry.running {
-                running.cancel();
-            }
+        if let Some(running) = &entry.running
+            && is_same(&entry.secret, &secret.to_bytes())
+        {
+            running.cancel();
         }
     }
 
@@ -102,7 +109,11 @@ impl Drop for Registered {
 
 /// Compares in a time that depends on the length only.
 fn is_same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b)) == 0
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .fold(0, |different, (a, b)| different | (a ^ b))
+            == 0
 }
 
 #[cfg(test)]

@@ -8,29 +8,62 @@ use crate::sqlstate::{Failure, Result};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// `BEGIN` or `START TRANSACTION`; the word is the command tag.
-    Begin { tag: &'static str, modes: Modes },
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Begin {
+        tag: &'static str,
+        modes: Modes,
+    },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(String),
     Release(String),
     RollbackTo(String),
     SetTransaction(Modes),
+    /// For the transactions to come.
+    SetCharacteristics(Modes),
     /// `value` of `None` is DEFAULT.
-    Set { name: String, value: Option<String>, local: bool },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     /// One of the few settings that only the session knows; all else that SHOW asks is PostgreSQL's to answer.
     Show(&'static str),
     Reset(String),
     ResetAll,
-    Discard { tag: &'static str, all: bool },
+    Discard {
+        tag: &'static str,
+        all: bool,
+    },
     Deallocate(Option<String>),
     Close(Option<String>),
-    /// Nothing to do here: `UNLISTEN`, `SET CONSTRAINTS`, `LISTEN`.
-    Nothing { tag: &'static str },
-    Declare { name: String, hold: bool, query: String },
-    Fetch { name: String, count: Count, is_move: bool },
-    Prepare { name: String, types: Vec<String>, query: String },
+    /// Nothing to do here: nobody notifies, no constraint is enforced, and the lake's statistics are always there.
+    Nothing {
+        tag: &'static str,
+    },
+    Declare {
+        name: String,
+        hold: bool,
+        query: String,
+    },
+    Fetch {
+        name: String,
+        count: Count,
+        is_move: bool,
+    },
+    Prepare {
+        name: String,
+        types: Vec<String>,
+        query: String,
+    },
     /// Each argument is the text of an expression.
-    Execute { name: String, arguments: Vec<String> },
+    Execute {
+        name: String,
+        arguments: Vec<String>,
+    },
 }
 
 /// What BEGIN and SET TRANSACTION may ask for. Every isolation level is met by a snapshot per block.
@@ -51,7 +84,11 @@ pub enum Count {
 /// The command a statement is, if it is one. Errors are PostgreSQL's syntax errors.
 pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
     let mut cursor = Cursor::new(piece);
-    let Some(Token { kind: Kind::Word(first), .. }) = cursor.advance() else {
+    let Some(Token {
+        kind: Kind::Word(first),
+        ..
+    }) = cursor.advance()
+    else {
         return Ok(None);
     };
     let command = match first.as_str() {
@@ -67,7 +104,9 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
             if cursor.take("prepared") {
                 return Err(two_phase());
             }
-            Command::Commit { chain: chain(&mut cursor)? }
+            Command::Commit {
+                chain: chain(&mut cursor)?,
+            }
         }
         "rollback" | "abort" => rollback(&mut cursor)?,
         "savepoint" => Command::Savepoint(cursor.name()?),
@@ -94,6 +133,8 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
             }
             Command::Nothing { tag: "UNLISTEN" }
         }
+        "analyze" | "analyse" => return Ok(Some(Command::Nothing { tag: "ANALYZE" })),
+        "vacuum" => return Ok(Some(Command::Nothing { tag: "VACUUM" })),
         "declare" => return declare(&mut cursor).map(Some),
         "fetch" => fetch(&mut cursor, false)?,
         "move" => fetch(&mut cursor, true)?,
@@ -107,7 +148,10 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
 
 fn begin(tag: &'static str, cursor: &mut Cursor<'_>) -> Result<Command> {
     cursor.take_any(&["work", "transaction"]);
-    Ok(Command::Begin { tag, modes: modes(cursor)? })
+    Ok(Command::Begin {
+        tag,
+        modes: modes(cursor)?,
+    })
 }
 
 fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
@@ -153,7 +197,9 @@ fn rollback(cursor: &mut Cursor<'_>) -> Result<Command> {
         cursor.take("savepoint");
         return Ok(Command::RollbackTo(cursor.name()?));
     }
-    Ok(Command::Rollback { chain: chain(cursor)? })
+    Ok(Command::Rollback {
+        chain: chain(cursor)?,
+    })
 }
 
 fn two_phase() -> Failure {
@@ -165,7 +211,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
     if !local {
         let session = cursor.take("session");
         if session && cursor.take_all(&["characteristics", "as", "transaction"]) {
-            return Ok(Command::SetTransaction(modes(cursor)?));
+            return Ok(Command::SetCharacteristics(modes(cursor)?));
         }
         if session && cursor.take("authorization") {
             return set_to("session_authorization", local, cursor);
@@ -173,7 +219,9 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
     }
     if cursor.take("transaction") {
         if cursor.take("snapshot") {
-            return Err(Failure::not_supported("importing a snapshot is not supported"));
+            return Err(Failure::not_supported(
+                "importing a snapshot is not supported",
+            ));
         }
         return Ok(Command::SetTransaction(modes(cursor)?));
     }
@@ -181,11 +229,17 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
         return time_zone(local, cursor);
     }
     if cursor.take("constraints") {
-        return Ok(Command::Nothing { tag: "SET CONSTRAINTS" });
+        return Ok(Command::Nothing {
+            tag: "SET CONSTRAINTS",
+        });
     }
     if cursor.take("names") {
         return match cursor.at_end() {
-            true => Ok(Command::Set { name: "client_encoding".into(), value: None, local }),
+            true => Ok(Command::Set {
+                name: "client_encoding".into(),
+                value: None,
+                local,
+            }),
             false => set_to("client_encoding", local, cursor),
         };
     }
@@ -212,12 +266,20 @@ fn set_to(name: &str, local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
     let name = name.to_owned();
     if cursor.take("default") {
         cursor.end()?;
-        return Ok(Command::Set { name, value: None, local });
+        return Ok(Command::Set {
+            name,
+            value: None,
+            local,
+        });
     }
     // In a list of names each one is quoted again if it has to be, as PostgreSQL does.
-    let is_list = ["search_path", "temp_tablespaces", "session_preload_libraries"]
-        .iter()
-        .any(|list| name.eq_ignore_ascii_case(list));
+    let is_list = [
+        "search_path",
+        "temp_tablespaces",
+        "session_preload_libraries",
+    ]
+    .iter()
+    .any(|list| name.eq_ignore_ascii_case(list));
     let mut values = Vec::new();
     loop {
         let value = set_value(cursor)?;
@@ -227,7 +289,11 @@ fn set_to(name: &str, local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
         }
     }
     cursor.end()?;
-    Ok(Command::Set { name, value: Some(values.join(", ")), local })
+    Ok(Command::Set {
+        name,
+        value: Some(values.join(", ")),
+        local,
+    })
 }
 
 fn set_value(cursor: &mut Cursor<'_>) -> Result<String> {
@@ -241,7 +307,9 @@ fn set_value(cursor: &mut Cursor<'_>) -> Result<String> {
         return Err(cursor.unexpected());
     };
     let value = match &token.kind {
-        Kind::Word(value) | Kind::Name(value) | Kind::Text(value) if sign.is_empty() => value.clone(),
+        Kind::Word(value) | Kind::Name(value) | Kind::Text(value) if sign.is_empty() => {
+            value.clone()
+        }
         Kind::Number => format!("{sign}{}", &cursor.text[token.start..token.end]),
         _ => return Err(cursor.unexpected()),
     };
@@ -251,7 +319,9 @@ fn set_value(cursor: &mut Cursor<'_>) -> Result<String> {
 
 fn quote_name(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     match plain {
         true => name.to_owned(),
         false => format!("\"{}\"", name.replace('"', "\"\"")),
@@ -262,7 +332,11 @@ fn time_zone(local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
     let name = "TimeZone".to_owned();
     if cursor.take_any(&["default", "local"]) {
         cursor.end()?;
-        return Ok(Command::Set { name, value: None, local });
+        return Ok(Command::Set {
+            name,
+            value: None,
+            local,
+        });
     }
     if cursor.take("interval") {
         let offset = set_value(cursor)?;
@@ -276,7 +350,9 @@ fn time_zone(local: bool, cursor: &mut Cursor<'_>) -> Result<Command> {
 
 /// PostgreSQL runs each statement that it answers for us in a transaction of its own making, and would speak of that one.
 fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
-    let name = if cursor.take_all(&["transaction", "isolation", "level"]) || cursor.take("transaction_isolation") {
+    let name = if cursor.take_all(&["transaction", "isolation", "level"])
+        || cursor.take("transaction_isolation")
+    {
         "transaction_isolation"
     } else if cursor.take("transaction_read_only") {
         "transaction_read_only"
@@ -314,14 +390,21 @@ fn discard(cursor: &mut Cursor<'_>) -> Result<Command> {
     ];
     for (word, tag) in kinds {
         if cursor.take(word) {
-            return Ok(Command::Discard { tag, all: word == "all" });
+            return Ok(Command::Discard {
+                tag,
+                all: word == "all",
+            });
         }
     }
     Err(cursor.unexpected())
 }
 
 fn all_or_name(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
-    if cursor.take("all") { Ok(None) } else { cursor.name().map(Some) }
+    if cursor.take("all") {
+        Ok(None)
+    } else {
+        cursor.name().map(Some)
+    }
 }
 
 fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -332,8 +415,10 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
             no = true;
         } else if cursor.take("scroll") {
             if !no {
-                return Err(Failure::not_supported("scrollable cursors are not supported")
-                    .with_hint("Declare it without SCROLL; FETCH goes forward only."));
+                return Err(
+                    Failure::not_supported("scrollable cursors are not supported")
+                        .with_hint("Declare it without SCROLL; FETCH goes forward only."),
+                );
             }
         } else if cursor.take("binary") {
             return Err(Failure::not_supported("binary cursors are not supported")
@@ -352,7 +437,11 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
     if !cursor.take("for") || cursor.at_end() {
         return Err(cursor.unexpected());
     }
-    Ok(Command::Declare { name, hold, query: cursor.rest().to_owned() })
+    Ok(Command::Declare {
+        name,
+        hold,
+        query: cursor.rest().to_owned(),
+    })
 }
 
 fn fetch(cursor: &mut Cursor<'_>, is_move: bool) -> Result<Command> {
@@ -373,7 +462,11 @@ fn fetch(cursor: &mut Cursor<'_>, is_move: bool) -> Result<Command> {
         }
         cursor.take_any(&["from", "in"]);
     }
-    Ok(Command::Fetch { name: cursor.name()?, count, is_move })
+    Ok(Command::Fetch {
+        name: cursor.name()?,
+        count,
+        is_move,
+    })
 }
 
 fn forward(cursor: &mut Cursor<'_>) -> Result<Count> {
@@ -384,10 +477,17 @@ fn forward(cursor: &mut Cursor<'_>) -> Result<Count> {
         cursor.advance();
         return Ok(Count::Elsewhere);
     }
-    let Some(Token { kind: Kind::Number, start, end }) = cursor.peek() else {
+    let Some(Token {
+        kind: Kind::Number,
+        start,
+        end,
+    }) = cursor.peek()
+    else {
         return Ok(Count::Rows(1));
     };
-    let count = cursor.text[*start..*end].parse().map_err(|_| cursor.unexpected())?;
+    let count = cursor.text[*start..*end]
+        .parse()
+        .map_err(|_| cursor.unexpected())?;
     cursor.advance();
     Ok(Count::Rows(count))
 }
@@ -404,12 +504,20 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
     if !cursor.take("as") || cursor.at_end() {
         return Err(cursor.unexpected());
     }
-    Ok(Command::Prepare { name, types, query: cursor.rest().to_owned() })
+    Ok(Command::Prepare {
+        name,
+        types,
+        query: cursor.rest().to_owned(),
+    })
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Result<Command> {
     let name = cursor.name()?;
-    let arguments = if cursor.at_end() { Vec::new() } else { parenthesized(cursor)? };
+    let arguments = if cursor.at_end() {
+        Vec::new()
+    } else {
+        parenthesized(cursor)?
+    };
     cursor.end()?;
     Ok(Command::Execute { name, arguments })
 }
@@ -459,18 +567,39 @@ mod tests {
     }
 
     fn set(name: &str, value: Option<&str>) -> Command {
-        Command::Set { name: name.into(), value: value.map(Into::into), local: false }
+        Command::Set {
+            name: name.into(),
+            value: value.map(Into::into),
+            local: false,
+        }
     }
 
     #[test]
     fn transactions_are_begun_in_many_words() {
         let modes = Modes::default();
-        check("BEGIN", Command::Begin { tag: "BEGIN", modes });
-        check("begin work isolation level repeatable read", Command::Begin { tag: "BEGIN", modes });
-        let read_only = Modes { read_only: Some(true) };
+        check(
+            "BEGIN",
+            Command::Begin {
+                tag: "BEGIN",
+                modes,
+            },
+        );
+        check(
+            "begin work isolation level repeatable read",
+            Command::Begin {
+                tag: "BEGIN",
+                modes,
+            },
+        );
+        let read_only = Modes {
+            read_only: Some(true),
+        };
         check(
             "START TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE DEFERRABLE",
-            Command::Begin { tag: "START TRANSACTION", modes: read_only },
+            Command::Begin {
+                tag: "START TRANSACTION",
+                modes: read_only,
+            },
         );
         check("END", Command::Commit { chain: false });
         check("commit and chain", Command::Commit { chain: true });
@@ -484,20 +613,50 @@ mod tests {
     #[test]
     fn settings_are_set_in_many_words() {
         check("SET DateStyle = 'ISO'", set("datestyle", Some("ISO")));
-        check("set session statement_timeout to 500", set("statement_timeout", Some("500")));
-        check("set extra_float_digits = -1", set("extra_float_digits", Some("-1")));
-        check("SET search_path TO \"$user\", public, 'A b'", set("search_path", Some("\"$user\", public, \"A b\"")));
-        check("SET TIME ZONE 'Europe/Berlin'", set("TimeZone", Some("Europe/Berlin")));
+        check(
+            "set session statement_timeout to 500",
+            set("statement_timeout", Some("500")),
+        );
+        check(
+            "set extra_float_digits = -1",
+            set("extra_float_digits", Some("-1")),
+        );
+        check(
+            "SET search_path TO \"$user\", public, 'A b'",
+            set("search_path", Some("\"$user\", public, \"A b\"")),
+        );
+        check(
+            "SET TIME ZONE 'Europe/Berlin'",
+            set("TimeZone", Some("Europe/Berlin")),
+        );
         check("SET TIME ZONE LOCAL", set("TimeZone", None));
         check("SET TIME ZONE -3.5", set("TimeZone", Some("-3.5")));
-        check("SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE", set("TimeZone", Some("INTERVAL '+02:00'")));
+        check(
+            "SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE",
+            set("TimeZone", Some("INTERVAL '+02:00'")),
+        );
         check("SET NAMES 'UTF8'", set("client_encoding", Some("UTF8")));
         check("set my.own = on", set("my.own", Some("on")));
         check("set x to default", set("x", None));
-        check("SET LOCAL x = 1", Command::Set { name: "x".into(), value: Some("1".into()), local: true });
+        check(
+            "SET LOCAL x = 1",
+            Command::Set {
+                name: "x".into(),
+                value: Some("1".into()),
+                local: true,
+            },
+        );
         check(
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
-            Command::SetTransaction(Modes { read_only: Some(false) }),
+            Command::SetCharacteristics(Modes {
+                read_only: Some(false),
+            }),
+        );
+        check(
+            "set transaction read only",
+            Command::SetTransaction(Modes {
+                read_only: Some(true),
+            }),
         );
         check("RESET ALL", Command::ResetAll);
         check("RESET my.own", Command::Reset("my.own".into()));
@@ -517,13 +676,25 @@ mod tests {
     fn cursors_are_read() {
         check(
             "declare \"SQL_CUR0x\" cursor with hold for select 1",
-            Command::Declare { name: "SQL_CUR0x".into(), hold: true, query: "select 1".into() },
+            Command::Declare {
+                name: "SQL_CUR0x".into(),
+                hold: true,
+                query: "select 1".into(),
+            },
         );
         check(
             "DECLARE c NO SCROLL CURSOR FOR select 2",
-            Command::Declare { name: "c".into(), hold: false, query: "select 2".into() },
+            Command::Declare {
+                name: "c".into(),
+                hold: false,
+                query: "select 2".into(),
+            },
         );
-        let fetch = |count| Command::Fetch { name: "c".into(), count, is_move: false };
+        let fetch = |count| Command::Fetch {
+            name: "c".into(),
+            count,
+            is_move: false,
+        };
         check("fetch 500 in c", fetch(Count::Rows(500)));
         check("FETCH FORWARD 100 FROM c", fetch(Count::Rows(100)));
         check("fetch all c", fetch(Count::All));
@@ -532,7 +703,14 @@ mod tests {
         check("fetch backward 1 from c", fetch(Count::Elsewhere));
         check("fetch absolute 3 c", fetch(Count::Elsewhere));
         check("fetch -1 from c", fetch(Count::Elsewhere));
-        check("move forward all in c", Command::Fetch { name: "c".into(), count: Count::All, is_move: true });
+        check(
+            "move forward all in c",
+            Command::Fetch {
+                name: "c".into(),
+                count: Count::All,
+                is_move: true,
+            },
+        );
         check("CLOSE ALL", Command::Close(None));
     }
 
@@ -546,9 +724,21 @@ mod tests {
                 query: "select $1, $2".into(),
             },
         );
-        check("execute p", Command::Execute { name: "p".into(), arguments: vec![] });
+        check(
+            "execute p",
+            Command::Execute {
+                name: "p".into(),
+                arguments: vec![],
+            },
+        );
         let arguments = vec!["f(1, 2)".into(), "'a)'".into()];
-        check("execute p(f(1, 2), 'a)')", Command::Execute { name: "p".into(), arguments });
+        check(
+            "execute p(f(1, 2), 'a)')",
+            Command::Execute {
+                name: "p".into(),
+                arguments,
+            },
+        );
         check("DEALLOCATE PREPARE ALL", Command::Deallocate(None));
         check("deallocate p", Command::Deallocate(Some("p".into())));
     }

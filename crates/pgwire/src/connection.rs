@@ -65,14 +65,20 @@ pub enum Stop {
 /// Why there is no next message.
 enum Next {
     /// There was one of this kind, and its text is not text.
-    Garbled { kind: u8, failure: Failure },
+    Garbled {
+        kind: u8,
+        failure: Failure,
+    },
     Stop(Stop),
 }
 
 impl From<Broken> for Next {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::Encoding { kind, .. } => Next::Garbled { kind, failure: broken.into() },
+            Broken::Encoding { kind, .. } => Next::Garbled {
+                kind,
+                failure: broken.into(),
+            },
             other => Next::Stop(other.into()),
         }
     }
@@ -158,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             portals: HashMap::new(),
             skipping: false,
         };
-        let ended = match client.welcome(login.settings).await {
+        let ended = match client.welcome(login.settings, login.database).await {
             Ok(()) => client.converse().await,
             Err(Stop::Failure(failure)) => Err(Stop::Failure(failure.into_fatal())),
             Err(stop) => Err(stop),
@@ -175,7 +181,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Settings, the key for cancel requests, and the invitation to ask.
-    async fn welcome(&mut self, startup: rapport_catalog_postgres::Settings) -> Result<(), Stop> {
+    async fn welcome(
+        &mut self,
+        startup: rapport_catalog_postgres::Settings,
+        database: Option<String>,
+    ) -> Result<(), Stop> {
         let mut judged = rapport_catalog_postgres::Settings::new();
         for (name, value) in startup {
             let value = self
@@ -188,8 +198,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         self.settings = SessionSettings::new(judged);
 
-        let names = REPORTED.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
-        let sql = format!("SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ({names})");
+        let names = REPORTED
+            .iter()
+            .map(|name| format!("'{name}'"))
+            .collect::<Vec<_>>()
+            .join(",");
+        let sql = format!(
+            "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ({names}) \
+             UNION ALL SELECT 'database', pg_catalog.current_database()"
+        );
         let reply = self
             .shared
             .catalogue
@@ -201,11 +218,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.settings.set_server_value(&text(name), text(value));
             }
         }
+        if let (Some(asked), Some(there)) = (database, self.settings.get("database"))
+            && asked != there
+        {
+            let message = format!("database \"{asked}\" does not exist");
+            let hint = format!("There is one database, \"{there}\".");
+            return Err(Failure::fatal("3D000", message).with_hint(hint).into());
+        }
         // These are about the catalogue's own connection there.
-        self.settings.set_server_value("default_transaction_read_only", "off".into());
-        self.settings.set_server_value("in_hot_standby", "off".into());
+        self.settings
+            .set_server_value("default_transaction_read_only", "off".into());
+        self.settings
+            .set_server_value("in_hot_standby", "off".into());
         if let Some(limit) = self.shared.warehouse.limits().statement_timeout {
-            self.settings.set_server_value("statement_timeout", format!("{}ms", limit.as_millis()));
+            self.settings
+                .set_server_value("statement_timeout", format!("{}ms", limit.as_millis()));
         }
         for name in REPORTED {
             self.report(name);
@@ -291,7 +318,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Ok(Some(message));
         }
         self.wire.shrink();
-        let idle = self.shared.config.idle_timeout;
+        let (idle, code, message) = match self.transaction.in_block() {
+            true => (
+                self.settings.timeout("idle_in_transaction_session_timeout"),
+                "25P03",
+                "terminating connection due to idle-in-transaction timeout",
+            ),
+            false => (
+                self.settings
+                    .timeout("idle_session_timeout")
+                    .or(self.shared.config.idle_timeout),
+                "57P05",
+                "terminating connection due to idle-session timeout",
+            ),
+        };
         let too_idle = async {
             match idle {
                 Some(idle) => tokio::time::sleep(idle).await,
@@ -302,10 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             biased;
             () = self.shared.ending.cancelled() => Err(Next::Stop(Stop::Shutdown)),
             message = self.wire.message() => Ok(message?),
-            () = too_idle => {
-                let message = "terminating connection due to idle-session timeout";
-                Err(Next::Stop(Failure::fatal("57P05", message).into()))
-            }
+            () = too_idle => Err(Next::Stop(Failure::fatal(code, message).into())),
         }
     }
 
@@ -336,7 +373,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             crate::transaction::State::Open => TransactionStatus::Transaction,
             crate::transaction::State::Failed => TransactionStatus::Error,
         };
-        self.wire.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(status)));
+        self.wire
+            .put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(
+                status,
+            )));
         Ok(self.wire.flush().await?)
     }
 
@@ -344,7 +384,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn begin_run(&self) -> Run {
         Run {
             token: self.registered.statement_begins(),
-            deadline: self.settings.timeout("statement_timeout").map(|limit| Instant::now() + limit),
+            deadline: self
+                .settings
+                .timeout("statement_timeout")
+                .map(|limit| Instant::now() + limit),
         }
     }
 
@@ -384,9 +427,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn with_session<T: Send + 'static>(
         &mut self,
         run: &Run,
-        work: impl for<'a> FnOnce(&'a mut Session) -> BoxFuture<'a, rapport_engine::Result<T>> + Send + 'static,
+        work: impl for<'a> FnOnce(&'a mut Session) -> BoxFuture<'a, rapport_engine::Result<T>>
+        + Send
+        + 'static,
     ) -> Result<T, Stop> {
-        let mut session = self.session.take().expect("a session does one thing at a time");
+        let mut session = self
+            .session
+            .take()
+            .expect("a session does one thing at a time");
         let cancel = session.cancel_token();
         let mut task = self.shared.config.cpu.spawn(async move {
             let done = AssertUnwindSafe(work(&mut session)).catch_unwind().await;
@@ -422,7 +470,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The session, for what needs no computing.
     pub fn session(&mut self) -> &mut Session {
-        self.session.as_mut().expect("a session does one thing at a time")
+        self.session
+            .as_mut()
+            .expect("a session does one thing at a time")
     }
 
     /// Has PostgreSQL answer.
@@ -431,7 +481,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let role = self.role.clone();
         let settings = self.settings.all().clone();
         let reply = self
-            .guard(run, async move { catalogue.relay(&role, &settings, request).await })
+            .guard(run, async move {
+                catalogue.relay(&role, &settings, request).await
+            })
             .await??;
         Ok(reply)
     }
@@ -443,8 +495,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             wanted.insert("timezone".into(), zone.to_owned());
         }
         let session = self.session();
-        let gone: Vec<String> =
-            session.settings().keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        let gone: Vec<String> = session
+            .settings()
+            .keys()
+            .filter(|name| !wanted.contains_key(*name))
+            .cloned()
+            .collect();
         for name in gone {
             session.reset(&name);
         }

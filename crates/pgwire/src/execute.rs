@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
-use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 use pgwire::messages::extendedquery::PortalSuspended;
+use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use rapport_catalog_postgres::Request;
 use rapport_engine::{Column, CopyFormat, CopyIn, Outcome, Prepared};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use crate::calls::{Call, Given};
 use crate::connection::{Client, Run, Stop};
 use crate::copy::input::{self, Input};
 use crate::copy::out::CopyOut;
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
-use crate::set_config::{Call, Given};
 use crate::sqlstate::{self, Failure};
-use crate::statement::{ColumnInfo, Completion, Kind, Portal, Progress, Statement, Values, describe};
+use crate::statement::{
+    ColumnInfo, Completion, Kind, Portal, Progress, Statement, Values, describe,
+};
 use crate::wire;
 
 /// What happens to rows on their way.
@@ -55,12 +57,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
                 Kind::CatalogueCopy { query, format } => {
                     portal.progress = Progress::Ended;
-                    return self.copy_catalogue(run, query.clone(), format.clone()).await;
+                    return self
+                        .copy_catalogue(run, query.clone(), format.clone())
+                        .await;
                 }
                 Kind::Catalogue { sql, calls, .. } => {
-                    self.ask_catalogue(run, portal, sql.clone(), &statement).await?;
+                    self.ask_catalogue(run, portal, sql.clone(), &statement)
+                        .await?;
                     for call in calls {
-                        self.set_config(run, portal, call).await?;
+                        self.do_call(run, portal, call).await?;
                     }
                 }
                 Kind::Engine(prepared) => {
@@ -88,7 +93,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         statement: &Statement,
     ) -> Result<(), Stop> {
         let request = match &portal.values {
-            Values::Raw { values, formats } if !values.is_empty() || !portal.forms.codes().is_empty() => {
+            Values::Raw { values, formats }
+                if !values.is_empty() || !portal.forms.codes().is_empty() =>
+            {
                 Request::Extended {
                     sql,
                     param_types: statement.params.clone(),
@@ -103,12 +110,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         for notice in &reply.notices {
             self.wire.put(sqlstate::notice(notice));
         }
-        portal.progress = Progress::Answered { reply: Box::new(reply), next: 0 };
+        portal.progress = Progress::Answered {
+            reply: Box::new(reply),
+            next: 0,
+        };
         Ok(())
     }
 
-    async fn set_config(&mut self, run: &Run, portal: &Portal, call: &Call) -> Result<(), Stop> {
-        let value = match (&call.value, &portal.values) {
+    async fn do_call(&mut self, run: &Run, portal: &Portal, call: &Call) -> Result<(), Stop> {
+        let (name, value, local) = match call {
+            Call::Sleep(time) => return self.guard(run, tokio::time::sleep(*time)).await,
+            Call::SetConfig { name, value, local } => (name, value, *local),
+        };
+        let value = match (value, &portal.values) {
             (Given::Text(text), _) => Some(text.clone()),
             (Given::Parameter(n), Values::Raw { values, .. }) => {
                 let value = values.get(*n).and_then(Option::as_ref);
@@ -116,7 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             (Given::Parameter(_), Values::Scalars(_)) | (Given::Null, _) => None,
         };
-        self.change_setting(run, &call.name, value.as_deref(), call.local).await
+        self.change_setting(run, name, value.as_deref(), local)
+            .await
     }
 
     /// Starts the engine; what has no rows is done at once.
@@ -126,6 +141,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         portal: &mut Portal,
         prepared: &Prepared,
     ) -> Result<Option<Completion>, Stop> {
+        if self.is_read_only()
+            && let Some(what) = change(&prepared.statement)
+        {
+            let message = format!("cannot execute {what} in a read-only transaction");
+            return Err(Failure::new("25006", message).into());
+        }
         let values = match &portal.values {
             Values::Scalars(values) => values.clone(),
             Values::Raw { .. } => Vec::new(),
@@ -137,12 +158,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             })
             .await?;
         match outcome {
-            Outcome::Rows { columns, stream, tag } => {
+            Outcome::Rows {
+                columns,
+                stream,
+                tag,
+            } => {
                 portal.forms.check(columns.len())?;
                 let infos = columns.iter().map(ColumnInfo::from).collect();
-                let layout = Layout { columns, forms: Vec::new(), zone: self.settings.zone() };
+                let layout = Layout {
+                    columns,
+                    forms: Vec::new(),
+                    zone: self.settings.zone(),
+                };
                 let pump = Pump::start(&self.shared.config.cpu, stream, layout);
-                portal.progress = Progress::Running { pump, columns: infos, tag };
+                portal.progress = Progress::Running {
+                    pump,
+                    columns: infos,
+                    tag,
+                };
                 Ok(None)
             }
             Outcome::Done { tag, notices } => {
@@ -151,10 +184,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
                 Ok(Some(Completion::Complete { tag, rows: 0 }))
             }
-            Outcome::CopyIn(copy) => self.copy_in(run, copy, copied_table(prepared)).await.map(Some),
-            Outcome::CopyOut { columns, stream, format } => {
-                self.copy_out(run, columns, stream, format).await.map(Some)
-            }
+            Outcome::CopyIn(copy) => self
+                .copy_in(run, copy, copied_table(prepared))
+                .await
+                .map(Some),
+            Outcome::CopyOut {
+                columns,
+                stream,
+                format,
+            } => self.copy_out(run, columns, stream, format).await.map(Some),
         }
     }
 
@@ -178,7 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Ok((rows, false)) => Ok(Completion::Suspended { rows }),
                     Ok((rows, true)) => {
                         portal.progress = Progress::Ended;
-                        Ok(Completion::Complete { tag: tag_of_rows(tag, rows), rows })
+                        Ok(Completion::Complete {
+                            tag: tag_of_rows(tag, rows),
+                            rows,
+                        })
                     }
                     Err(stop) => {
                         portal.progress = Progress::Ended;
@@ -212,7 +253,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Progress::Ended | Progress::New => match has_rows(&portal.statement) {
                 // All has been fetched before.
-                true => Ok(Completion::Complete { tag: "SELECT 0".into(), rows: 0 }),
+                true => Ok(Completion::Complete {
+                    tag: "SELECT 0".into(),
+                    rows: 0,
+                }),
                 false => Err(Failure::new("55000", "portal cannot be run").into()),
             },
         }
@@ -250,11 +294,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let form = copy.form();
         self.begin_copy_out(form, columns.len());
         let forms = vec![form; columns.len()];
-        let layout = Layout { columns, forms, zone: self.settings.zone() };
+        let layout = Layout {
+            columns,
+            forms,
+            zone: self.settings.zone(),
+        };
         let mut pump = Pump::start(&self.shared.config.cpu, stream, layout);
-        let (rows, _) = self.drain(run, &mut pump, u64::MAX, Encoding::Copy(copy)).await?;
-        self.wire.put(PgWireBackendMessage::CopyDone(CopyDone::new()));
-        Ok(Completion::Complete { tag: format!("COPY {rows}"), rows: 0 })
+        let (rows, _) = self
+            .drain(run, &mut pump, u64::MAX, Encoding::Copy(copy))
+            .await?;
+        self.wire
+            .put(PgWireBackendMessage::CopyDone(CopyDone::new()));
+        Ok(Completion::Complete {
+            tag: format!("COPY {rows}"),
+            rows: 0,
+        })
     }
 
     /// The same for a query that PostgreSQL answers.
@@ -293,43 +347,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         copy.put_end(&mut out);
         self.wire.output().extend_from_slice(&out);
-        self.wire.put(PgWireBackendMessage::CopyDone(CopyDone::new()));
-        Ok(Completion::Complete { tag: format!("COPY {}", reply.rows.len()), rows: 0 })
+        self.wire
+            .put(PgWireBackendMessage::CopyDone(CopyDone::new()));
+        Ok(Completion::Complete {
+            tag: format!("COPY {}", reply.rows.len()),
+            rows: 0,
+        })
     }
 
     fn begin_copy_out(&mut self, form: Form, n_columns: usize) {
         let formats = vec![form.code(); n_columns];
-        self.wire.put(PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(
-            form.code() as i8,
-            n_columns as i16,
-            formats,
-        )));
+        self.wire
+            .put(PgWireBackendMessage::CopyOutResponse(CopyOutResponse::new(
+                form.code() as i8,
+                n_columns as i16,
+                formats,
+            )));
     }
 
-    async fn copy_in(&mut self, run: &Run, copy: CopyIn, table: String) -> Result<Completion, Stop> {
+    async fn copy_in(
+        &mut self,
+        run: &Run,
+        copy: CopyIn,
+        table: String,
+    ) -> Result<Completion, Stop> {
         let n_columns = copy.columns().len();
         let form = CopyOut::new(copy.format().clone()).form();
-        self.wire.put(PgWireBackendMessage::CopyInResponse(CopyInResponse::new(
-            form.code() as i8,
-            n_columns as i16,
-            vec![form.code(); n_columns],
-        )));
+        self.wire
+            .put(PgWireBackendMessage::CopyInResponse(CopyInResponse::new(
+                form.code() as i8,
+                n_columns as i16,
+                vec![form.code(); n_columns],
+            )));
         self.wire.flush().await?;
 
         let (pieces, waiting) = mpsc::channel(COPY_WAITING);
         let zone = self.settings.zone();
-        let reading = self.shared.config.cpu.spawn(input::receive(copy, table, zone, waiting));
+        let reading = self
+            .shared
+            .config
+            .cpu
+            .spawn(input::receive(copy, table, zone, waiting));
         let sent = self.send_pieces(run, pieces).await;
         // The reader has been told of the end, one way or the other.
         let read = match reading.await {
             Ok(read) => read,
-            Err(_) => Err(Failure::internal("internal error: reading the rows of COPY panicked")),
+            Err(_) => Err(Failure::internal(
+                "internal error: reading the rows of COPY panicked",
+            )),
         };
         match (read, sent) {
             (_, Err(stop @ (Stop::Gone(_) | Stop::Shutdown))) => Err(stop),
             // What is wrong with the data comes before what is wrong with the messages.
             (Err(failure), _) => Err(failure.into()),
-            (Ok(Some(rows)), _) => Ok(Completion::Complete { tag: format!("COPY {rows}"), rows: 0 }),
+            (Ok(Some(rows)), _) => Ok(Completion::Complete {
+                tag: format!("COPY {rows}"),
+                rows: 0,
+            }),
             (Ok(None), Err(stop)) => Err(stop),
             (Ok(None), Ok(())) => Err(Failure::internal("internal error: COPY ended early").into()),
         }
@@ -362,7 +436,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Tells the client how an execution ended.
     pub fn put_completion(&mut self, completion: Completion) {
         self.wire.put(match completion {
-            Completion::Empty => PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()),
+            Completion::Empty => {
+                PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())
+            }
             Completion::Suspended { .. } => {
                 PgWireBackendMessage::PortalSuspended(PortalSuspended::new())
             }
@@ -377,9 +453,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 pub fn portal_columns(portal: &Portal) -> Option<Vec<ColumnInfo>> {
     match &portal.progress {
         Progress::Running { columns, .. } => Some(columns.clone()),
-        Progress::Answered { reply, .. } => {
-            reply.fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
-        }
+        Progress::Answered { reply, .. } => reply
+            .fields
+            .as_ref()
+            .map(|fields| fields.iter().map(ColumnInfo::from).collect()),
         Progress::New | Progress::Ended => None,
     }
 }
@@ -401,17 +478,37 @@ fn tag_of_rows(tag: &str, rows: u64) -> String {
     }
 }
 
+/// What a statement that changes something is called.
+fn change(statement: &rapport_engine::Statement) -> Option<String> {
+    use datafusion::sql::sqlparser::ast;
+    match &statement.ast {
+        ast::Statement::Query(_)
+        | ast::Statement::Explain { .. }
+        | ast::Statement::Copy { to: true, .. } => None,
+        ast::Statement::Copy { .. } => Some("COPY FROM".to_owned()),
+        _ => {
+            let mut words = statement.text.split_whitespace().map(str::to_uppercase);
+            let first = words.next()?;
+            match first.as_str() {
+                "CREATE" | "DROP" | "ALTER" => Some(format!("{first} {}", words.next()?)),
+                _ => Some(first),
+            }
+        }
+    }
+}
+
 /// The name PostgreSQL calls the table by in the errors of COPY.
 fn copied_table(prepared: &Prepared) -> String {
     use datafusion::sql::sqlparser::ast;
     match &prepared.statement.ast {
-        ast::Statement::Copy { source: ast::CopySource::Table { table_name, .. }, .. } => {
-            match table_name.0.last().and_then(|part| part.as_ident()) {
-                Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
-                Some(ident) => ident.value.to_lowercase(),
-                None => table_name.to_string(),
-            }
-        }
+        ast::Statement::Copy {
+            source: ast::CopySource::Table { table_name, .. },
+            ..
+        } => match table_name.0.last().and_then(|part| part.as_ident()) {
+            Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
+            Some(ident) => ident.value.to_lowercase(),
+            None => table_name.to_string(),
+        },
         _ => String::new(),
     }
 }

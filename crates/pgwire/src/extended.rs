@@ -14,9 +14,7 @@ use crate::connection::{Client, Stop};
 use crate::execute::{Rows, portal_columns};
 use crate::lexer;
 use crate::sqlstate::Failure;
-use crate::statement::{
-    ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe,
-};
+use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
 use crate::value;
 
 /// Statements and portals that one session may keep.
@@ -47,13 +45,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let pieces = lexer::split(&parse.query);
         let run = self.begin_run();
         let statement = match pieces.as_slice() {
-            [] => Arc::new(Statement { kind: Kind::Empty, params: Vec::new() }),
+            [] => Arc::new(Statement {
+                kind: Kind::Empty,
+                params: Vec::new(),
+            }),
             [piece] => {
                 let before = piece.before;
-                self.prepare(&run, piece, &parse.type_oids, true).await.map_err(|stop| match stop {
-                    Stop::Failure(failure) => Stop::Failure(failure.moved_by(before)),
-                    other => other,
-                })?
+                self.prepare(&run, piece, &parse.type_oids, true)
+                    .await
+                    .map_err(|stop| match stop {
+                        Stop::Failure(failure) => Stop::Failure(failure.moved_by(before)),
+                        other => other,
+                    })?
             }
             _ => {
                 return Err(Failure::new(
@@ -64,12 +67,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
         };
         self.keep_statement(name, statement)?;
-        self.wire.put(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
+        self.wire
+            .put(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
         Ok(())
     }
 
     /// The unnamed statement is replaced, a named one is not.
-    pub fn keep_statement(&mut self, name: String, statement: Arc<Statement>) -> Result<(), Failure> {
+    pub fn keep_statement(
+        &mut self,
+        name: String,
+        statement: Arc<Statement>,
+    ) -> Result<(), Failure> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             return Err(Failure::new(
                 "42P05",
@@ -98,7 +106,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub fn keep_portal(&mut self, name: String, portal: Portal) -> Result<(), Failure> {
         if !name.is_empty() && self.portals.contains_key(&name) {
-            return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")));
+            return Err(Failure::new(
+                "42P03",
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         if self.portals.len() >= MAX_KEPT {
             return Err(Failure::new("53400", "too many portals")
@@ -146,7 +157,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     .collect::<Result<_, _>>()?;
                 Values::Scalars(scalars)
             }
-            _ => Values::Raw { values: bind.parameters, formats: bind.parameter_format_codes },
+            _ => Values::Raw {
+                values: bind.parameters,
+                formats: bind.parameter_format_codes,
+            },
         };
         // EXECUTE at this level is the statement it names.
         if let Kind::Command(command) = &statement.kind {
@@ -160,7 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         let name = bind.portal_name.unwrap_or_default();
         self.keep_portal(name, Portal::new(statement, values, forms))?;
-        self.wire.put(PgWireBackendMessage::BindComplete(BindComplete::new()));
+        self.wire
+            .put(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())
     }
 
@@ -170,9 +185,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             TARGET_TYPE_BYTE_STATEMENT => {
                 let statement = self.statement(&name)?;
                 let types = ParameterDescription::new(statement.params.clone());
-                self.wire.put(PgWireBackendMessage::ParameterDescription(types));
+                self.wire
+                    .put(PgWireBackendMessage::ParameterDescription(types));
                 let columns = self.columns_of(&statement)?;
-                self.wire.put(describe(columns.as_deref(), &Forms::default()));
+                self.wire
+                    .put(describe(columns.as_deref(), &Forms::default()));
             }
             TARGET_TYPE_BYTE_PORTAL => {
                 let portal = self.portal(&name)?;
@@ -184,7 +201,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.wire.put(describe(columns.as_deref(), &forms));
             }
             other => {
-                return Err(Failure::protocol(format!("invalid DESCRIBE message subtype {other}")).into());
+                return Err(
+                    Failure::protocol(format!("invalid DESCRIBE message subtype {other}")).into(),
+                );
             }
         }
         Ok(())
@@ -200,12 +219,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn columns_of(&self, statement: &Statement) -> Result<Option<Vec<ColumnInfo>>, Failure> {
         Ok(match &statement.kind {
             Kind::Empty | Kind::CatalogueCopy { .. } => None,
-            Kind::Engine(prepared) => {
-                prepared.columns.as_ref().map(|columns| columns.iter().map(ColumnInfo::from).collect())
-            }
-            Kind::Catalogue { fields, .. } => {
-                fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
-            }
+            Kind::Engine(prepared) => prepared
+                .columns
+                .as_ref()
+                .map(|columns| columns.iter().map(ColumnInfo::from).collect()),
+            Kind::Catalogue { fields, .. } => fields
+                .as_ref()
+                .map(|fields| fields.iter().map(ColumnInfo::from).collect()),
             Kind::Command(command) => self.columns_of_command(command)?,
         })
     }
@@ -226,7 +246,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut portal = match self.portals.remove(&name) {
             Some(portal) => portal,
             None => {
-                return Err(Failure::new("34000", format!("portal \"{name}\" does not exist")).into());
+                return Err(
+                    Failure::new("34000", format!("portal \"{name}\" does not exist")).into(),
+                );
             }
         };
         // Nothing, or less, is everything.
@@ -236,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         };
         let run = self.begin_run();
         let done = self.run_portal(&run, &mut portal, limit, Rows::Plain).await;
-        let is_cursor_still = matches!(&done, Ok(_))
+        let is_cursor_still = done.is_ok()
             && (!self.portals.contains_key(&name))
             && !matches!(portal.progress, Progress::New);
         if is_cursor_still {
@@ -255,10 +277,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             TARGET_TYPE_BYTE_STATEMENT => drop(self.statements.remove(&name)),
             TARGET_TYPE_BYTE_PORTAL => drop(self.portals.remove(&name)),
             other => {
-                return Err(Failure::protocol(format!("invalid CLOSE message subtype {other}")).into());
+                return Err(
+                    Failure::protocol(format!("invalid CLOSE message subtype {other}")).into(),
+                );
             }
         }
-        self.wire.put(PgWireBackendMessage::CloseComplete(CloseComplete::new()));
+        self.wire
+            .put(PgWireBackendMessage::CloseComplete(CloseComplete::new()));
         Ok(())
     }
 

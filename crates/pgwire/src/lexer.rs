@@ -107,7 +107,11 @@ impl Lexer<'_> {
         if !self.skip_blank() {
             let start = self.at;
             self.at = self.sql.len();
-            return Some(Token { kind: Kind::Unfinished, start, end: self.at });
+            return Some(Token {
+                kind: Kind::Unfinished,
+                start,
+                end: self.at,
+            });
         }
         let start = self.at;
         let first = self.rest().chars().next()?;
@@ -140,7 +144,11 @@ impl Lexer<'_> {
             self.at = self.sql.len();
             Kind::Unfinished
         });
-        Some(Token { kind, start, end: self.at })
+        Some(Token {
+            kind,
+            start,
+            end: self.at,
+        })
     }
 
     fn skip_while(&mut self, wanted: impl Fn(char) -> bool) {
@@ -203,7 +211,11 @@ impl Lexer<'_> {
             self.at += 1;
             let start = self.at;
             self.skip_while(|c| c.is_ascii_digit());
-            return Some(if self.at > start { Kind::Number } else { Kind::Sign('$') });
+            return Some(if self.at > start {
+                Kind::Number
+            } else {
+                Kind::Sign('$')
+            });
         };
         let tag = &rest[..tag_length + 2];
         let body = &rest[tag.len()..];
@@ -246,7 +258,10 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub fn new(piece: &'a Piece<'_>) -> Self {
-        Self { text: piece.text, tokens: &piece.tokens }
+        Self {
+            text: piece.text,
+            tokens: &piece.tokens,
+        }
     }
 
     pub fn peek(&self) -> Option<&'a Token> {
@@ -313,17 +328,26 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn end(&self) -> Result<()> {
-        if self.at_end() { Ok(()) } else { Err(self.unexpected()) }
+        if self.at_end() {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// 42601, in PostgreSQL's words.
     pub fn unexpected(&self) -> Failure {
         match self.peek() {
-            None => Failure::new("42601", "syntax error at end of input")
-                .at(self.text.chars().count() + 1),
+            None => {
+                Failure::new("42601", "syntax error at end of input")
+                    .at(self.text.chars().count() + 1)
+            }
             Some(token) => Failure::new(
                 "42601",
-                format!("syntax error at or near \"{}\"", &self.text[token.start..token.end]),
+                format!(
+                    "syntax error at or near \"{}\"",
+                    &self.text[token.start..token.end]
+                ),
             )
             .at(self.text[..token.start].chars().count() + 1),
         }
@@ -342,8 +366,14 @@ mod tests {
     #[test]
     fn statements_end_at_semicolons_outside_of_quotes() {
         check("select 1; select ';' ;;", &["select 1", "select ';'"]);
-        check("select \"a;b\", E'it\\';s', 'it'';s'; x", &["select \"a;b\", E'it\\';s', 'it'';s'", "x"]);
-        check("do $$ a; b $$; do $x$ $$;$$ $x$", &["do $$ a; b $$", "do $x$ $$;$$ $x$"]);
+        check(
+            "select \"a;b\", E'it\\';s', 'it'';s'; x",
+            &["select \"a;b\", E'it\\';s', 'it'';s'", "x"],
+        );
+        check(
+            "do $$ a; b $$; do $x$ $$;$$ $x$",
+            &["do $$ a; b $$", "do $x$ $$;$$ $x$"],
+        );
         check("select $1;select 2", &["select $1", "select 2"]);
     }
 

@@ -16,11 +16,13 @@
 //!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
 //!     │           └ rows.rs     Arrow to text (text.rs) and binary
-//!     ├ settings.rs, transaction.rs   what a session remembers; set_config.rs
+//!     ├ settings.rs, transaction.rs   what a session remembers;
+//!     │                  calls.rs  functions that are about the session
 //!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
 //!     └ sqlstate.rs    any failure to a code
 //! ```
 
+mod calls;
 mod cancel;
 mod command;
 mod connection;
@@ -36,7 +38,6 @@ mod route;
 mod rows;
 mod server;
 mod session;
-mod set_config;
 mod settings;
 mod simple;
 mod sqlstate;

@@ -9,7 +9,9 @@ use bytes::{Buf, BytesMut};
 use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
 use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth, gen_salted_password};
 use pgwire::messages::cancel::CancelRequest;
-use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion, SslRequest, GssEncRequest, Startup};
+use pgwire::messages::startup::{
+    Authentication, GssEncRequest, NegotiateProtocolVersion, SslRequest, Startup,
+};
 use pgwire::messages::{
     DecodeContext, Message, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion,
 };
@@ -29,6 +31,8 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 /// Who logged in, and what the client asked for.
 pub struct Login {
     pub role: String,
+    /// The one that was asked for by name; whether it exists has not been looked at.
+    pub database: Option<String>,
     pub version: ProtocolVersion,
     /// Settings from the startup packet, which nobody has judged yet.
     pub settings: Settings,
@@ -44,23 +48,46 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut parameters = startup.parameters;
     let version = agree(wire, startup.protocol_number_minor, &mut parameters);
-    let role = parameters.remove("user").filter(|role| !role.is_empty()).ok_or_else(|| {
-        Failure::fatal("28000", "no PostgreSQL user name specified in startup packet")
-    })?;
-    // Every database name is the warehouse's: there is one.
-    parameters.remove("database");
-    if parameters.remove("replication").is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0")) {
-        return Err(Failure::fatal("0A000", "replication connections are not supported"));
+    let role = parameters
+        .remove("user")
+        .filter(|role| !role.is_empty())
+        .ok_or_else(|| {
+            Failure::fatal(
+                "28000",
+                "no PostgreSQL user name specified in startup packet",
+            )
+        })?;
+    // libpq asks for one of the user's name when the user has not asked for any.
+    let database = parameters
+        .remove("database")
+        .filter(|name| !name.is_empty() && *name != role);
+    if parameters
+        .remove("replication")
+        .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0"))
+    {
+        return Err(Failure::fatal(
+            "0A000",
+            "replication connections are not supported",
+        ));
     }
     let mut settings = match parameters.remove("options") {
         Some(options) => settings::startup_options(&options)?,
         None => Settings::new(),
     };
-    settings.extend(parameters.into_iter().map(|(name, value)| (name.to_lowercase(), value)));
+    settings.extend(
+        parameters
+            .into_iter()
+            .map(|(name, value)| (name.to_lowercase(), value)),
+    );
 
     let secret = secret_of(&shared.catalogue, &role, &shared.config.secret).await?;
     prove(wire, &role, secret).await?;
-    Ok(Some(Login { role, version, settings }))
+    Ok(Some(Login {
+        role,
+        database,
+        version,
+        settings,
+    }))
 }
 
 /// Up to the startup packet. Encryption is offered by none of the ways to ask for it yet.
@@ -92,7 +119,12 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 ),
             ));
         } else {
-            let invalid = || Failure::fatal("08P01", "invalid startup packet layout: expected terminator as last byte");
+            let invalid = || {
+                Failure::fatal(
+                    "08P01",
+                    "invalid startup packet layout: expected terminator as last byte",
+                )
+            };
             if packet.len() < 9 || packet.last() != Some(&0) {
                 return Err(invalid());
             }
@@ -102,7 +134,10 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
         };
         // Bytes that came along would count as sent under encryption, had it been agreed on.
         if std::mem::replace(asked, true) || packet.len() != 8 || wire.has_input() {
-            return Err(Failure::fatal("08P01", "received unencrypted data after SSL or GSSAPI request"));
+            return Err(Failure::fatal(
+                "08P01",
+                "received unencrypted data after SSL or GSSAPI request",
+            ));
         }
         wire.output().extend_from_slice(b"N");
         wire.flush().await?;
@@ -126,14 +161,16 @@ fn agree<S: AsyncRead + AsyncWrite + Unpin>(
         0 | 1 => ProtocolVersion::PROTOCOL3_0,
         _ => ProtocolVersion::PROTOCOL3_2,
     };
-    let unknown: Vec<String> =
-        parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    let unknown: Vec<String> = parameters
+        .keys()
+        .filter(|name| name.starts_with("_pq_."))
+        .cloned()
+        .collect();
     parameters.retain(|name, _| !name.starts_with("_pq_."));
     if !matches!(minor, 0 | 2) || !unknown.is_empty() {
-        wire.put(PgWireBackendMessage::NegotiateProtocolVersion(NegotiateProtocolVersion::new(
-            version.into(),
-            unknown,
-        )));
+        wire.put(PgWireBackendMessage::NegotiateProtocolVersion(
+            NegotiateProtocolVersion::new(version.into(), unknown),
+        ));
     }
     version
 }
@@ -144,27 +181,43 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     role: &str,
     secret: ScramSecret,
 ) -> Result<()> {
-    let refused =
-        || Failure::fatal("28P01", format!("password authentication failed for user \"{role}\""));
+    let refused = || {
+        Failure::fatal(
+            "28P01",
+            format!("password authentication failed for user \"{role}\""),
+        )
+    };
     let malformed = || Failure::fatal("08P01", "malformed SCRAM message");
 
-    wire.put(PgWireBackendMessage::Authentication(Authentication::SASL(vec![
-        SCRAM_SHA_256_METHOD.to_owned(),
-    ])));
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASL(
+        vec![SCRAM_SHA_256_METHOD.to_owned()],
+    )));
     wire.flush().await?;
     let first = wire::sasl_initial(password_message(wire).await?).ok_or_else(malformed)?;
     if first.auth_method != SCRAM_SHA_256_METHOD {
-        return Err(Failure::fatal("08P01", "client selected an invalid SASL authentication mechanism"));
+        return Err(Failure::fatal(
+            "08P01",
+            "client selected an invalid SASL authentication mechanism",
+        ));
     }
     let (server_first, waiting) = ScramServerAuth::new()
         .on_client_first_message_with_secret(&first.data.unwrap_or_default(), secret)
         .map_err(|_| malformed())?;
-    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLContinue(server_first.into())));
+    wire.put(PgWireBackendMessage::Authentication(
+        Authentication::SASLContinue(server_first.into()),
+    ));
     wire.flush().await?;
 
-    let last = password_message(wire).await?.into_sasl_response().map_err(|_| malformed())?;
-    let server_final = waiting.on_client_final_message(&last.data).map_err(|_| refused())?;
-    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLFinal(server_final.into())));
+    let last = password_message(wire)
+        .await?
+        .into_sasl_response()
+        .map_err(|_| malformed())?;
+    let server_final = waiting
+        .on_client_final_message(&last.data)
+        .map_err(|_| refused())?;
+    wire.put(PgWireBackendMessage::Authentication(
+        Authentication::SASLFinal(server_final.into()),
+    ));
     wire.put(PgWireBackendMessage::Authentication(Authentication::Ok));
     Ok(())
 }
@@ -191,7 +244,10 @@ async fn secret_of(catalogue: &Catalogue, role: &str, secret: &[u8; 32]) -> Resu
 }
 
 fn mock_secret(role: &str, secret: &[u8; 32]) -> ScramSecret {
-    let hex = secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = secret
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     let derive = |what: &str| gen_salted_password(&hex, format!("{what}:{role}").as_bytes(), 1);
     let mut salt = derive("salt");
     salt.truncate(16);
@@ -243,7 +299,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pgwire::messages::startup::{SASLInitialResponse, SASLResponse, PasswordMessageFamily};
+    use pgwire::messages::startup::{PasswordMessageFamily, SASLInitialResponse, SASLResponse};
     use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -322,7 +378,9 @@ mod tests {
             frame.extend_from_slice(&(n as u32 + 4).to_be_bytes());
             frame.extend_from_slice(&body);
             client.write_all(&frame).await.expect("the pipe is open");
-            let failure = prove(&mut wire, "ann", mock_secret("ann", &[7; 32])).await.expect_err("nonsense");
+            let failure = prove(&mut wire, "ann", mock_secret("ann", &[7; 32]))
+                .await
+                .expect_err("nonsense");
             assert!(failure.is_fatal());
         }
     }
@@ -330,12 +388,19 @@ mod tests {
     #[test]
     fn a_verifier_is_read_back() {
         let verifier = crate::scram_verifier("sesame");
-        let Some(ScramSecret::Verifier { salt, iterations, stored_key, server_key }) =
-            read_verifier(&verifier)
+        let Some(ScramSecret::Verifier {
+            salt,
+            iterations,
+            stored_key,
+            server_key,
+        }) = read_verifier(&verifier)
         else {
             panic!("not read: {verifier}");
         };
-        assert_eq!((salt.len(), iterations, stored_key.len(), server_key.len()), (16, 4096, 32, 32));
+        assert_eq!(
+            (salt.len(), iterations, stored_key.len(), server_key.len()),
+            (16, 4096, 32, 32)
+        );
     }
 
     #[test]

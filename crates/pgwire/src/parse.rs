@@ -46,7 +46,11 @@ pub fn decimal(text: &str, scale: i8) -> Option<Result<i128, Overflow>> {
     // So many digits, counted from the first one that is not zero, belong to the result.
     let zeros = digits.clone().take_while(|&digit| digit == b'0').count();
     let places = whole.len() as i64 - zeros as i64 + i64::from(exponent) + i64::from(scale);
-    let mut digits = digits.by_ref().skip(zeros).map(|digit| i128::from(digit - b'0')).peekable();
+    let mut digits = digits
+        .by_ref()
+        .skip(zeros)
+        .map(|digit| i128::from(digit - b'0'))
+        .peekable();
     if digits.peek().is_none() || places < 0 {
         return Some(Ok(0));
     }
@@ -56,7 +60,10 @@ pub fn decimal(text: &str, scale: i8) -> Option<Result<i128, Overflow>> {
     let mut value: i128 = 0;
     for _ in 0..places {
         let digit = digits.next().unwrap_or(0);
-        match value.checked_mul(10).and_then(|value| value.checked_add(digit)) {
+        match value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(digit))
+        {
             Some(next) => value = next,
             None => return Some(Err(Overflow)),
         }
@@ -71,15 +78,27 @@ pub fn decimal(text: &str, scale: i8) -> Option<Result<i128, Overflow>> {
 pub fn float8(text: &str) -> Option<Result<f64, Overflow>> {
     let text = text.trim();
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_word = ["nan", "inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word));
-    let is_number = unsigned.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_word = ["nan", "inf", "infinity"]
+        .iter()
+        .any(|word| unsigned.eq_ignore_ascii_case(word));
+    let is_number = unsigned
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
     if !is_word && !is_number {
         return None;
     }
     let value: f64 = text.parse().ok()?;
     let is_lost = value == 0.0
-        && unsigned.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|b| (b'1'..=b'9').contains(&b));
-    Some(if (value.is_infinite() && !is_word) || is_lost { Err(Overflow) } else { Ok(value) })
+        && unsigned
+            .bytes()
+            .take_while(|byte| !matches!(byte, b'e' | b'E'))
+            .any(|b| (b'1'..=b'9').contains(&b));
+    Some(if (value.is_infinite() && !is_word) || is_lost {
+        Err(Overflow)
+    } else {
+        Ok(value)
+    })
 }
 
 /// `\x…` or the escape form.
@@ -104,7 +123,11 @@ pub fn bytea(text: &str) -> Option<Vec<u8>> {
             rest = tail;
         } else {
             let octal = rest.first_chunk::<3>()?;
-            let digit = |byte: u8| (b'0'..=b'7').contains(&byte).then(|| u16::from(byte - b'0'));
+            let digit = |byte: u8| {
+                (b'0'..=b'7')
+                    .contains(&byte)
+                    .then(|| u16::from(byte - b'0'))
+            };
             let value = digit(octal[0])? << 6 | digit(octal[1])? << 3 | digit(octal[2])?;
             bytes.push(u8::try_from(value).ok()?);
             rest = &rest[3..];
@@ -119,7 +142,9 @@ pub fn uuid(text: &str) -> Option<[u8; 16]> {
         return Some(bytes);
     }
     let text = text.trim();
-    let text = text.strip_prefix('{').map_or(Some(text), |inner| inner.strip_suffix('}'))?;
+    let text = text
+        .strip_prefix('{')
+        .map_or(Some(text), |inner| inner.strip_suffix('}'))?;
     let mut bytes = [0; 16];
     let mut n = 0;
     let mut hyphen_allowed = false;
@@ -243,10 +268,12 @@ impl<'a> Reader<'a> {
         }
         let total = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
         let total = total * MICROS_PER_SECOND + micros;
-        Some(match hour <= 24 && minute < 60 && second <= 60 && total <= MICROS_PER_DAY {
-            true => Ok(total),
-            false => Err(Overflow),
-        })
+        Some(
+            match hour <= 24 && minute < 60 && second <= 60 && total <= MICROS_PER_DAY {
+                true => Ok(total),
+                false => Err(Overflow),
+            },
+        )
     }
 
     /// `+02`, `-03:30`, `+0530`, `+01:23:45`.
@@ -266,8 +293,16 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let hours = self.number(1..=2)?;
-                let minutes = if self.take(':') { self.number(2..=2)? } else { 0 };
-                let seconds = if self.take(':') { self.number(2..=2)? } else { 0 };
+                let minutes = if self.take(':') {
+                    self.number(2..=2)?
+                } else {
+                    0
+                };
+                let seconds = if self.take(':') {
+                    self.number(2..=2)?
+                } else {
+                    0
+                };
                 (hours, minutes, seconds)
             }
         };
@@ -291,9 +326,11 @@ fn instant(text: &str) -> Option<Result<Instant, Overflow>> {
         return match text.to_ascii_lowercase().as_str() {
             "infinity" | "+infinity" => Some(Ok(Instant::Infinity)),
             "-infinity" => Some(Ok(Instant::MinusInfinity)),
-            "epoch" => {
-                Some(Ok(Instant::At(Moment { days: 0, time: Some(0), zone: Some(Zone::UTC) })))
-            }
+            "epoch" => Some(Ok(Instant::At(Moment {
+                days: 0,
+                time: Some(0),
+                zone: Some(Zone::UTC),
+            }))),
             _ => None,
         };
     }
@@ -307,7 +344,11 @@ fn instant(text: &str) -> Option<Result<Instant, Overflow>> {
         }
         _ => {
             let year = reader.number(4..=6)?;
-            let separator = reader.0.chars().next().filter(|c| matches!(c, '-' | '/' | '.'))?;
+            let separator = reader
+                .0
+                .chars()
+                .next()
+                .filter(|c| matches!(c, '-' | '/' | '.'))?;
             reader.take(separator);
             let month = reader.number(1..=2)?;
             if !reader.take(separator) {
@@ -353,11 +394,23 @@ fn instant(text: &str) -> Option<Result<Instant, Overflow>> {
     if !reader.0.is_empty() {
         return None;
     }
-    let year = if before_christ { 1 - i64::from(year) } else { i64::from(year) };
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) || (year == 0 && !before_christ) {
+    let year = if before_christ {
+        1 - i64::from(year)
+    } else {
+        i64::from(year)
+    };
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in_month(year, month)
+        || (year == 0 && !before_christ)
+    {
         return Some(Err(Overflow));
     }
-    Some(Ok(Instant::At(Moment { days: days_from_civil(year, month, day), time, zone })))
+    Some(Ok(Instant::At(Moment {
+        days: days_from_civil(year, month, day),
+        time,
+        zone,
+    })))
 }
 
 fn strip_era(text: &str) -> Option<&str> {
@@ -399,7 +452,8 @@ pub fn timestamptz(text: &str, zone: Zone) -> Option<Result<i64, Overflow>> {
         Ok(Instant::Infinity) => Ok(i64::MAX),
         Ok(Instant::MinusInfinity) => Ok(i64::MIN),
         Ok(Instant::At(moment)) => local_micros(&moment).map(|local| {
-            local - i64::from(offset_of_local(moment.zone.unwrap_or(zone), local)) * MICROS_PER_SECOND
+            local
+                - i64::from(offset_of_local(moment.zone.unwrap_or(zone), local)) * MICROS_PER_SECOND
         }),
         Err(overflow) => Err(overflow),
     })
@@ -421,7 +475,8 @@ fn offset_of_local(zone: Zone, local: i64) -> i32 {
     let Zone::Named(named) = zone else {
         return zone.offset_at(local);
     };
-    let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|at| at.naive_utc()) else {
+    let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|at| at.naive_utc())
+    else {
         return zone.offset_at(local);
     };
     let seconds = |at: &NaiveDateTime| match named.offset_from_local_datetime(at) {
@@ -431,7 +486,10 @@ fn offset_of_local(zone: Zone, local: i64) -> i32 {
     };
     seconds(&naive)
         .or_else(|| seconds(&(naive - chrono::TimeDelta::hours(3))))
-        .map_or_else(|| zone.offset_at(local), |offset| chrono::Offset::fix(&offset).local_minus_utc())
+        .map_or_else(
+            || zone.offset_at(local),
+            |offset| chrono::Offset::fix(&offset).local_minus_utc(),
+        )
 }
 
 /// A time of day in microseconds.
@@ -453,7 +511,11 @@ pub fn interval(text: &str) -> Option<(i32, i32, i64)> {
         None => (text, 1.0),
     };
     let mut sum = Span::default();
-    let mut words = text.strip_prefix('@').unwrap_or(text).split_ascii_whitespace().peekable();
+    let mut words = text
+        .strip_prefix('@')
+        .unwrap_or(text)
+        .split_ascii_whitespace()
+        .peekable();
     words.peek()?;
     while let Some(word) = words.next() {
         if word.contains(':') {
@@ -463,9 +525,15 @@ pub fn interval(text: &str) -> Option<(i32, i32, i64)> {
             continue;
         }
         // The number and its unit may stand together: `3days`.
-        let end = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
+        let end = word
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(word.len());
         let number: f64 = word[..end].parse().ok()?;
-        let unit = if end < word.len() { &word[end..] } else { words.next().unwrap_or("seconds") };
+        let unit = if end < word.len() {
+            &word[end..]
+        } else {
+            words.next().unwrap_or("seconds")
+        };
         sum.add(sign * number, unit)?;
     }
     Some(sum.parts())
@@ -483,7 +551,9 @@ fn clock(text: &str) -> Option<i64> {
         return None;
     }
     let seconds = hours.checked_mul(3600)?.checked_add(minutes * 60 + whole)?;
-    seconds.checked_mul(MICROS_PER_SECOND)?.checked_add(fraction_micros(fraction))
+    seconds
+        .checked_mul(MICROS_PER_SECOND)?
+        .checked_add(fraction_micros(fraction))
 }
 
 #[derive(Default)]
@@ -624,7 +694,8 @@ mod tests {
 
     #[test]
     fn decimals_round_half_away_from_zero() {
-        let check = |text, scale, expected| assert_eq!(decimal(text, scale), Some(Ok(expected)), "{text}");
+        let check =
+            |text, scale, expected| assert_eq!(decimal(text, scale), Some(Ok(expected)), "{text}");
         check("12.345", 2, 1235);
         check("-12.345", 2, -1235);
         check("0.004", 2, 0);
@@ -678,12 +749,27 @@ mod tests {
         assert_eq!(timestamp("2024-01-02 03:04:05.123"), Some(Ok(micros)));
         assert_eq!(timestamp("2024-01-02T03:04:05.123+02"), Some(Ok(micros)));
         assert_eq!(timestamp("20240102"), Some(Ok(micros - 11_045_123_000)));
-        assert_eq!(timestamptz("2024-01-02 03:04:05.123Z", Zone::UTC), Some(Ok(micros)));
-        assert_eq!(timestamptz("2024-01-02 05:04:05.123+02", Zone::UTC), Some(Ok(micros)));
-        assert_eq!(timestamptz("2024-01-02 04:04:05.123 Europe/Berlin", Zone::UTC), Some(Ok(micros)));
+        assert_eq!(
+            timestamptz("2024-01-02 03:04:05.123Z", Zone::UTC),
+            Some(Ok(micros))
+        );
+        assert_eq!(
+            timestamptz("2024-01-02 05:04:05.123+02", Zone::UTC),
+            Some(Ok(micros))
+        );
+        assert_eq!(
+            timestamptz("2024-01-02 04:04:05.123 Europe/Berlin", Zone::UTC),
+            Some(Ok(micros))
+        );
         let berlin = Zone::parse("Europe/Berlin").expect("a zone");
-        assert_eq!(timestamptz("2024-01-02 04:04:05.123", berlin), Some(Ok(micros)));
-        assert_eq!(timestamp("0001-01-01 00:00:00 BC"), Some(Ok(-719_528 * MICROS_PER_DAY)));
+        assert_eq!(
+            timestamptz("2024-01-02 04:04:05.123", berlin),
+            Some(Ok(micros))
+        );
+        assert_eq!(
+            timestamp("0001-01-01 00:00:00 BC"),
+            Some(Ok(-719_528 * MICROS_PER_DAY))
+        );
         assert_eq!(timestamp("infinity"), Some(Ok(i64::MAX)));
         assert_eq!(timestamp("2024-02-30"), Some(Err(Overflow)));
         assert_eq!(timestamp("2024-01-01 25:00"), Some(Err(Overflow)));
@@ -695,9 +781,15 @@ mod tests {
     fn the_hour_that_comes_twice_is_the_later_one() {
         let berlin = Zone::parse("Europe/Berlin").expect("a zone");
         // 02:30 CET, not CEST.
-        assert_eq!(timestamptz("2024-10-27 02:30:00", berlin), Some(Ok(1_729_992_600_000_000)));
+        assert_eq!(
+            timestamptz("2024-10-27 02:30:00", berlin),
+            Some(Ok(1_729_992_600_000_000))
+        );
         // 02:30 does not exist: read as CET, which is 03:30 CEST.
-        assert_eq!(timestamptz("2024-03-31 02:30:00", berlin), Some(Ok(1_711_848_600_000_000)));
+        assert_eq!(
+            timestamptz("2024-03-31 02:30:00", berlin),
+            Some(Ok(1_711_848_600_000_000))
+        );
     }
 
     #[test]
@@ -705,7 +797,10 @@ mod tests {
         let expected = Some((14, -3, 14_706_700_000));
         assert_eq!(interval("1 year 2 mons -3 days +04:05:06.7"), expected);
         assert_eq!(interval("P1Y2M-3DT4H5M6.7S"), expected);
-        assert_eq!(interval("@ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs"), expected);
+        assert_eq!(
+            interval("@ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs"),
+            expected
+        );
         assert_eq!(interval("1 day ago"), Some((0, -1, 0)));
         assert_eq!(interval("-00:00:01"), Some((0, 0, -1_000_000)));
         assert_eq!(interval("1.5 days"), Some((0, 1, MICROS_PER_DAY / 2)));
@@ -719,8 +814,14 @@ mod tests {
     fn arrays_tell_null_from_the_word() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(array("{}"), Some(vec![]));
-        assert_eq!(array("{1, 2 ,NULL}"), Some(vec![some("1"), some("2"), None]));
-        assert_eq!(array(r#"{"NULL","a \"b\"",""}"#), Some(vec![some("NULL"), some("a \"b\""), some("")]));
+        assert_eq!(
+            array("{1, 2 ,NULL}"),
+            Some(vec![some("1"), some("2"), None])
+        );
+        assert_eq!(
+            array(r#"{"NULL","a \"b\"",""}"#),
+            Some(vec![some("NULL"), some("a \"b\""), some("")])
+        );
         assert_eq!(array("[0:1]={7,8}"), Some(vec![some("7"), some("8")]));
         assert_eq!(array("{1,,2}"), None);
         assert_eq!(array("{1"), None);

@@ -7,12 +7,12 @@ use rapport_catalog_postgres::Request;
 use rapport_engine::Prepared;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::calls::{self, Call};
 use crate::command;
 use crate::connection::{Client, Run, Stop};
 use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
 use crate::route::{SystemNames, Whose, whose};
-use crate::set_config::{self, Call};
 use crate::sqlstate::Failure;
 use crate::statement::{Kind, Statement};
 use crate::transaction::State;
@@ -21,10 +21,20 @@ use crate::transaction::State;
 enum Planned {
     Engine(Box<Prepared>),
     Catalogue,
-    SetConfig { sql: String, calls: Vec<Call> },
-    CatalogueCopy { query: String, format: rapport_engine::CopyFormat },
+    /// The session has a part in it.
+    Both {
+        sql: String,
+        calls: Vec<Call>,
+    },
+    CatalogueCopy {
+        query: String,
+        format: rapport_engine::CopyFormat,
+    },
     /// The engine understands it and finds it wrong; `is_query` if PostgreSQL may say so in its own words.
-    Wrong { error: rapport_engine::Error, is_query: bool },
+    Wrong {
+        error: rapport_engine::Error,
+        is_query: bool,
+    },
     /// The engine's parser does not know it.
     Unknown(rapport_engine::Error),
 }
@@ -56,19 +66,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .into());
         }
         if let Some(command) = command {
-            return Ok(Arc::new(Statement { kind: Kind::Command(command), params: Vec::new() }));
+            return Ok(Arc::new(Statement {
+                kind: Kind::Command(command),
+                params: Vec::new(),
+            }));
         }
         let sql = piece.text.to_owned();
         match self.plan(run, sql.clone(), types.to_vec()).await? {
             Planned::Engine(prepared) => {
                 let params = prepared.params.clone();
-                Ok(Arc::new(Statement { kind: Kind::Engine(prepared), params }))
+                Ok(Arc::new(Statement {
+                    kind: Kind::Engine(prepared),
+                    params,
+                }))
             }
             Planned::Catalogue => {
-                self.catalogue_statement(run, sql, types, describe, Vec::new()).await
+                self.catalogue_statement(run, sql, types, describe, Vec::new())
+                    .await
             }
-            Planned::SetConfig { sql, calls } => {
-                self.catalogue_statement(run, sql, types, describe, calls).await
+            Planned::Both { sql, calls } => {
+                self.catalogue_statement(run, sql, types, describe, calls)
+                    .await
             }
             Planned::CatalogueCopy { query, format } => Ok(Arc::new(Statement {
                 kind: Kind::CatalogueCopy { query, format },
@@ -76,31 +94,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             })),
             Planned::Unknown(error) => {
                 // PostgreSQL may know it; if it does not either, the syntax error is PostgreSQL's own.
-                match self.catalogue_statement(run, sql, types, true, Vec::new()).await {
+                match self
+                    .catalogue_statement(run, sql, types, true, Vec::new())
+                    .await
+                {
                     Err(Stop::Failure(failure)) if failure.code() == "0A000" => {
                         Err(Failure::from(error).into())
                     }
                     other => other,
                 }
             }
-            Planned::Wrong { error, is_query } => {
-                Err(self.in_postgresql_s_words(run, sql, types, error, is_query).await)
-            }
+            Planned::Wrong { error, is_query } => Err(self
+                .in_postgresql_s_words(run, sql, types, error, is_query)
+                .await),
         }
     }
 
     async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {
         let shared = self.shared.clone();
-        let system = match shared.system.get() {
-            Some(system) => system,
-            None => {
-                let system = self.ask_system_names(run).await?;
-                shared.system.get_or_init(async || system).await
-            }
-        };
-        // Borrowed for as long as the server lives.
-        debug_assert!(!system.functions.is_empty());
-        let shared = shared.clone();
+        if !shared.system.initialized() {
+            let system = self.ask_system_names(run).await?;
+            shared.system.get_or_init(async || system).await;
+        }
+        let pid = self.registered.pid;
         self.with_session(run, move |session| {
             Box::pin(async move {
                 let system = shared.system.get().expect("asked before");
@@ -116,22 +132,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Err(error) => return Err(error),
                 };
                 if whose(&statement.ast, system) == Whose::Catalogue {
-                    if let Some((sql, calls)) = set_config::take(&statement.ast) {
-                        return Ok(Planned::SetConfig { sql, calls });
+                    if let Some((sql, calls)) = calls::take(&statement.ast, pid) {
+                        return Ok(Planned::Both { sql, calls });
                     }
                     return match &statement.ast {
-                        ast::Statement::Copy { source: ast::CopySource::Query(query), .. } => {
-                            Ok(Planned::CatalogueCopy {
-                                query: query.to_string(),
-                                format: rapport_engine::copy_format(&statement)?,
-                            })
-                        }
+                        ast::Statement::Copy {
+                            source: ast::CopySource::Query(query),
+                            ..
+                        } => Ok(Planned::CatalogueCopy {
+                            query: query.to_string(),
+                            format: rapport_engine::copy_format(&statement)?,
+                        }),
                         _ => Ok(Planned::Catalogue),
                     };
                 }
                 let is_query = matches!(statement.ast, ast::Statement::Query(_));
-                let types: Vec<Option<u32>> =
-                    types.into_iter().map(|oid| Some(oid).filter(|oid| *oid != 0)).collect();
+                let types: Vec<Option<u32>> = types
+                    .into_iter()
+                    .map(|oid| Some(oid).filter(|oid| *oid != 0))
+                    .collect();
                 match session.prepare(&statement, &types).await {
                     Ok(prepared) => Ok(Planned::Engine(Box::new(prepared))),
                     Err(error) => Ok(Planned::Wrong { error, is_query }),
@@ -151,13 +170,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<Arc<Statement>, Stop> {
         let (params, fields) = match describe {
             true => {
-                let request = Request::Describe { sql: sql.clone(), param_types: types.to_vec() };
+                let request = Request::Describe {
+                    sql: sql.clone(),
+                    param_types: types.to_vec(),
+                };
                 let reply = self.relay(run, request).await?;
                 (reply.param_types, reply.fields)
             }
             false => (Vec::new(), None),
         };
-        Ok(Arc::new(Statement { kind: Kind::Catalogue { sql, fields, calls }, params }))
+        Ok(Arc::new(Statement {
+            kind: Kind::Catalogue { sql, fields, calls },
+            params,
+        }))
     }
 
     /// The engine's error about a query over the lake; where PostgreSQL, which knows the same tables, finds it wrong as
@@ -175,9 +200,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if !is_query || !is_about_meaning {
             return ours.into();
         }
-        let request = Request::Describe { sql, param_types: types.to_vec() };
+        let request = Request::Describe {
+            sql,
+            param_types: types.to_vec(),
+        };
         match self.relay(run, request).await {
-            Err(Stop::Failure(theirs)) if theirs.code().starts_with("42") && theirs.code() != "42601" => {
+            Err(Stop::Failure(theirs))
+                if theirs.code().starts_with("42") && theirs.code() != "42601" =>
+            {
                 theirs.into()
             }
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
@@ -201,6 +231,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }));
         }
         let [(_, relations), (_, functions)] = names;
-        Ok(SystemNames { relations, functions })
+        Ok(SystemNames {
+            relations,
+            functions,
+        })
     }
 }

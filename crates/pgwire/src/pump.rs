@@ -47,7 +47,10 @@ pub enum Answer {
     /// Whole messages.
     Messages(Vec<u8>),
     /// So many rows were sent for the request, and whether they were the last.
-    Done { rows: u64, exhausted: bool },
+    Done {
+        rows: u64,
+        exhausted: bool,
+    },
     Failed(Failure),
 }
 
@@ -56,7 +59,13 @@ impl Pump {
         let (requests, to_do) = mpsc::channel(1);
         let (done, answers) = mpsc::channel(WAITING);
         let failed = done.clone();
-        let work = Work { stream, layout, current: None, requests: to_do, answers: done };
+        let work = Work {
+            stream,
+            layout,
+            current: None,
+            requests: to_do,
+            answers: done,
+        };
         cpu.spawn(async move {
             if let Err(panic) = AssertUnwindSafe(work.run()).catch_unwind().await {
                 let failure = Failure::internal(format!("internal error: {}", panic_text(&*panic)));
@@ -75,7 +84,9 @@ impl Pump {
     pub async fn answer(&mut self) -> Answer {
         match self.answers.recv().await {
             Some(answer) => answer,
-            None => Answer::Failed(Failure::internal("internal error: the query's task has ended")),
+            None => Answer::Failed(Failure::internal(
+                "internal error: the query's task has ended",
+            )),
         }
     }
 }
@@ -109,14 +120,24 @@ impl Work {
                 Ok(Err(failure)) => Answer::Failed(failure),
                 Err(Unwanted) => return,
             };
-            let is_last = matches!(answer, Answer::Failed(_) | Answer::Done { exhausted: true, .. });
+            let is_last = matches!(
+                answer,
+                Answer::Failed(_)
+                    | Answer::Done {
+                        exhausted: true,
+                        ..
+                    }
+            );
             if self.answers.send(answer).await.is_err() || is_last {
                 return;
             }
         }
     }
 
-    async fn serve(&mut self, mut request: Request) -> Result<Result<(u64, bool), Failure>, Unwanted> {
+    async fn serve(
+        &mut self,
+        mut request: Request,
+    ) -> Result<Result<(u64, bool), Failure>, Unwanted> {
         let mut out = Vec::with_capacity(4096);
         if let Encoding::Rows(forms) = &request.encoding {
             self.layout.forms.clone_from(forms);
@@ -166,7 +187,10 @@ impl Work {
     }
 
     /// What has been encoded is sent before a wait: a slow query shows its first rows early.
-    async fn next_batch(&mut self, out: &mut Vec<u8>) -> Result<Option<Result<RecordBatch, Failure>>, Unwanted> {
+    async fn next_batch(
+        &mut self,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Result<RecordBatch, Failure>>, Unwanted> {
         let ready = futures::poll!(self.stream.next());
         let next = match ready {
             std::task::Poll::Ready(next) => next,
@@ -189,6 +213,9 @@ impl Work {
         let full = out.len() >= CHUNK;
         let next = Vec::with_capacity(if full { CHUNK + CHUNK / 8 } else { 0 });
         let messages = std::mem::replace(out, next);
-        self.answers.send(Answer::Messages(messages)).await.map_err(|_| Unwanted)
+        self.answers
+            .send(Answer::Messages(messages))
+            .await
+            .map_err(|_| Unwanted)
     }
 }

@@ -31,18 +31,33 @@ pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
             let _ = statement.visit(&mut mentions);
         }
         // `COPY (query) TO STDOUT` is as good as the query.
-        Statement::Copy { source: CopySource::Query(query), to: true, .. } => {
+        Statement::Copy {
+            source: CopySource::Query(query),
+            to: true,
+            ..
+        } => {
             let _ = query.visit(&mut mentions);
         }
         Statement::ShowVariable { .. } | Statement::ShowStatus { .. } => return Whose::Catalogue,
         _ => return Whose::Engine,
     }
-    let mut relations = mentions.relations.iter().filter(|name| !mentions.is_local(name)).peekable();
+    let mut relations = mentions
+        .relations
+        .iter()
+        .filter(|name| !mentions.is_local(name))
+        .peekable();
     let is_catalogue = match relations.peek() {
         Some(_) => relations.all(|name| system.has_relation(name)),
-        None => mentions.functions.iter().all(|name| system.has_function(name)),
+        None => mentions
+            .functions
+            .iter()
+            .all(|name| system.has_function(name)),
     };
-    if is_catalogue { Whose::Catalogue } else { Whose::Engine }
+    if is_catalogue {
+        Whose::Catalogue
+    } else {
+        Whose::Engine
+    }
 }
 
 impl SystemNames {
@@ -64,7 +79,10 @@ impl SystemNames {
 }
 
 fn is_system_schema(schema: &str) -> bool {
-    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast" | "system")
+    matches!(
+        schema,
+        "pg_catalog" | "information_schema" | "pg_toast" | "system"
+    )
 }
 
 /// Called like functions, and known to PostgreSQL's grammar instead of `pg_proc`.
@@ -143,7 +161,11 @@ impl Visitor for Mentions {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
-            TableFactor::Table { name, args: Some(_), .. } => {
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            } => {
                 self.add_function(name);
                 self.table_functions.insert(folded(name));
             }
@@ -178,20 +200,33 @@ mod tests {
             relations: words(&["pg_class", "pg_type"]),
             functions: words(&["now", "version", "generate_series", "count", "format_type"]),
         };
-        let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement of the test");
+        let statements =
+            Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement of the test");
         assert_eq!(whose(&statements[0], &system), expected, "{sql}");
     }
 
     #[test]
     fn system_relations_are_the_catalogue_s() {
         check("select * from pg_class", Whose::Catalogue);
-        check("select * from PG_CLASS c join pg_catalog.pg_type t on true", Whose::Catalogue);
+        check(
+            "select * from PG_CLASS c join pg_catalog.pg_type t on true",
+            Whose::Catalogue,
+        );
         check("select * from information_schema.tables", Whose::Catalogue);
-        check("with c as (select oid from pg_class) select count(*) from c", Whose::Catalogue);
-        check("select (select count(*) from pg_type) from pg_class", Whose::Catalogue);
+        check(
+            "with c as (select oid from pg_class) select count(*) from c",
+            Whose::Catalogue,
+        );
+        check(
+            "select (select count(*) from pg_type) from pg_class",
+            Whose::Catalogue,
+        );
         check("explain select * from pg_class", Whose::Catalogue);
         check("copy (select * from pg_class) to stdout", Whose::Catalogue);
-        check("select * from pg_class where oid in (select format_type(1, 2) from pg_type)", Whose::Catalogue);
+        check(
+            "select * from pg_class where oid in (select format_type(1, 2) from pg_type)",
+            Whose::Catalogue,
+        );
     }
 
     #[test]
@@ -200,7 +235,10 @@ mod tests {
         check("select * from pg_class, interactions", Whose::Engine);
         check("select * from public.pg_class", Whose::Engine);
         check("select * from pg_customers", Whose::Engine);
-        check("with c as (select * from interactions) select * from c", Whose::Engine);
+        check(
+            "with c as (select * from interactions) select * from c",
+            Whose::Engine,
+        );
         check("insert into pg_class values (1)", Whose::Engine);
         check("create table t as select * from pg_class", Whose::Engine);
         check("copy interactions to stdout", Whose::Engine);
@@ -209,7 +247,10 @@ mod tests {
     #[test]
     fn without_relations_the_functions_decide() {
         check("select 1", Whose::Catalogue);
-        check("select now(), version(), coalesce(null, 1), current_date", Whose::Catalogue);
+        check(
+            "select now(), version(), coalesce(null, 1), current_date",
+            Whose::Catalogue,
+        );
         check("select * from generate_series(1, 3) g", Whose::Catalogue);
         check("values (1), (2)", Whose::Catalogue);
         check("select bgnbd_p_alive(1, 2, 3)", Whose::Engine);

@@ -10,13 +10,13 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowNativeType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit, IntervalYearMonthType, Time32MillisecondType, Time32SecondType,
-    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type, i256,
+    ArrowNativeType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
+    Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 use arrow::error::ArrowError;
 use rapport_engine::{Column, oid};
@@ -116,7 +116,11 @@ enum Values<'a> {
     Float64(&'a [f64]),
     Decimal32(&'a [i32], i8),
     Decimal64(&'a [i64], i8),
-    Decimal128 { values: &'a [i128], scale: i8, trimmed: bool },
+    Decimal128 {
+        values: &'a [i128],
+        scale: i8,
+        trimmed: bool,
+    },
     Decimal256(&'a [i256], i8),
     Text(&'a StringArray),
     LargeText(&'a LargeStringArray),
@@ -135,8 +139,15 @@ enum Values<'a> {
     DayTime(&'a [IntervalDayTime]),
     MonthDayNano(&'a [IntervalMonthDayNano]),
     Micros(&'a [i64]),
-    Dictionary { keys: Vec<usize>, values: Box<Cell<'a>> },
-    List { offsets: Vec<(usize, usize)>, element: Box<Cell<'a>>, element_oid: u32 },
+    Dictionary {
+        keys: Vec<usize>,
+        values: Box<Cell<'a>>,
+    },
+    List {
+        offsets: Vec<(usize, usize)>,
+        element: Box<Cell<'a>>,
+        element_oid: u32,
+    },
     Row(Vec<Cell<'a>>),
     /// What has no form of its own, as Arrow prints it.
     Owned(StringArray),
@@ -231,9 +242,15 @@ impl<'a> Cell<'a> {
             DataType::Timestamp(unit, stored_zone) => {
                 let values: &[i64] = match unit {
                     TimeUnit::Second => array.as_primitive::<TimestampSecondType>().values(),
-                    TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().values(),
-                    TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
-                    TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
+                    TimeUnit::Millisecond => {
+                        array.as_primitive::<TimestampMillisecondType>().values()
+                    }
+                    TimeUnit::Microsecond => {
+                        array.as_primitive::<TimestampMicrosecondType>().values()
+                    }
+                    TimeUnit::Nanosecond => {
+                        array.as_primitive::<TimestampNanosecondType>().values()
+                    }
                 };
                 // The result's type decides; a nested value has none of its own.
                 match type_oid == oid::TIMESTAMPTZ || (type_oid == 0 && stored_zone.is_some()) {
@@ -260,7 +277,13 @@ impl<'a> Cell<'a> {
                         true => vec![0; array.len()],
                         false => dictionary.normalized_keys(),
                     },
-                    values: Box::new(Cell::new(dictionary.values(), type_oid, typmod, form, zone)?),
+                    values: Box::new(Cell::new(
+                        dictionary.values(),
+                        type_oid,
+                        typmod,
+                        form,
+                        zone,
+                    )?),
                 }
             }
             DataType::List(_) => {
@@ -277,7 +300,12 @@ impl<'a> Cell<'a> {
                 list_values(&offsets, list.values(), type_oid, child)?
             }
             DataType::Struct(_) => Values::Row(
-                array.as_struct().columns().iter().map(|field| child(field, 0)).collect::<Result<_, _>>()?,
+                array
+                    .as_struct()
+                    .columns()
+                    .iter()
+                    .map(|field| child(field, 0))
+                    .collect::<Result<_, _>>()?,
             ),
             DataType::Float16
             | DataType::Duration(_)
@@ -294,8 +322,17 @@ impl<'a> Cell<'a> {
             DataType::Null => None,
             _ => array.nulls(),
         };
-        let type_oid = if type_oid == 0 { natural_oid(array.data_type()) } else { type_oid };
-        Ok(Self { nulls, values, type_oid, form })
+        let type_oid = if type_oid == 0 {
+            natural_oid(array.data_type())
+        } else {
+            type_oid
+        };
+        Ok(Self {
+            nulls,
+            values,
+            type_oid,
+            form,
+        })
     }
 
     pub fn is_null(&self, row: usize) -> bool {
@@ -347,7 +384,11 @@ impl<'a> Cell<'a> {
             Values::Decimal64(values, scale) => {
                 text::push_decimal(out, values[row].into(), *scale, false);
             }
-            Values::Decimal128 { values, scale, trimmed } => {
+            Values::Decimal128 {
+                values,
+                scale,
+                trimmed,
+            } => {
                 text::push_decimal(out, values[row], *scale, *trimmed);
             }
             Values::Decimal256(values, scale) => {
@@ -376,12 +417,17 @@ impl<'a> Cell<'a> {
             Values::TimestampTz(values, unit, zone) => {
                 text::push_timestamptz(out, unit.micros(values[row]), *zone);
             }
-            Values::Months(_) | Values::DayTime(_) | Values::MonthDayNano(_) | Values::Micros(_) => {
+            Values::Months(_)
+            | Values::DayTime(_)
+            | Values::MonthDayNano(_)
+            | Values::Micros(_) => {
                 let (months, days, micros) = self.interval(row);
                 text::push_interval(out, months, days, micros);
             }
             Values::Dictionary { keys, values } => values.put_text(keys[row], out),
-            Values::List { offsets, element, .. } => {
+            Values::List {
+                offsets, element, ..
+            } => {
                 let (from, to) = offsets[row];
                 out.push(b'{');
                 for row in from..to {
@@ -435,7 +481,11 @@ impl<'a> Cell<'a> {
             Values::Float64(values) => self.put_float(values[row], out),
             Values::Decimal32(values, scale) => put_numeric(out, values[row].into(), *scale),
             Values::Decimal64(values, scale) => put_numeric(out, values[row].into(), *scale),
-            Values::Decimal128 { values, scale, trimmed: false } => {
+            Values::Decimal128 {
+                values,
+                scale,
+                trimmed: false,
+            } => {
                 put_numeric(out, values[row], *scale);
             }
             Values::Decimal128 { trimmed: true, .. } | Values::Decimal256(_, _) => {
@@ -465,7 +515,10 @@ impl<'a> Cell<'a> {
             Values::Timestamp(values, unit) | Values::TimestampTz(values, unit, _) => {
                 put_timestamp(out, unit.micros(values[row]));
             }
-            Values::Months(_) | Values::DayTime(_) | Values::MonthDayNano(_) | Values::Micros(_) => {
+            Values::Months(_)
+            | Values::DayTime(_)
+            | Values::MonthDayNano(_)
+            | Values::Micros(_) => {
                 let (months, days, micros) = self.interval(row);
                 put_interval(out, months, days, micros);
             }
@@ -528,7 +581,11 @@ impl<'a> Cell<'a> {
     fn interval(&self, row: usize) -> (i32, i32, i64) {
         match &self.values {
             Values::Months(values) => (values[row], 0, 0),
-            Values::DayTime(values) => (0, values[row].days, i64::from(values[row].milliseconds) * 1_000),
+            Values::DayTime(values) => (
+                0,
+                values[row].days,
+                i64::from(values[row].milliseconds) * 1_000,
+            ),
             Values::MonthDayNano(values) => {
                 let value = values[row];
                 (value.months, value.days, value.nanoseconds / 1_000)
@@ -561,7 +618,12 @@ impl<'a> Cell<'a> {
 
     /// The lengths of the nested lists, outermost first, and the type of the innermost elements.
     fn dimensions(&self, row: usize, sizes: &mut Vec<usize>) -> u32 {
-        let Values::List { offsets, element, element_oid } = &self.values else {
+        let Values::List {
+            offsets,
+            element,
+            element_oid,
+        } = &self.values
+        else {
             return self.type_oid;
         };
         let (from, to) = offsets[row];
@@ -573,7 +635,10 @@ impl<'a> Cell<'a> {
     }
 
     fn put_elements(&self, row: usize, out: &mut Vec<u8>, has_null: &mut bool) {
-        let Values::List { offsets, element, .. } = &self.values else {
+        let Values::List {
+            offsets, element, ..
+        } = &self.values
+        else {
             return;
         };
         let (from, to) = offsets[row];
@@ -605,8 +670,15 @@ fn list_values<'a, O: ArrowNativeType>(
         types::element_of(type_oid).unwrap_or_else(|| natural_oid(innermost(elements.data_type())));
     // An array of arrays has the same type as an array.
     let element = child(elements, if is_nested { type_oid } else { element_oid })?;
-    let offsets = offsets.windows(2).map(|pair| (pair[0].as_usize(), pair[1].as_usize())).collect();
-    Ok(Values::List { offsets, element: Box::new(element), element_oid })
+    let offsets = offsets
+        .windows(2)
+        .map(|pair| (pair[0].as_usize(), pair[1].as_usize()))
+        .collect();
+    Ok(Values::List {
+        offsets,
+        element: Box::new(element),
+        element_oid,
+    })
 }
 
 fn innermost(data_type: &DataType) -> &DataType {
@@ -680,7 +752,9 @@ fn put_numeric(out: &mut Vec<u8>, value: i128, scale: i8) {
         powers
     };
     // Nearly all numbers: the whole part and the fraction each fit into a machine word.
-    let small = u64::try_from(value.unsigned_abs()).ok().zip(usize::try_from(scale).ok());
+    let small = u64::try_from(value.unsigned_abs())
+        .ok()
+        .zip(usize::try_from(scale).ok());
     if let Some((magnitude, scale)) = small.filter(|(_, scale)| *scale <= 16) {
         let mut digits = [0u16; 16];
         let mut first = 8;
@@ -697,7 +771,13 @@ fn put_numeric(out: &mut Vec<u8>, value: i128, scale: i8) {
             digits[8 + n] = (fraction % 10_000) as u16;
             fraction /= 10_000;
         }
-        put_digits(out, &digits[first..8 + groups], 7 - first as i32, value < 0, scale as u16);
+        put_digits(
+            out,
+            &digits[first..8 + groups],
+            7 - first as i32,
+            value < 0,
+            scale as u16,
+        );
         return;
     }
     let mut digits = Vec::with_capacity(48);
@@ -713,7 +793,9 @@ fn put_numeric_text(out: &mut Vec<u8>, number: &str) {
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let group = |digits: &[u8]| {
-        digits.iter().fold(0u16, |value, digit| value * 10 + u16::from(digit - b'0'))
+        digits
+            .iter()
+            .fold(0u16, |value, digit| value * 10 + u16::from(digit - b'0'))
     };
     let mut digits = Vec::new();
     let head = whole.len() % 4;
@@ -732,10 +814,22 @@ fn put_numeric_text(out: &mut Vec<u8>, number: &str) {
 
 fn put_digits(out: &mut Vec<u8>, digits: &[u16], weight: i32, negative: bool, scale: u16) {
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
-    let trailing = digits[leading..].iter().rev().take_while(|&&digit| digit == 0).count();
+    let trailing = digits[leading..]
+        .iter()
+        .rev()
+        .take_while(|&&digit| digit == 0)
+        .count();
     let digits = &digits[leading..digits.len() - trailing];
-    let weight = if digits.is_empty() { 0 } else { weight - leading as i32 };
-    let sign: u16 = if negative && !digits.is_empty() { 0x4000 } else { 0 };
+    let weight = if digits.is_empty() {
+        0
+    } else {
+        weight - leading as i32
+    };
+    let sign: u16 = if negative && !digits.is_empty() {
+        0x4000
+    } else {
+        0
+    };
     out.extend_from_slice(&(digits.len() as u16).to_be_bytes());
     out.extend_from_slice(&(weight as i16).to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());

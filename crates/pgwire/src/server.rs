@@ -141,7 +141,10 @@ pub async fn serve(
             report(ended);
         }
     };
-    if tokio::time::timeout(shared.config.shutdown_grace, all_ended).await.is_err() {
+    if tokio::time::timeout(shared.config.shutdown_grace, all_ended)
+        .await
+        .is_err()
+    {
         shared.ended.cancel();
         let all_ended = async {
             while let Some(ended) = connections.join_next().await {
@@ -161,10 +164,10 @@ async fn serve_one(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        if error.is_panic() {
-            tracing::error!(%error, "a connection's task panicked");
-        }
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
     }
 }
 

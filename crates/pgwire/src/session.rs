@@ -13,9 +13,7 @@ use crate::execute::Rows;
 use crate::lexer;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{self, Failure};
-use crate::statement::{
-    ColumnInfo, Completion, Forms, Kind, Portal, Statement, Values, describe,
-};
+use crate::statement::{ColumnInfo, Completion, Forms, Kind, Portal, Statement, Values, describe};
 use crate::transaction::State;
 use crate::value;
 
@@ -33,7 +31,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 if self.transaction.in_block() {
                     self.warn("25001", "there is already a transaction in progress");
                 } else {
-                    self.begin_block(modes.read_only.unwrap_or(false))?;
+                    let read_only = modes.read_only.unwrap_or_else(|| self.is_read_only());
+                    self.begin_block(read_only)?;
                 }
                 Ok(tagged(tag))
             }
@@ -60,18 +59,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::RollbackTo(name) => {
                 self.need_block("ROLLBACK TO SAVEPOINT")?;
-                let before = self.transaction.roll_back_to(name).ok_or_else(|| no_savepoint(name))?;
+                let before = self
+                    .transaction
+                    .roll_back_to(name)
+                    .ok_or_else(|| no_savepoint(name))?;
                 self.restore_settings(before)?;
                 Ok(tagged("ROLLBACK"))
             }
             Command::SetTransaction(modes) => {
-                if let Some(read_only) = modes.read_only.filter(|_| self.transaction.in_block()) {
+                if !self.transaction.in_block() {
+                    self.warn(
+                        "25P01",
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    );
+                } else if let Some(read_only) = modes.read_only {
                     self.transaction.read_only = read_only;
                 }
                 Ok(tagged("SET"))
             }
+            Command::SetCharacteristics(modes) => {
+                if let Some(read_only) = modes.read_only {
+                    let name = "default_transaction_read_only";
+                    self.change_setting(run, name, Some(on_or_off(read_only)), false)
+                        .await?;
+                }
+                Ok(tagged("SET"))
+            }
             Command::Set { name, value, local } => {
-                self.change_setting(run, name, value.as_deref(), *local).await?;
+                self.change_setting(run, name, value.as_deref(), *local)
+                    .await?;
                 Ok(tagged("SET"))
             }
             Command::Show(name) => {
@@ -121,21 +137,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             },
             Command::Nothing { tag } => Ok(tagged(tag)),
             Command::Declare { name, hold, query } => self.declare(run, name, *hold, query).await,
-            Command::Fetch { name, count, is_move } => {
-                self.fetch_cursor(run, name, *count, *is_move, forms, rows).await
+            Command::Fetch {
+                name,
+                count,
+                is_move,
+            } => {
+                self.fetch_cursor(run, name, *count, *is_move, forms, rows)
+                    .await
             }
             Command::Prepare { name, types, query } => {
                 let types = self.type_oids(run, types).await?;
                 let statement = self.prepare_text(run, query, &types).await?;
                 if !is_preparable(&statement) {
-                    return Err(Failure::new("42601", "only queries and changes of rows can be prepared").into());
+                    return Err(Failure::new(
+                        "42601",
+                        "only queries and changes of rows can be prepared",
+                    )
+                    .into());
                 }
                 self.keep_statement(name.clone(), statement)?;
                 Ok(tagged("PREPARE"))
             }
             Command::Execute { .. } => {
                 let Some((statement, values)) = self.resolve_execute(run, command).await? else {
-                    return Err(Failure::internal("internal error: EXECUTE was not resolved").into());
+                    return Err(
+                        Failure::internal("internal error: EXECUTE was not resolved").into(),
+                    );
                 };
                 let mut portal = Portal::new(statement, values, forms.clone());
                 self.run_portal(run, &mut portal, u64::MAX, rows).await
@@ -144,13 +171,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// What a command answers with, if it answers with rows.
-    pub fn columns_of_command(&self, command: &Command) -> Result<Option<Vec<ColumnInfo>>, Failure> {
+    pub fn columns_of_command(
+        &self,
+        command: &Command,
+    ) -> Result<Option<Vec<ColumnInfo>>, Failure> {
         Ok(match command {
             Command::Show(name) => Some(vec![ColumnInfo::new(name, oid::TEXT)]),
-            Command::Fetch { name, is_move: false, .. } => self.columns_of_portal(name),
+            Command::Fetch {
+                name,
+                is_move: false,
+                ..
+            } => self.columns_of_portal(name),
             Command::Execute { name, .. } => self.columns_of_statement(name)?,
             _ => None,
         })
+    }
+
+    /// Whether what runs now may only read.
+    pub fn is_read_only(&self) -> bool {
+        match self.transaction.in_block() {
+            true => self.transaction.read_only,
+            false => self.settings.get("default_transaction_read_only") == Some("on"),
+        }
     }
 
     fn warn(&mut self, code: &str, message: &str) {
@@ -212,7 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub async fn commit_engine(&mut self, run: &Run) -> Result<(), Stop> {
-        self.with_session(run, |session| Box::pin(session.commit())).await
+        self.with_session(run, |session| Box::pin(session.commit()))
+            .await
     }
 
     pub async fn roll_back_engine(&mut self) {
@@ -222,7 +265,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn need_block(&self, what: &str) -> Result<(), Failure> {
         match self.transaction.in_block() {
             true => Ok(()),
-            false => Err(Failure::new("25P01", format!("{what} can only be used in transaction blocks"))),
+            false => Err(Failure::new(
+                "25P01",
+                format!("{what} can only be used in transaction blocks"),
+            )),
         }
     }
 
@@ -278,12 +324,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         match judged {
             Some(value) => {
                 settings::check(name, &value)?;
-                self.settings.set(name, value, local && self.transaction.in_block());
+                self.settings
+                    .set(name, value, local && self.transaction.in_block());
                 if local && !self.transaction.in_block() {
                     self.settings.reset(name, false);
                 }
             }
-            None => self.settings.reset(name, local && self.transaction.in_block()),
+            None => self
+                .settings
+                .reset(name, local && self.transaction.in_block()),
         }
         self.settings_changed(reported)
     }
@@ -309,7 +358,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     fn reported(&self) -> Vec<Option<String>> {
-        REPORTED.iter().map(|name| self.settings.get(name).map(str::to_owned)).collect()
+        REPORTED
+            .iter()
+            .map(|name| self.settings.get(name).map(str::to_owned))
+            .collect()
     }
 
     /// Tells the engine, and the client what it has to be told.
@@ -324,9 +376,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn shown(&mut self, run: &Run, name: &str) -> Result<String, Stop> {
-        let on_or_off = |on| if on { "on" } else { "off" };
         Ok(match name {
-            "transaction_read_only" => on_or_off(self.transaction.read_only).into(),
+            "transaction_read_only" => on_or_off(self.is_read_only()).into(),
             "transaction_isolation" => "read committed".into(),
             _ => {
                 let value = self.settings.get(name).unwrap_or("0").to_owned();
@@ -338,7 +389,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// One row of one text, which is the same in both forms.
     fn put_value(&mut self, column: &str, value: String, forms: &Forms, rows: Rows) {
         if rows == Rows::Described {
-            self.wire.put(describe(Some(&[ColumnInfo::new(column, oid::TEXT)]), forms));
+            self.wire
+                .put(describe(Some(&[ColumnInfo::new(column, oid::TEXT)]), forms));
         }
         let out = self.wire.output();
         out.extend_from_slice(b"D");
@@ -421,7 +473,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if let Some(columns) = &columns {
             self.wire.put(describe(Some(columns), &portal.forms));
         }
-        let rows = if rows == Rows::Described { Rows::Plain } else { rows };
+        let rows = if rows == Rows::Described {
+            Rows::Plain
+        } else {
+            rows
+        };
         let done = self.run_portal(run, &mut portal, limit, rows).await;
         if done.is_ok() {
             self.portals.insert(name.to_owned(), portal);
@@ -431,17 +487,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Completion::Empty => 0,
         };
         let verb = if is_move { "MOVE" } else { "FETCH" };
-        Ok(Completion::Complete { tag: format!("{verb} {fetched}"), rows: fetched })
+        Ok(Completion::Complete {
+            tag: format!("{verb} {fetched}"),
+            rows: fetched,
+        })
     }
 
     fn columns_of_cursor(&self, portal: &Portal) -> Option<Vec<ColumnInfo>> {
         match &portal.statement.kind {
-            Kind::Engine(prepared) => {
-                prepared.columns.as_ref().map(|columns| columns.iter().map(ColumnInfo::from).collect())
-            }
-            Kind::Catalogue { fields, .. } => {
-                fields.as_ref().map(|fields| fields.iter().map(ColumnInfo::from).collect())
-            }
+            Kind::Engine(prepared) => prepared
+                .columns
+                .as_ref()
+                .map(|columns| columns.iter().map(ColumnInfo::from).collect()),
+            Kind::Catalogue { fields, .. } => fields
+                .as_ref()
+                .map(|fields| fields.iter().map(ColumnInfo::from).collect()),
             Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => None,
         }
     }
@@ -485,7 +545,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     .collect::<Result<_, _>>()?;
                 Values::Scalars(scalars)
             }
-            _ => Values::Raw { values, formats: Vec::new() },
+            _ => Values::Raw {
+                values,
+                formats: Vec::new(),
+            },
         };
         Ok(Some((statement, values)))
     }
@@ -503,15 +566,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .zip(names)
             .map(|(expression, name)| format!("CAST(({expression}) AS {name})"))
             .collect();
-        let reply =
-            self.relay(run, Request::Simple(format!("SELECT {}", columns.join(", ")))).await?;
+        let reply = self
+            .relay(
+                run,
+                Request::Simple(format!("SELECT {}", columns.join(", "))),
+            )
+            .await?;
         let row = reply.rows.first().cloned().unwrap_or_default();
-        Ok(raw_fields(&row).into_iter().map(|field| field.map(|field| row.slice_ref(field))).collect())
+        Ok(raw_fields(&row)
+            .into_iter()
+            .map(|field| field.map(|field| row.slice_ref(field)))
+            .collect())
     }
 
     async fn type_names(&mut self, run: &Run, types: &[u32]) -> Result<Vec<String>, Stop> {
-        let columns: Vec<String> =
-            types.iter().map(|oid| format!("pg_catalog.format_type({oid}, NULL)")).collect();
+        let columns: Vec<String> = types
+            .iter()
+            .map(|oid| format!("pg_catalog.format_type({oid}, NULL)"))
+            .collect();
         self.texts(run, &columns).await
     }
 
@@ -521,15 +593,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         let columns: Vec<String> = names
             .iter()
-            .map(|name| format!("('{}'::pg_catalog.regtype)::pg_catalog.oid", name.replace('\'', "''")))
+            .map(|name| {
+                format!(
+                    "('{}'::pg_catalog.regtype)::pg_catalog.oid",
+                    name.replace('\'', "''")
+                )
+            })
             .collect();
         let texts = self.texts(run, &columns).await?;
         Ok(texts.iter().map(|text| text.parse().unwrap_or(0)).collect())
     }
 
     async fn texts(&mut self, run: &Run, columns: &[String]) -> Result<Vec<String>, Stop> {
-        let reply =
-            self.relay(run, Request::Simple(format!("SELECT {}", columns.join(", ")))).await?;
+        let reply = self
+            .relay(
+                run,
+                Request::Simple(format!("SELECT {}", columns.join(", "))),
+            )
+            .await?;
         let row = reply.rows.first().cloned().unwrap_or_default();
         Ok(raw_fields(&row)
             .into_iter()
@@ -538,12 +619,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
 fn tagged(tag: &str) -> Completion {
-    Completion::Complete { tag: tag.to_owned(), rows: 0 }
+    Completion::Complete {
+        tag: tag.to_owned(),
+        rows: 0,
+    }
 }
 
 fn one_row(tag: &str) -> Completion {
-    Completion::Complete { tag: tag.to_owned(), rows: 1 }
+    Completion::Complete {
+        tag: tag.to_owned(),
+        rows: 1,
+    }
 }
 
 fn no_savepoint(name: &str) -> Failure {

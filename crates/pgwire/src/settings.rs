@@ -43,7 +43,10 @@ pub struct SessionSettings {
 
 impl SessionSettings {
     pub fn new(startup: Settings) -> Self {
-        let mut settings = Self { startup, ..Self::default() };
+        let mut settings = Self {
+            startup,
+            ..Self::default()
+        };
         settings.refresh();
         settings
     }
@@ -60,7 +63,10 @@ impl SessionSettings {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_lowercase();
-        self.effective.get(&name).or_else(|| self.server.get(&name)).map(String::as_str)
+        self.effective
+            .get(&name)
+            .or_else(|| self.server.get(&name))
+            .map(String::as_str)
     }
 
     pub fn set(&mut self, name: &str, value: String, local: bool) {
@@ -121,12 +127,16 @@ impl SessionSettings {
 
     /// The session's time zone; UTC if it is one that only PostgreSQL knows, which [`check`] does not let in.
     pub fn zone(&self) -> Zone {
-        self.get("timezone").and_then(Zone::parse).unwrap_or(Zone::UTC)
+        self.get("timezone")
+            .and_then(Zone::parse)
+            .unwrap_or(Zone::UTC)
     }
 
     /// `None` if there is no limit.
     pub fn timeout(&self, name: &str) -> Option<Duration> {
-        self.get(name).and_then(duration).filter(|limit| !limit.is_zero())
+        self.get(name)
+            .and_then(duration)
+            .filter(|limit| !limit.is_zero())
     }
 }
 
@@ -136,15 +146,19 @@ pub fn check(name: &str, value: &str) -> Result<()> {
         "datestyle" => value.to_ascii_uppercase().starts_with("ISO"),
         "intervalstyle" => value.eq_ignore_ascii_case("postgres"),
         "bytea_output" => value.eq_ignore_ascii_case("hex"),
-        "client_encoding" => {
-            ["utf8", "utf-8", "unicode", "sql_ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
-        }
+        "client_encoding" => ["utf8", "utf-8", "unicode", "sql_ascii"]
+            .iter()
+            .any(|known| value.eq_ignore_ascii_case(known)),
         "extra_float_digits" => value.parse::<i32>().is_ok_and(|digits| digits > 0),
-        "standard_conforming_strings" => matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "1"),
+        "standard_conforming_strings" => {
+            matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "1")
+        }
         "timezone" => Zone::parse(value).is_some(),
         "role" | "session_authorization" => {
-            return Err(Failure::not_supported(format!("parameter \"{name}\" cannot be changed"))
-                .with_hint("Connect as the other user instead."));
+            return Err(
+                Failure::not_supported(format!("parameter \"{name}\" cannot be changed"))
+                    .with_hint("Connect as the other user instead."),
+            );
         }
         _ => true,
     };
@@ -159,7 +173,9 @@ pub fn check(name: &str, value: &str) -> Result<()> {
 
 /// As PostgreSQL prints a setting of time: `0`, `500ms`, `5s`, `1min`, `2h`, `1d`; a bare number is milliseconds.
 pub fn duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: u64 = text[..unit].parse().ok()?;
     let micros = match text[unit..].trim() {
         "us" => 1,
@@ -256,8 +272,9 @@ mod tests {
 
     #[test]
     fn options_of_libpq_are_read() {
-        let settings = startup_options("-c search_path=a\\ b --statement-timeout=5s -cwork_mem=1MB")
-            .expect("well formed");
+        let settings =
+            startup_options("-c search_path=a\\ b --statement-timeout=5s -cwork_mem=1MB")
+                .expect("well formed");
         assert_eq!(settings["search_path"], "a b");
         assert_eq!(settings["statement_timeout"], "5s");
         assert_eq!(settings["work_mem"], "1MB");
@@ -267,8 +284,14 @@ mod tests {
     #[test]
     fn output_that_we_cannot_follow_is_refused() {
         assert!(check("DateStyle", "ISO, DMY").is_ok());
-        assert_eq!(check("DateStyle", "German").expect_err("not ISO").code(), "0A000");
-        assert_eq!(check("role", "postgres").expect_err("fixed").code(), "0A000");
+        assert_eq!(
+            check("DateStyle", "German").expect_err("not ISO").code(),
+            "0A000"
+        );
+        assert_eq!(
+            check("role", "postgres").expect_err("fixed").code(),
+            "0A000"
+        );
         assert!(check("TimeZone", "Europe/Berlin").is_ok());
     }
 }

@@ -53,7 +53,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let run = self.begin_run();
         let statement = self.prepare(&run, piece, &[], false).await?;
         let mut portal = Portal::simple(statement);
-        let completion = self.run_portal(&run, &mut portal, u64::MAX, Rows::Described).await?;
+        let completion = self
+            .run_portal(&run, &mut portal, u64::MAX, Rows::Described)
+            .await?;
         self.put_completion(completion);
         Ok(())
     }
@@ -62,7 +64,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 /// Statements that the engine runs only on their own, outside of a transaction: they are not held up by their company.
 fn is_at_once(piece: &Piece<'_>) -> bool {
     const AT_ONCE: [&str; 10] = [
-        "alter", "comment", "create", "delete", "drop", "grant", "revoke", "select", "truncate", "update",
+        "alter", "comment", "create", "delete", "drop", "grant", "revoke", "select", "truncate",
+        "update",
     ];
     let Some(first) = piece.tokens.first() else {
         return false;

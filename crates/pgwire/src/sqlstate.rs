@@ -98,7 +98,10 @@ impl Failure {
     }
 
     pub fn shutting_down() -> Self {
-        Self::fatal("57P01", "terminating connection due to administrator command")
+        Self::fatal(
+            "57P01",
+            "terminating connection due to administrator command",
+        )
     }
 
     pub fn not_supported(what: impl Into<String>) -> Self {
@@ -166,7 +169,11 @@ fn fields(given: &ErrorFields) -> Vec<(u8, String)> {
         (b'L', number(given.line)),
         (b'R', given.routine.clone()),
     ];
-    fields.extend(optional.into_iter().filter_map(|(code, value)| Some((code, value?))));
+    fields.extend(
+        optional
+            .into_iter()
+            .filter_map(|(code, value)| Some((code, value?))),
+    );
     for (_, value) in &mut fields {
         // A zero byte would end the field early.
         value.retain(|c| c != '\0');
@@ -266,8 +273,12 @@ fn lake(error: rapport_lake::Error) -> Failure {
     use rapport_lake::Error as E;
     let coded = |code: &str| Failure::new(code, error.to_string());
     match &error {
-        E::NoSuchTable(name) => Failure::new("42P01", format!("relation \"{name}\" does not exist")),
-        E::TableExists(name) => Failure::new("42P07", format!("relation \"{name}\" already exists")),
+        E::NoSuchTable(name) => {
+            Failure::new("42P01", format!("relation \"{name}\" does not exist"))
+        }
+        E::TableExists(name) => {
+            Failure::new("42P07", format!("relation \"{name}\" already exists"))
+        }
         E::NoSuchVersion { .. } | E::NoSuchTime { .. } => coded("22023"),
         E::Conflict { .. } => coded("40001").with_hint("Try the statement again."),
         E::NotSorted { .. } | E::WrongSchema { .. } | E::RowsChanged { .. } => coded("XX000"),
@@ -279,7 +290,10 @@ fn lake(error: rapport_lake::Error) -> Failure {
         E::BadTableName(_, _) => coded("42602"),
         E::Unsupported { .. } | E::UnsupportedType { .. } => coded("0A000"),
         E::Encode(source) => coded("XX000").with_detail(source.to_string()),
-        E::Rows(source) => match source.downcast_ref::<DataFusionError>().and_then(data_fusion) {
+        E::Rows(source) => match source
+            .downcast_ref::<DataFusionError>()
+            .and_then(data_fusion)
+        {
             Some(failure) => failure,
             None => coded("XX000").with_detail(source.to_string()),
         },
@@ -307,9 +321,7 @@ impl From<ArrowError> for Failure {
 /// The engine's own error, if that is what a plan failed with.
 fn engine_error(error: DataFusionError) -> Result<Box<rapport_engine::Error>, DataFusionError> {
     match error {
-        DataFusionError::External(source) => {
-            source.downcast().map_err(DataFusionError::External)
-        }
+        DataFusionError::External(source) => source.downcast().map_err(DataFusionError::External),
         DataFusionError::Context(what, source) => {
             engine_error(*source).map_err(|source| DataFusionError::Context(what, Box::new(source)))
         }
@@ -329,7 +341,9 @@ fn data_fusion(error: &DataFusionError) -> Option<Failure> {
         DataFusionError::SchemaError(error, _) => Some(schema(error)),
         DataFusionError::Execution(message) => coded(code_of_execution_error(message), message),
         DataFusionError::ResourcesExhausted(message) => coded("53200", message),
-        DataFusionError::Context(_, error) | DataFusionError::Diagnostic(_, error) => data_fusion(error),
+        DataFusionError::Context(_, error) | DataFusionError::Diagnostic(_, error) => {
+            data_fusion(error)
+        }
         DataFusionError::Shared(error) => data_fusion(error),
         DataFusionError::Collection(errors) => errors.first().and_then(data_fusion),
         DataFusionError::External(source) => {
@@ -348,17 +362,20 @@ fn data_fusion(error: &DataFusionError) -> Option<Failure> {
 
 fn schema(error: &SchemaError) -> Failure {
     match error {
-        SchemaError::AmbiguousReference { field } => {
-            Failure::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
-        }
+        SchemaError::AmbiguousReference { field } => Failure::new(
+            "42702",
+            format!("column reference \"{}\" is ambiguous", field.name),
+        ),
         SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => {
-            Failure::new("42701", format!("column \"{name}\" specified more than once"))
-        }
+        | SchemaError::DuplicateUnqualifiedField { name } => Failure::new(
+            "42701",
+            format!("column \"{name}\" specified more than once"),
+        ),
         SchemaError::FieldNotFound { field, .. } => match &field.relation {
-            Some(relation) => {
-                Failure::new("42703", format!("column {relation}.{} does not exist", field.name))
-            }
+            Some(relation) => Failure::new(
+                "42703",
+                format!("column {relation}.{} does not exist", field.name),
+            ),
             None => Failure::new("42703", format!("column \"{}\" does not exist", field.name)),
         },
     }
@@ -377,10 +394,12 @@ fn arrow(error: &ArrowError) -> Option<Failure> {
         }
         ArrowError::NotYetImplemented(message) => coded("0A000", message),
         ArrowError::MemoryError(message) => coded("53200", message),
-        ArrowError::OffsetOverflowError(_) => coded("54000", "a column of one batch is larger than 2 GB"),
-        ArrowError::ExternalError(source) => {
-            source.downcast_ref::<DataFusionError>().and_then(data_fusion)
+        ArrowError::OffsetOverflowError(_) => {
+            coded("54000", "a column of one batch is larger than 2 GB")
         }
+        ArrowError::ExternalError(source) => source
+            .downcast_ref::<DataFusionError>()
+            .and_then(data_fusion),
         _ => None,
     }
 }
@@ -390,12 +409,36 @@ fn code_of_plan_error(message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match () {
-        () if says(&["table '", "table or cte", "no table named"]) && says(&["not found"]) => "42P01",
-        () if says(&["invalid function", "no function matches", "does not support"]) => "42883",
-        () if says(&["must be in group by", "group by clause", "aggregate function"]) => "42803",
+        () if says(&["table '", "table or cte", "no table named"]) && says(&["not found"]) => {
+            "42P01"
+        }
+        () if says(&[
+            "invalid function",
+            "no function matches",
+            "does not support",
+        ]) =>
+        {
+            "42883"
+        }
+        () if says(&[
+            "must be in group by",
+            "group by clause",
+            "aggregate function",
+        ]) =>
+        {
+            "42803"
+        }
         () if says(&["ambiguous"]) => "42702",
         () if says(&["must have the same number of columns"]) => "42601",
-        () if says(&["cannot coerce", "cannot infer common", "type_coercion", "must be boolean"]) => "42804",
+        () if says(&[
+            "cannot coerce",
+            "cannot infer common",
+            "type_coercion",
+            "must be boolean",
+        ]) =>
+        {
+            "42804"
+        }
         () if says(&["unsupported", "not supported", "not implemented"]) => "0A000",
         () => "42601",
     }
@@ -407,9 +450,31 @@ fn code_of_execution_error(message: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     match () {
         () if says(&["divide by zero", "division by zero"]) => "22012",
-        () if says(&["overflow", "out of range", "too large to store", "too small to store"]) => "22003",
-        () if says(&["timestamp", "date", "time zone", "timezone"]) && says(&["pars", "cast", "invalid"]) => "22007",
-        () if says(&["cannot cast string", "error parsing", "can't cast", "cannot cast", "cannot parse", "invalid input syntax"]) => "22P02",
+        () if says(&[
+            "overflow",
+            "out of range",
+            "too large to store",
+            "too small to store",
+        ]) =>
+        {
+            "22003"
+        }
+        () if says(&["timestamp", "date", "time zone", "timezone"])
+            && says(&["pars", "cast", "invalid"]) =>
+        {
+            "22007"
+        }
+        () if says(&[
+            "cannot cast string",
+            "error parsing",
+            "can't cast",
+            "cannot cast",
+            "cannot parse",
+            "invalid input syntax",
+        ]) =>
+        {
+            "22P02"
+        }
         () if says(&["regular expression", "regex"]) => "2201B",
         () if says(&["more than one row", "more than one row returned"]) => "21000",
         () => "22000",
@@ -428,16 +493,23 @@ mod tests {
     #[test]
     fn values_that_fail_have_their_codes() {
         check(ArrowError::DivideByZero.into(), "22012");
-        check(ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".into()).into(), "22003");
+        check(
+            ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".into()).into(),
+            "22003",
+        );
         check(
             ArrowError::CastError("Cannot cast string 'abc' to value of Int32 type".into()).into(),
             "22P02",
         );
         check(
-            ArrowError::ParseError("Error parsing timestamp from 'x': error parsing date".into()).into(),
+            ArrowError::ParseError("Error parsing timestamp from 'x': error parsing date".into())
+                .into(),
             "22007",
         );
-        check(DataFusionError::ResourcesExhausted("Failed to allocate".into()), "53200");
+        check(
+            DataFusionError::ResourcesExhausted("Failed to allocate".into()),
+            "53200",
+        );
         check(DataFusionError::Internal("a bug".into()), "XX000");
     }
 
@@ -449,7 +521,10 @@ mod tests {
 
     #[test]
     fn zero_bytes_do_not_cut_a_message() {
-        let fields = fields(&ErrorFields { message: "a\0b".into(), ..ErrorFields::default() });
+        let fields = fields(&ErrorFields {
+            message: "a\0b".into(),
+            ..ErrorFields::default()
+        });
         assert_eq!(fields[3], (b'M', "ab".to_owned()));
     }
 }

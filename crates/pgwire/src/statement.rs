@@ -9,10 +9,10 @@ use pgwire::messages::data::{FieldDescription, NoData, RowDescription};
 use rapport_catalog_postgres::{Field, Reply};
 use rapport_engine::{Column, Prepared};
 
+use crate::calls::Call;
 use crate::command::Command;
 use crate::pump::Pump;
 use crate::rows::Form;
-use crate::set_config::Call;
 use crate::sqlstate::{Failure, Result};
 use crate::types;
 
@@ -33,11 +33,14 @@ pub enum Kind {
         sql: String,
         /// Known when the statement was described; `None` is a statement without rows.
         fields: Option<Vec<Field>>,
-        /// What the session has to change beside it.
+        /// What the session has to do beside it.
         calls: Vec<Call>,
     },
     /// `COPY (a query for the catalogue) TO STDOUT`.
-    CatalogueCopy { query: String, format: rapport_engine::CopyFormat },
+    CatalogueCopy {
+        query: String,
+        format: rapport_engine::CopyFormat,
+    },
 }
 
 /// What a result's column is, whoever computes it.
@@ -66,7 +69,10 @@ impl ColumnInfo {
 
 impl From<&Column> for ColumnInfo {
     fn from(column: &Column) -> Self {
-        Self { typmod: column.typmod, ..Self::new(&column.name, column.pg_type) }
+        Self {
+            typmod: column.typmod,
+            ..Self::new(&column.name, column.pg_type)
+        }
     }
 }
 
@@ -115,7 +121,10 @@ impl Forms {
         let form = |code: &i16| match code {
             0 => Ok(Form::Text),
             1 => Ok(Form::Binary),
-            other => Err(Failure::new("22023", format!("unsupported format code: {other}"))),
+            other => Err(Failure::new(
+                "22023",
+                format!("unsupported format code: {other}"),
+            )),
         };
         codes.iter().map(form).collect::<Result<_>>().map(Self)
     }
@@ -155,7 +164,10 @@ pub enum Values {
     /// Read, for the engine.
     Scalars(Vec<ScalarValue>),
     /// As they came, for PostgreSQL to read.
-    Raw { values: Vec<Option<Bytes>>, formats: Vec<i16> },
+    Raw {
+        values: Vec<Option<Bytes>>,
+        formats: Vec<i16>,
+    },
 }
 
 /// A statement with values, and how far its result has been fetched.
@@ -174,7 +186,11 @@ pub enum Progress {
     /// Not run yet.
     New,
     /// The engine computes it.
-    Running { pump: Pump, columns: Vec<ColumnInfo>, tag: &'static str },
+    Running {
+        pump: Pump,
+        columns: Vec<ColumnInfo>,
+        tag: &'static str,
+    },
     /// PostgreSQL has answered.
     Answered { reply: Box<Reply>, next: usize },
     /// Rows that the session made itself, as bodies of DataRow messages.
@@ -183,14 +199,24 @@ pub enum Progress {
 
 impl Portal {
     pub fn new(statement: Arc<Statement>, values: Values, forms: Forms) -> Self {
-        Self { statement, values, forms, hold: false, is_cursor: false, progress: Progress::New }
+        Self {
+            statement,
+            values,
+            forms,
+            hold: false,
+            is_cursor: false,
+            progress: Progress::New,
+        }
     }
 
     /// One that is run at once, in text.
     pub fn simple(statement: Arc<Statement>) -> Self {
         let values = match statement.kind {
             Kind::Engine(_) => Values::Scalars(Vec::new()),
-            _ => Values::Raw { values: Vec::new(), formats: Vec::new() },
+            _ => Values::Raw {
+                values: Vec::new(),
+                formats: Vec::new(),
+            },
         };
         Self::new(statement, values, Forms::default())
     }
@@ -200,7 +226,12 @@ impl Portal {
 pub enum Completion {
     Empty,
     /// There may be more rows.
-    Suspended { rows: u64 },
+    Suspended {
+        rows: u64,
+    },
     /// All rows have been sent, if it has rows.
-    Complete { tag: String, rows: u64 },
+    Complete {
+        tag: String,
+        rows: u64,
+    },
 }

@@ -22,7 +22,10 @@ impl Zone {
     /// Understands what `SHOW TimeZone` says: a name of the tz database, or a fixed offset in POSIX form such
     /// as `<+02>-02`, where the sign is turned round.
     pub fn parse(text: &str) -> Option<Zone> {
-        if matches!(text, "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu" | "Universal" | "UCT") {
+        if matches!(
+            text,
+            "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu" | "Universal" | "UCT"
+        ) {
             return Some(Zone::UTC);
         }
         if let Ok(zone) = text.parse::<chrono_tz::Tz>() {
@@ -39,7 +42,11 @@ impl Zone {
         let mut seconds = 0;
         let mut unit = 3600;
         for part in digits.split(':') {
-            seconds += part.parse::<i32>().ok().filter(|part| (0..168).contains(part))? * unit;
+            seconds += part
+                .parse::<i32>()
+                .ok()
+                .filter(|part| (0..168).contains(part))?
+                * unit;
             unit /= 60;
         }
         Some(Zone::Fixed(sign * seconds))
@@ -49,8 +56,11 @@ impl Zone {
     pub fn offset_at(self, micros: i64) -> i32 {
         match self {
             Zone::Fixed(seconds) => seconds,
-            Zone::Named(zone) => DateTime::from_timestamp_micros(micros)
-                .map_or(0, |at| zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()),
+            Zone::Named(zone) => DateTime::from_timestamp_micros(micros).map_or(0, |at| {
+                zone.offset_from_utc_datetime(&at.naive_utc())
+                    .fix()
+                    .local_minus_utc()
+            }),
         }
     }
 }
@@ -67,14 +77,30 @@ pub fn push_float8(out: &mut Vec<u8>, value: f64) {
     if push_not_finite(out, value) {
         return;
     }
-    push_shortest(out, ryu::Buffer::new().format_finite(value), value.abs(), 1e-4..1e15);
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    let is_even = value.to_bits() & 1 == 0;
+    if is_even && is_on_edge(shortest, value.abs(), 52) {
+        let inner = inner_text(value, shortest);
+        push_shortest(out, &inner, value.abs(), 1e-4..1e15);
+    } else {
+        push_shortest(out, shortest, value.abs(), 1e-4..1e15);
+    }
 }
 
 pub fn push_float4(out: &mut Vec<u8>, value: f32) {
+    let size = f64::from(value.abs());
     if push_not_finite(out, f64::from(value)) {
         return;
     }
-    push_shortest(out, ryu::Buffer::new().format_finite(value), f64::from(value.abs()), 1e-4..1e6);
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    let is_even = value.to_bits() & 1 == 0;
+    if is_even && is_on_edge(shortest, size, 23) {
+        push_shortest(out, &inner_text(value, shortest), size, 1e-4..1e6);
+    } else {
+        push_shortest(out, shortest, size, 1e-4..1e6);
+    }
 }
 
 fn push_not_finite(out: &mut Vec<u8>, value: f64) -> bool {
@@ -87,6 +113,63 @@ fn push_not_finite(out: &mut Vec<u8>, value: f64) -> bool {
         (false, false) => b"-Infinity",
     });
     true
+}
+
+/// Whether ryu's text lies exactly half-way to a neighbour of the number, and reads back as the number only because
+/// ties go to even ones. ryu takes such a text, PostgreSQL does not: it prints 1e23 as 9.999999999999999e+22.
+///
+/// Only numbers so large that they are whole, and so is half the distance to their neighbours, can have such a text:
+/// half-way points with a fraction have more digits than the number itself.
+fn is_on_edge(ryu: &str, size: f64, mantissa_bits: u32) -> bool {
+    let smallest = (1u64 << (mantissa_bits + 2)) as f64;
+    if !(smallest..1e38).contains(&size) {
+        return false;
+    }
+    let (mantissa, exponent) = parts(ryu);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = whole.bytes().chain(fraction.bytes());
+    let digits = digits.fold(0u128, |digits, digit| {
+        digits * 10 + u128::from(digit - b'0')
+    });
+    let Ok(zeros) = u32::try_from(exponent - fraction.len() as i32) else {
+        return false;
+    };
+    let Some(decimal) = 10u128
+        .checked_pow(zeros)
+        .and_then(|power| power.checked_mul(digits))
+    else {
+        return false;
+    };
+    let exact = size as u128;
+    let distance = 1u128 << (127 - exact.leading_zeros() - mantissa_bits);
+    exact.abs_diff(decimal) * 2 == distance
+}
+
+/// The shortest text that reads back as `value` without lying on the edge, where ryu's does.
+fn inner_text<F: std::fmt::LowerExp + std::str::FromStr + PartialEq>(
+    value: F,
+    ryu: &str,
+) -> String {
+    let edge = significant(ryu);
+    (1..17)
+        .map(|digits| format!("{value:.digits$e}"))
+        .find(|text| significant(text) != edge && text.parse().is_ok_and(|read: F| read == value))
+        .unwrap_or_else(|| ryu.to_owned())
+}
+
+/// Mantissa and exponent of what ryu and the standard library write.
+fn parts(text: &str) -> (&str, i32) {
+    let text = text.trim_start_matches('-');
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    (mantissa, exponent.parse().expect("written by a formatter"))
+}
+
+/// The digits that say something, to compare texts that are laid out differently.
+fn significant(text: &str) -> String {
+    let (mantissa, _) = parts(text);
+    let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
+    digits.trim_matches('0').to_owned()
 }
 
 /// Turns ryu's layout into PostgreSQL's: no `.0`, and an exponent of at least two digits outside `plain`.
@@ -108,8 +191,15 @@ fn push_shortest(out: &mut Vec<u8>, ryu: &str, size: f64, plain: std::ops::Range
     let n = whole.len() + fraction.len();
     digits[..whole.len()].copy_from_slice(whole.as_bytes());
     digits[whole.len()..n].copy_from_slice(fraction.as_bytes());
-    let leading = digits[..n].iter().take_while(|&&digit| digit == b'0').count();
-    let trailing = digits[leading..n].iter().rev().take_while(|&&digit| digit == b'0').count();
+    let leading = digits[..n]
+        .iter()
+        .take_while(|&&digit| digit == b'0')
+        .count();
+    let trailing = digits[leading..n]
+        .iter()
+        .rev()
+        .take_while(|&&digit| digit == b'0')
+        .count();
     let digits = &digits[leading..n - trailing];
     let exponent = exponent + whole.len() as i32 - leading as i32 - 1;
 
@@ -197,7 +287,11 @@ fn civil(days: i64) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    } as u32;
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -366,7 +460,10 @@ fn wants_quotes(element: &[u8]) -> bool {
     element.is_empty()
         || element.eq_ignore_ascii_case(b"null")
         || element.iter().any(|byte| {
-            matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+            matches!(
+                byte,
+                b'{' | b'}' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c
+            )
         })
 }
 
@@ -382,7 +479,10 @@ pub fn quote_field(out: &mut Vec<u8>, start: usize) {
     let field = &out[start..];
     let wants = field.is_empty()
         || field.iter().any(|byte| {
-            matches!(byte, b'(' | b')' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+            matches!(
+                byte,
+                b'(' | b')' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c
+            )
         });
     if wants {
         quote_with(out, start, 0);
@@ -428,6 +528,10 @@ mod tests {
         check_float8(0.0001, "0.0001");
         check_float8(0.00001, "1e-05");
         check_float8(-0.000_012_34, "-1.234e-05");
+        check_float8(1e22, "1e+22");
+        check_float8(1e23, "9.999999999999999e+22");
+        check_float8(-1e23, "-9.999999999999999e+22");
+        check_float8(9_007_199_254_740_993.0, "9.007199254740992e+15");
         check_float8(5e-324, "5e-324");
         check_float8(1.797_693_134_862_315_7e308, "1.7976931348623157e+308");
         check_float8(f64::NAN, "NaN");
@@ -436,18 +540,24 @@ mod tests {
 
     #[test]
     fn float4_turns_to_exponents_earlier() {
-        let check = |value, expected: &str| assert_eq!(text(|out| push_float4(out, value)), expected);
+        let check =
+            |value, expected: &str| assert_eq!(text(|out| push_float4(out, value)), expected);
         check(100_000.0, "100000");
         check(1e6, "1e+06");
         check(1_234_567.0, "1.234567e+06");
         check(0.1, "0.1");
         check(3.402_823_5e38, "3.4028235e+38");
+        check(-211_889_408.0, "-2.1188941e+08");
+        check(49_646_568.0, "4.9646568e+07");
     }
 
     #[test]
     fn decimals_keep_their_scale_unless_trimmed() {
         let check = |value, scale, trimmed, expected: &str| {
-            assert_eq!(text(|out| push_decimal(out, value, scale, trimmed)), expected);
+            assert_eq!(
+                text(|out| push_decimal(out, value, scale, trimmed)),
+                expected
+            );
         };
         check(1230, 2, false, "12.30");
         check(-5, 2, false, "-0.05");
@@ -458,8 +568,12 @@ mod tests {
         check(15_000_000_000, 10, true, "1.5");
         check(20_000_000_000, 10, true, "2");
         check(0, 10, true, "0");
-        check(-99_999_999_999_999_999_999_999_999_999_999_999_999, 38, false,
-            "-0.99999999999999999999999999999999999999");
+        check(
+            -99_999_999_999_999_999_999_999_999_999_999_999_999,
+            38,
+            false,
+            "-0.99999999999999999999999999999999999999",
+        );
         check(100, 0, true, "100");
     }
 
@@ -476,7 +590,8 @@ mod tests {
 
     #[test]
     fn timestamps_drop_zeros_of_the_fraction() {
-        let check = |micros, expected: &str| assert_eq!(text(|out| push_timestamp(out, micros)), expected);
+        let check =
+            |micros, expected: &str| assert_eq!(text(|out| push_timestamp(out, micros)), expected);
         check(0, "1970-01-01 00:00:00");
         check(-1, "1969-12-31 23:59:59.999999");
         check(1_704_164_645_123_000, "2024-01-02 03:04:05.123");
@@ -490,19 +605,42 @@ mod tests {
             assert_eq!(text(|out| push_timestamptz(out, micros, zone)), expected);
         };
         check("UTC", 1_704_164_645_123_000, "2024-01-02 03:04:05.123+00");
-        check("Europe/Berlin", 1_704_164_645_000_000, "2024-01-02 04:04:05+01");
-        check("Asia/Kolkata", 1_704_164_645_000_000, "2024-01-02 08:34:05+05:30");
-        check("America/New_York", 1_704_164_645_000_000, "2024-01-01 22:04:05-05");
+        check(
+            "Europe/Berlin",
+            1_704_164_645_000_000,
+            "2024-01-02 04:04:05+01",
+        );
+        check(
+            "Asia/Kolkata",
+            1_704_164_645_000_000,
+            "2024-01-02 08:34:05+05:30",
+        );
+        check(
+            "America/New_York",
+            1_704_164_645_000_000,
+            "2024-01-01 22:04:05-05",
+        );
         check("<+02>-02", 1_704_164_645_000_000, "2024-01-02 05:04:05+02");
-        check("<-03:30>+03:30", 1_704_164_645_000_000, "2024-01-01 23:34:05-03:30");
+        check(
+            "<-03:30>+03:30",
+            1_704_164_645_000_000,
+            "2024-01-01 23:34:05-03:30",
+        );
         // Local mean time, before zones were agreed.
-        check("Europe/Berlin", -3_786_825_600_000_000, "1850-01-01 00:53:28+00:53:28");
+        check(
+            "Europe/Berlin",
+            -3_786_825_600_000_000,
+            "1850-01-01 00:53:28+00:53:28",
+        );
     }
 
     #[test]
     fn intervals_sign_each_field() {
         let check = |months, days, micros, expected: &str| {
-            assert_eq!(text(|out| push_interval(out, months, days, micros)), expected);
+            assert_eq!(
+                text(|out| push_interval(out, months, days, micros)),
+                expected
+            );
         };
         check(0, 0, 0, "00:00:00");
         check(14, 3, 14_706_789_000, "1 year 2 mons 3 days 04:05:06.789");

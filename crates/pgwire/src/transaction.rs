@@ -77,7 +77,9 @@ impl Transaction {
 
     /// The newest one of the name.
     fn find(&self, name: &str) -> Option<usize> {
-        self.savepoints.iter().rposition(|(savepoint, _)| savepoint == name)
+        self.savepoints
+            .iter()
+            .rposition(|(savepoint, _)| savepoint == name)
     }
 }
 

@@ -49,5 +49,8 @@ const ARRAYS: [(u32, u32); 23] = [
 
 /// The type of an array's elements.
 pub fn element_of(array_oid: u32) -> Option<u32> {
-    ARRAYS.iter().find(|(array, _)| *array == array_oid).map(|(_, element)| *element)
+    ARRAYS
+        .iter()
+        .find(|(array, _)| *array == array_oid)
+        .map(|(_, element)| *element)
 }

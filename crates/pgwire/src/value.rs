@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-    Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, ListArray,
-    StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
+    ListArray, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, TimeUnit};
@@ -36,14 +36,23 @@ enum Values {
     UInt32(UInt32Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
-    Decimal { builder: Decimal128Builder, precision: u8, scale: i8 },
+    Decimal {
+        builder: Decimal128Builder,
+        precision: u8,
+        scale: i8,
+    },
     Text(StringBuilder),
     Bytes(BinaryBuilder),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Interval(IntervalMonthDayNanoBuilder),
-    List { field: Arc<Field>, offsets: Vec<i32>, valid: Vec<bool>, elements: Box<Collector> },
+    List {
+        field: Arc<Field>,
+        offsets: Vec<i32>,
+        valid: Vec<bool>,
+        elements: Box<Collector>,
+    },
 }
 
 impl Collector {
@@ -62,12 +71,16 @@ impl Collector {
                 precision: *precision,
                 scale: *scale,
             },
-            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Values::Text(StringBuilder::new()),
+            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
+                Values::Text(StringBuilder::new())
+            }
             DataType::Binary | DataType::BinaryView | DataType::LargeBinary => {
                 Values::Bytes(BinaryBuilder::new())
             }
             DataType::Date32 => Values::Date(Date32Builder::new()),
-            DataType::Time64(TimeUnit::Microsecond) => Values::Time(Time64MicrosecondBuilder::new()),
+            DataType::Time64(TimeUnit::Microsecond) => {
+                Values::Time(Time64MicrosecondBuilder::new())
+            }
             DataType::Timestamp(TimeUnit::Microsecond, _) => Values::Timestamp(
                 TimestampMicrosecondBuilder::new().with_data_type(data_type.clone()),
             ),
@@ -86,10 +99,17 @@ impl Collector {
                 )?),
             },
             other => {
-                return Err(Failure::not_supported(format!("values of type {other} can't be sent")));
+                return Err(Failure::not_supported(format!(
+                    "values of type {other} can't be sent"
+                )));
             }
         };
-        Ok(Self { type_oid, typmod, zone, values })
+        Ok(Self {
+            type_oid,
+            typmod,
+            zone,
+            values,
+        })
     }
 
     pub fn push_null(&mut self) {
@@ -120,7 +140,8 @@ impl Collector {
         let type_oid = self.type_oid;
         let syntax = || invalid_syntax(type_oid, text);
         let ranged = || out_of_range(type_oid, text);
-        let or_fail = |read: Option<Result<_, Overflow>>| read.ok_or_else(syntax)?.map_err(|_| ranged());
+        let or_fail =
+            |read: Option<Result<_, Overflow>>| read.ok_or_else(syntax)?.map_err(|_| ranged());
         match &mut self.values {
             Values::Bool(builder) => builder.append_value(parse::bool(text).ok_or_else(syntax)?),
             Values::Int16(builder) => builder.append_value(integer(type_oid, text)?),
@@ -128,7 +149,9 @@ impl Collector {
             Values::Int64(builder) => builder.append_value(integer(type_oid, text)?),
             Values::UInt32(builder) => builder.append_value(integer(type_oid, text)?),
             Values::Float32(builder) => {
-                let wide = parse::float8(text).ok_or_else(syntax)?.map_err(|_| ranged())?;
+                let wide = parse::float8(text)
+                    .ok_or_else(syntax)?
+                    .map_err(|_| ranged())?;
                 let narrow = text.trim().parse::<f32>().unwrap_or(wide as f32);
                 if narrow.is_infinite() != wide.is_infinite() || (narrow == 0.0) != (wide == 0.0) {
                     return Err(ranged());
@@ -136,9 +159,17 @@ impl Collector {
                 builder.append_value(narrow);
             }
             Values::Float64(builder) => {
-                builder.append_value(parse::float8(text).ok_or_else(syntax)?.map_err(|_| ranged())?);
+                builder.append_value(
+                    parse::float8(text)
+                        .ok_or_else(syntax)?
+                        .map_err(|_| ranged())?,
+                );
             }
-            Values::Decimal { builder, precision, scale } => {
+            Values::Decimal {
+                builder,
+                precision,
+                scale,
+            } => {
                 let value = parse::decimal(text, *scale).ok_or_else(syntax)?;
                 match value {
                     Ok(value) if fits(value, *precision) => builder.append_value(value),
@@ -156,15 +187,20 @@ impl Collector {
                 }
                 oid::INTERVAL => {
                     let (months, days, micros) = parse::interval(text).ok_or_else(syntax)?;
-                    append_pushed(builder, |out| text::push_interval(out, months, days, micros));
+                    append_pushed(builder, |out| {
+                        text::push_interval(out, months, days, micros)
+                    });
                 }
-                oid::VARCHAR | oid::BPCHAR => builder.append_value(bounded(type_oid, text, self.typmod)?),
+                oid::VARCHAR | oid::BPCHAR => {
+                    builder.append_value(bounded(type_oid, text, self.typmod)?)
+                }
                 _ => builder.append_value(text),
             },
             Values::Bytes(builder) => {
                 builder.append_value(parse::bytea(text).ok_or_else(syntax)?);
             }
-            Values::Date(builder) => builder.append_value(or_fail(parse::date(text).map(|read| read.map(i64::from)))? as i32),
+            Values::Date(builder) => builder
+                .append_value(or_fail(parse::date(text).map(|read| read.map(i64::from)))? as i32),
             Values::Time(builder) => builder.append_value(parse::time(text).ok_or_else(syntax)?),
             Values::Timestamp(builder) => builder.append_value(or_fail(match type_oid {
                 oid::TIMESTAMPTZ => parse::timestamptz(text, self.zone),
@@ -174,7 +210,12 @@ impl Collector {
                 let (months, days, micros) = parse::interval(text).ok_or_else(syntax)?;
                 builder.append_value(interval_value(months, days, micros)?);
             }
-            Values::List { offsets, valid, elements, .. } => {
+            Values::List {
+                offsets,
+                valid,
+                elements,
+                ..
+            } => {
                 let parsed = parse::array(text).ok_or_else(|| {
                     Failure::new("22P02", format!("malformed array literal: \"{text}\""))
                 })?;
@@ -217,7 +258,9 @@ impl Collector {
                 }
                 oid::INTERVAL => {
                     let (months, days, micros) = interval_parts(bytes)?;
-                    append_pushed(builder, |out| text::push_interval(out, months, days, micros));
+                    append_pushed(builder, |out| {
+                        text::push_interval(out, months, days, micros)
+                    });
                 }
                 oid::JSONB => match bytes.split_first() {
                     Some((1, json)) => builder.append_value(utf8(json)?),
@@ -252,7 +295,12 @@ impl Collector {
                 let (months, days, micros) = interval_parts(bytes)?;
                 builder.append_value(interval_value(months, days, micros)?);
             }
-            Values::List { offsets, valid, elements, .. } => {
+            Values::List {
+                offsets,
+                valid,
+                elements,
+                ..
+            } => {
                 let n = push_binary_array(bytes, elements)?;
                 offsets.push(offsets[offsets.len() - 1] + n);
                 valid.push(true);
@@ -278,10 +326,20 @@ impl Collector {
             Values::Time(builder) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
             Values::Interval(builder) => Arc::new(builder.finish()),
-            Values::List { field, offsets, valid, elements } => {
+            Values::List {
+                field,
+                offsets,
+                valid,
+                elements,
+            } => {
                 let offsets = OffsetBuffer::new(std::mem::replace(offsets, vec![0]).into());
                 let nulls = NullBuffer::from(std::mem::take(valid));
-                Arc::new(ListArray::new(field.clone(), offsets, elements.finish(), Some(nulls)))
+                Arc::new(ListArray::new(
+                    field.clone(),
+                    offsets,
+                    elements.finish(),
+                    Some(nulls),
+                ))
             }
         }
     }
@@ -332,9 +390,10 @@ fn parameter_type(type_oid: u32) -> DataType {
         oid::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
         _ => match types::element_of(type_oid) {
-            Some(element) => {
-                DataType::List(Arc::new(Field::new_list_field(parameter_type(element), true)))
-            }
+            Some(element) => DataType::List(Arc::new(Field::new_list_field(
+                parameter_type(element),
+                true,
+            ))),
             None => DataType::Utf8,
         },
     }
@@ -349,7 +408,9 @@ fn decimal_type(number: &str) -> DataType {
         .bytes()
         .take_while(u8::is_ascii_digit)
         .count();
-    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let fraction = mantissa
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
     if mantissa.len() != number.trim().len() || whole + fraction > 38 {
         return DataType::Decimal128(38, 10);
     }
@@ -363,7 +424,9 @@ fn integer<T: TryFrom<i64>>(type_oid: u32, text: &str) -> Result<T> {
         Err(error) => {
             use std::num::IntErrorKind;
             return Err(match error.kind() {
-                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => out_of_range(type_oid, trimmed),
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                    out_of_range(type_oid, trimmed)
+                }
                 _ => invalid_syntax(type_oid, text),
             });
         }
@@ -376,8 +439,9 @@ fn fits(value: i128, precision: u8) -> bool {
 }
 
 fn interval_value(months: i32, days: i32, micros: i64) -> Result<IntervalMonthDayNano> {
-    let nanoseconds =
-        micros.checked_mul(1_000).ok_or_else(|| Failure::new("22008", "interval out of range"))?;
+    let nanoseconds = micros
+        .checked_mul(1_000)
+        .ok_or_else(|| Failure::new("22008", "interval out of range"))?;
     Ok(IntervalMonthDayNano::new(months, days, nanoseconds))
 }
 
@@ -385,7 +449,11 @@ fn interval_parts(bytes: &[u8]) -> Result<(i32, i32, i64)> {
     let bytes: [u8; 16] = fixed(bytes)?;
     let (micros, rest) = bytes.split_first_chunk().expect("16 bytes hold 8");
     let (days, months) = rest.split_first_chunk().expect("8 bytes hold 4");
-    Ok((i32::from_be_bytes(fixed(months)?), i32::from_be_bytes(*days), i64::from_be_bytes(*micros)))
+    Ok((
+        i32::from_be_bytes(fixed(months)?),
+        i32::from_be_bytes(*days),
+        i64::from_be_bytes(*micros),
+    ))
 }
 
 /// `character varying(n)` and `character(n)`: spaces may be cut off, nothing else.
@@ -399,8 +467,15 @@ fn bounded(type_oid: u32, text: &str, typmod: i32) -> Result<&str> {
     if text[end..].chars().all(|c| c == ' ') {
         return Ok(&text[..end]);
     }
-    let name = if type_oid == oid::BPCHAR { "character" } else { "character varying" };
-    Err(Failure::new("22001", format!("value too long for type {name}({limit})")))
+    let name = if type_oid == oid::BPCHAR {
+        "character"
+    } else {
+        "character varying"
+    };
+    Err(Failure::new(
+        "22001",
+        format!("value too long for type {name}({limit})"),
+    ))
 }
 
 fn append_pushed(builder: &mut StringBuilder, push: impl FnOnce(&mut Vec<u8>)) {
@@ -425,7 +500,10 @@ fn uuid_text(bytes: &[u8; 16]) -> String {
 fn utf8(bytes: &[u8]) -> Result<&str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(Failure::new("22021", "invalid byte sequence for encoding \"UTF8\"")),
+        _ => Err(Failure::new(
+            "22021",
+            "invalid byte sequence for encoding \"UTF8\"",
+        )),
     }
 }
 
@@ -439,7 +517,12 @@ fn bad_binary() -> Failure {
 
 /// `numeric` as it travels in binary, as plain text.
 fn numeric_text(bytes: &[u8]) -> Option<String> {
-    let word = |n: usize| Some(u16::from_be_bytes([*bytes.get(n * 2)?, *bytes.get(n * 2 + 1)?]));
+    let word = |n: usize| {
+        Some(u16::from_be_bytes([
+            *bytes.get(n * 2)?,
+            *bytes.get(n * 2 + 1)?,
+        ]))
+    };
     let count = usize::from(word(0)?);
     let weight = i32::from(word(1)? as i16);
     let sign = match word(2)? {
@@ -501,7 +584,9 @@ fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
         return Ok(0);
     }
     if dimensions != 1 {
-        return Err(Failure::not_supported("arrays of more than one dimension can't be sent"));
+        return Err(Failure::not_supported(
+            "arrays of more than one dimension can't be sent",
+        ));
     }
     let count = int()?;
     let _lower_bound = int()?;
@@ -546,21 +631,34 @@ fn invalid_syntax(type_oid: u32, text: &str) -> Failure {
         oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => "22007",
         _ => "22P02",
     };
-    Failure::new(code, format!("invalid input syntax for type {}: \"{text}\"", type_name(type_oid)))
+    Failure::new(
+        code,
+        format!(
+            "invalid input syntax for type {}: \"{text}\"",
+            type_name(type_oid)
+        ),
+    )
 }
 
 fn out_of_range(type_oid: u32, text: &str) -> Failure {
     match type_oid {
-        oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ => {
-            Failure::new("22008", format!("date/time field value out of range: \"{text}\""))
-        }
+        oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ => Failure::new(
+            "22008",
+            format!("date/time field value out of range: \"{text}\""),
+        ),
         oid::FLOAT4 | oid::FLOAT8 => Failure::new(
             "22003",
-            format!("\"{text}\" is out of range for type {}", type_name(type_oid)),
+            format!(
+                "\"{text}\" is out of range for type {}",
+                type_name(type_oid)
+            ),
         ),
         _ => Failure::new(
             "22003",
-            format!("value \"{text}\" is out of range for type {}", type_name(type_oid)),
+            format!(
+                "value \"{text}\" is out of range for type {}",
+                type_name(type_oid)
+            ),
         ),
     }
 }
@@ -582,7 +680,8 @@ mod tests {
 
     /// Through the collector and out again in both forms, and the binary form back.
     fn check(type_oid: u32, text: &str, expected: &str) {
-        let value = parameter(type_oid, false, text.as_bytes(), Zone::UTC).expect("a value of the test");
+        let value =
+            parameter(type_oid, false, text.as_bytes(), Zone::UTC).expect("a value of the test");
         let again = |value: &ScalarValue, form| {
             let array = value.to_array().expect("a scalar is an array of one");
             let layout = Layout {
@@ -598,13 +697,21 @@ mod tests {
             let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
             let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).expect("one column");
             let mut out = Vec::new();
-            Rows::new(&batch, &layout).expect("a type of the test").put_body(0, &mut out);
+            Rows::new(&batch, &layout)
+                .expect("a type of the test")
+                .put_body(0, &mut out);
             out.split_off(6)
         };
-        assert_eq!(String::from_utf8(again(&value, Form::Text)).expect("text"), expected);
+        assert_eq!(
+            String::from_utf8(again(&value, Form::Text)).expect("text"),
+            expected
+        );
         let binary = again(&value, Form::Binary);
         let back = parameter(type_oid, true, &binary, Zone::UTC).expect("our own binary form");
-        assert_eq!(String::from_utf8(again(&back, Form::Text)).expect("text"), expected);
+        assert_eq!(
+            String::from_utf8(again(&back, Form::Text)).expect("text"),
+            expected
+        );
     }
 
     #[test]
@@ -620,15 +727,35 @@ mod tests {
         check(oid::NUMERIC, "0.00000012", "0.00000012");
         check(oid::NUMERIC, "100000000", "100000000");
         check(oid::NUMERIC, "0", "0");
-        check(oid::NUMERIC, "99999999999999999999999999999999999999", "99999999999999999999999999999999999999");
+        check(
+            oid::NUMERIC,
+            "99999999999999999999999999999999999999",
+            "99999999999999999999999999999999999999",
+        );
         check(oid::TEXT, "żółw", "żółw");
         check(oid::BYTEA, "\\x00ff", "\\x00ff");
         check(oid::DATE, "1999-12-31", "1999-12-31");
-        check(oid::TIMESTAMP, "2024-01-02 03:04:05.6", "2024-01-02 03:04:05.6");
-        check(oid::TIMESTAMPTZ, "2024-01-02 03:04:05+01", "2024-01-02 02:04:05+00");
-        check(oid::INTERVAL, "1 mon -2 days 03:00:00", "1 mon -2 days +03:00:00");
+        check(
+            oid::TIMESTAMP,
+            "2024-01-02 03:04:05.6",
+            "2024-01-02 03:04:05.6",
+        );
+        check(
+            oid::TIMESTAMPTZ,
+            "2024-01-02 03:04:05+01",
+            "2024-01-02 02:04:05+00",
+        );
+        check(
+            oid::INTERVAL,
+            "1 mon -2 days 03:00:00",
+            "1 mon -2 days +03:00:00",
+        );
         check(oid::TIME, "04:05:06.7", "04:05:06.7");
-        check(oid::UUID, "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
+        check(
+            oid::UUID,
+            "A0EEBC999C0B4EF8BB6D6BB9BD380A11",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        );
         check(oid::JSONB, "{\"a\": 1}", "{\"a\": 1}");
         check(1007, "{1,NULL,3}", "{1,NULL,3}");
         check(1009, "{\"a b\",\"\",null}", "{\"a b\",\"\",NULL}");
@@ -641,14 +768,54 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_in_postgresql_s_words() {
-        refuse(oid::INT4, "abc", "22P02", "invalid input syntax for type integer: \"abc\"");
-        refuse(oid::INT4, "", "22P02", "invalid input syntax for type integer: \"\"");
-        refuse(oid::INT2, "99999", "22003", "value \"99999\" is out of range for type smallint");
-        refuse(oid::FLOAT8, "1e400", "22003", "\"1e400\" is out of range for type double precision");
-        refuse(oid::NUMERIC, "x", "22P02", "invalid input syntax for type numeric: \"x\"");
-        refuse(oid::DATE, "2024-13-01", "22008", "date/time field value out of range: \"2024-13-01\"");
-        refuse(oid::DATE, "soon", "22007", "invalid input syntax for type date: \"soon\"");
-        refuse(oid::UUID, "x", "22P02", "invalid input syntax for type uuid: \"x\"");
+        refuse(
+            oid::INT4,
+            "abc",
+            "22P02",
+            "invalid input syntax for type integer: \"abc\"",
+        );
+        refuse(
+            oid::INT4,
+            "",
+            "22P02",
+            "invalid input syntax for type integer: \"\"",
+        );
+        refuse(
+            oid::INT2,
+            "99999",
+            "22003",
+            "value \"99999\" is out of range for type smallint",
+        );
+        refuse(
+            oid::FLOAT8,
+            "1e400",
+            "22003",
+            "\"1e400\" is out of range for type double precision",
+        );
+        refuse(
+            oid::NUMERIC,
+            "x",
+            "22P02",
+            "invalid input syntax for type numeric: \"x\"",
+        );
+        refuse(
+            oid::DATE,
+            "2024-13-01",
+            "22008",
+            "date/time field value out of range: \"2024-13-01\"",
+        );
+        refuse(
+            oid::DATE,
+            "soon",
+            "22007",
+            "invalid input syntax for type date: \"soon\"",
+        );
+        refuse(
+            oid::UUID,
+            "x",
+            "22P02",
+            "invalid input syntax for type uuid: \"x\"",
+        );
         refuse(1007, "1", "22P02", "malformed array literal: \"1\"");
     }
 
@@ -665,7 +832,9 @@ mod tests {
         let mut column = Collector::new(oid::NUMERIC, -1, &DataType::Decimal128(5, 2), Zone::UTC)
             .expect("a decimal column");
         column.push_text("999.994").expect("rounds into the column");
-        let failure = column.push_text("999.995").expect_err("rounds out of the column");
+        let failure = column
+            .push_text("999.995")
+            .expect_err("rounds out of the column");
         assert_eq!(failure.code(), "22003");
     }
 }

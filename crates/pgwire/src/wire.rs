@@ -207,7 +207,9 @@ fn cut_frame(input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Bro
         return Ok(None);
     };
     if !b"pQPBCDEHSXdfc".contains(&kind) {
-        return Err(Broken::Protocol(format!("invalid frontend message type {kind}")));
+        return Err(Broken::Protocol(format!(
+            "invalid frontend message type {kind}"
+        )));
     }
     if input.len() < 5 {
         return Ok(None);
@@ -233,12 +235,19 @@ fn cut_frame(input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Bro
 
 /// Every field lies inside the frame, the last one ends with it, and text is UTF-8.
 fn check_frame(frame: &[u8]) -> Result<(), Broken> {
-    let mut fields = Fields { kind: frame[0], rest: &frame[5..] };
+    let mut fields = Fields {
+        kind: frame[0],
+        rest: &frame[5..],
+    };
     let ok = match frame[0] {
         b'Q' | b'f' => fields.text()?,
         b'P' => fields.text()? && fields.text()? && fields.array(4),
         b'B' => {
-            fields.text()? && fields.text()? && fields.array(2) && fields.values() && fields.array(2)
+            fields.text()?
+                && fields.text()?
+                && fields.array(2)
+                && fields.values()
+                && fields.array(2)
         }
         b'C' | b'D' => fields.skip(1) && fields.text()?,
         b'E' => fields.text()? && fields.skip(4),
@@ -311,8 +320,14 @@ pub fn check_text(kind: u8, text: &[u8]) -> Result<(), Broken> {
     };
     let start = error.valid_up_to();
     let end = (start + error.error_len().unwrap_or(1)).min(text.len());
-    let bytes: Vec<String> = text[start..end].iter().map(|byte| format!("0x{byte:02x}")).collect();
-    Err(Broken::Encoding { kind, bytes: bytes.join(" ") })
+    let bytes: Vec<String> = text[start..end]
+        .iter()
+        .map(|byte| format!("0x{byte:02x}"))
+        .collect();
+    Err(Broken::Encoding {
+        kind,
+        bytes: bytes.join(" "),
+    })
 }
 
 /// The first SASL message, whose inner length pgwire would trust.
@@ -427,13 +442,19 @@ mod tests {
             b"E\0\0\0\x05\0",
             b"z\0\0\0\x04",
         ] {
-            assert!(matches!(check(bytes), Err(Broken::Protocol(_))), "{bytes:?}");
+            assert!(
+                matches!(check(bytes), Err(Broken::Protocol(_))),
+                "{bytes:?}"
+            );
         }
     }
 
     #[test]
     fn text_that_is_not_utf8_has_its_own_error() {
-        assert!(matches!(check(b"Q\0\0\0\x06\xff\0"), Err(Broken::Encoding { kind: b'Q', .. })));
+        assert!(matches!(
+            check(b"Q\0\0\0\x06\xff\0"),
+            Err(Broken::Encoding { kind: b'Q', .. })
+        ));
     }
 
     #[test]

@@ -233,7 +233,11 @@ impl Reader {
             let byte = input[at];
             if byte == b'\n' {
                 if !in_quotes {
-                    let end = if input[..at].ends_with(b"\r") { at - 1 } else { at };
+                    let end = if input[..at].ends_with(b"\r") {
+                        at - 1
+                    } else {
+                        at
+                    };
                     return Some((end, at + 1, lines));
                 }
                 lines += 1;
@@ -250,7 +254,11 @@ impl Reader {
             }
             at += 1;
         }
-        let end = if input.ends_with(b"\r") { input.len() - 1 } else { input.len() };
+        let end = if input.ends_with(b"\r") {
+            input.len() - 1
+        } else {
+            input.len()
+        };
         (is_last && !in_quotes).then_some((end, input.len(), lines))
     }
 
@@ -282,7 +290,12 @@ impl Reader {
     }
 
     fn csv_row(&mut self, line: &[u8]) -> Result<()> {
-        let CopyFormat { delimiter, quote, escape, .. } = self.format;
+        let CopyFormat {
+            delimiter,
+            quote,
+            escape,
+            ..
+        } = self.format;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut at = Some(0);
         for n in 0..self.columns.len() {
@@ -360,7 +373,8 @@ impl Reader {
             if input[..11] != BINARY_START[..11] {
                 return Err(self.bad("COPY file signature not recognized"));
             }
-            let extension = u32::from_be_bytes([input[15], input[16], input[17], input[18]]) as usize;
+            let extension =
+                u32::from_be_bytes([input[15], input[16], input[17], input[18]]) as usize;
             if input.len() < BINARY_START.len() + extension {
                 return Ok(None);
             }
@@ -388,7 +402,8 @@ impl Reader {
             match i32::from_be_bytes(*length) {
                 -1 => fields.push(None),
                 length => {
-                    let length = usize::try_from(length).map_err(|_| self.bad("invalid field size"))?;
+                    let length =
+                        usize::try_from(length).map_err(|_| self.bad("invalid field size"))?;
                     let Some((field, tail)) = rest.split_at_checked(length) else {
                         return Ok(None);
                     };
@@ -416,7 +431,10 @@ impl Reader {
     }
 
     fn missing(&self, n: usize, line: &[u8]) -> Failure {
-        self.bad_line(&format!("missing data for column \"{}\"", self.names[n]), line)
+        self.bad_line(
+            &format!("missing data for column \"{}\"", self.names[n]),
+            line,
+        )
     }
 
     fn extra(&self, line: &[u8]) -> Failure {
@@ -527,13 +545,19 @@ mod tests {
         let format = CopyFormat {
             kind,
             delimiter: if kind == CopyKind::Csv { b',' } else { b'\t' },
-            null: if kind == CopyKind::Csv { String::new() } else { "\\N".into() },
+            null: if kind == CopyKind::Csv {
+                String::new()
+            } else {
+                "\\N".into()
+            },
             quote: b'"',
             escape: b'"',
             header,
         };
-        let columns =
-            [column("n", oid::INT4, DataType::Int32), column("t", oid::TEXT, DataType::Utf8)];
+        let columns = [
+            column("n", oid::INT4, DataType::Int32),
+            column("t", oid::TEXT, DataType::Utf8),
+        ];
         Reader::new("public_t".into(), &columns, format, Zone::UTC).expect("types of the test")
     }
 
@@ -568,14 +592,23 @@ mod tests {
             row(Some(3), Some("line\nbreak AA")),
             row(Some(4), Some("")),
         ];
-        assert_eq!(rows(reader(CopyKind::Text, false), &[input]).expect("well formed"), expected);
+        assert_eq!(
+            rows(reader(CopyKind::Text, false), &[input]).expect("well formed"),
+            expected
+        );
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
-        assert_eq!(rows(reader(CopyKind::Text, false), &bytes).expect("well formed"), expected);
+        assert_eq!(
+            rows(reader(CopyKind::Text, false), &bytes).expect("well formed"),
+            expected
+        );
     }
 
     #[test]
     fn nothing_after_the_end_of_data_is_read() {
-        let read = rows(reader(CopyKind::Text, false), &[b"1\ta\n\\.\nnonsense", b"more"]);
+        let read = rows(
+            reader(CopyKind::Text, false),
+            &[b"1\ta\n\\.\nnonsense", b"more"],
+        );
         assert_eq!(read.expect("well formed"), vec![row(Some(1), Some("a"))]);
     }
 
@@ -588,9 +621,15 @@ mod tests {
             row(Some(3), Some("a \"b\",\nc")),
             row(Some(4), Some("xyz")),
         ];
-        assert_eq!(rows(reader(CopyKind::Csv, true), &[input]).expect("well formed"), expected);
+        assert_eq!(
+            rows(reader(CopyKind::Csv, true), &[input]).expect("well formed"),
+            expected
+        );
         let bytes: Vec<&[u8]> = input.chunks(3).collect();
-        assert_eq!(rows(reader(CopyKind::Csv, true), &bytes).expect("well formed"), expected);
+        assert_eq!(
+            rows(reader(CopyKind::Csv, true), &bytes).expect("well formed"),
+            expected
+        );
     }
 
     fn refused(kind: CopyKind, input: &[u8], code: &str, message: &str, context: &str) {
@@ -637,9 +676,21 @@ mod tests {
         input.extend_from_slice(b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x01x");
         input.extend_from_slice(b"\0\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
         let expected = vec![row(Some(7), Some("x")), row(None, None)];
-        assert_eq!(rows(reader(CopyKind::Binary, false), &[&input]).expect("well formed"), expected);
+        assert_eq!(
+            rows(reader(CopyKind::Binary, false), &[&input]).expect("well formed"),
+            expected
+        );
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
-        assert_eq!(rows(reader(CopyKind::Binary, false), &bytes).expect("well formed"), expected);
-        assert!(rows(reader(CopyKind::Binary, false), &[b"PGCOPY nonsense and more"]).is_err());
+        assert_eq!(
+            rows(reader(CopyKind::Binary, false), &bytes).expect("well formed"),
+            expected
+        );
+        assert!(
+            rows(
+                reader(CopyKind::Binary, false),
+                &[b"PGCOPY nonsense and more"]
+            )
+            .is_err()
+        );
     }
 }

@@ -16,7 +16,10 @@ pub struct CopyOut {
 
 impl CopyOut {
     pub fn new(format: CopyFormat) -> Self {
-        Self { format, signature: b"" }
+        Self {
+            format,
+            signature: b"",
+        }
     }
 
     /// What the columns have to be encoded as.
@@ -149,14 +152,19 @@ impl CopyOut {
     }
 
     fn quote_csv(&self, out: &mut Vec<u8>, start: usize, is_only: bool) {
-        let CopyFormat { delimiter, quote, escape, .. } = self.format;
+        let CopyFormat {
+            delimiter,
+            quote,
+            escape,
+            ..
+        } = self.format;
         let field = &out[start..];
         // An unquoted field that reads like NULL, or like the end of the data, would be one.
         let needs = field == self.format.null.as_bytes()
             || (is_only && field == b"\\.")
-            || field.iter().any(|byte| {
-                *byte == delimiter || *byte == quote || matches!(byte, b'\n' | b'\r')
-            });
+            || field
+                .iter()
+                .any(|byte| *byte == delimiter || *byte == quote || matches!(byte, b'\n' | b'\r'));
         if !needs {
             return;
         }
@@ -197,7 +205,11 @@ mod tests {
         CopyFormat {
             kind,
             delimiter: if kind == CopyKind::Csv { b',' } else { b'\t' },
-            null: if kind == CopyKind::Csv { String::new() } else { "\\N".into() },
+            null: if kind == CopyKind::Csv {
+                String::new()
+            } else {
+                "\\N".into()
+            },
             quote: b'"',
             escape: b'"',
             header: true,
@@ -223,13 +235,21 @@ mod tests {
 
     #[test]
     fn text_escapes_what_would_be_read_otherwise() {
-        check(CopyKind::Text, &[Some("a\tb"), None, Some("c\\d\ne")], "a\\tb\t\\N\tc\\\\d\\ne\n");
+        check(
+            CopyKind::Text,
+            &[Some("a\tb"), None, Some("c\\d\ne")],
+            "a\\tb\t\\N\tc\\\\d\\ne\n",
+        );
         check(CopyKind::Text, &[Some(""), Some("\u{1}")], "\t\u{1}\n");
     }
 
     #[test]
     fn csv_tells_null_from_the_empty_text() {
-        check(CopyKind::Csv, &[Some(""), None, Some("a,b"), Some("c\"d")], "\"\",,\"a,b\",\"c\"\"d\"\n");
+        check(
+            CopyKind::Csv,
+            &[Some(""), None, Some("a,b"), Some("c\"d")],
+            "\"\",,\"a,b\",\"c\"\"d\"\n",
+        );
         check(CopyKind::Csv, &[Some("\\.")], "\"\\.\"\n");
     }
 
