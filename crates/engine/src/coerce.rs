@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, ListBuilder, RecordBatch,
-        StringArray, StringBuilder,
+        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Array, ListBuilder,
+        RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, timezone::Tz,
     },
     compute::{CastOptions, cast, cast_with_options},
     datatypes::{DataType, IntervalMonthDayNanoType, SchemaRef},
@@ -16,6 +16,7 @@ use rapport_lake::{PG_TYPE, Snapshot, TableName};
 
 use crate::{
     Error, Result, json,
+    moment::{self, Moment},
     pg_type::{Kind, PgType},
 };
 
@@ -220,16 +221,49 @@ fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<
             let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
             Ok(cast_with_options(&trimmed, stored, &strict())?)
         }
-        Kind::Date | Kind::Timestamp | Kind::Timestamptz => {
-            let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
-            cast_with_options(&trimmed, stored, &strict()).map_err(|error| {
-                match Error::from(error) {
-                    Error::InvalidText { message } => Error::InvalidDatetime { message },
-                    error => error,
+        Kind::Date => {
+            let days = text.iter().map(|value| match value {
+                Some(value) => understood(value, pg_type).map(|moment| Some(moment.days())),
+                None => Ok(None),
+            });
+            Ok(Arc::new(days.collect::<Result<Date32Array>>()?))
+        }
+        Kind::Timestamp => {
+            let micros = text.iter().map(|value| match value {
+                Some(value) => understood(value, pg_type).map(|moment| Some(moment.local_micros())),
+                None => Ok(None),
+            });
+            let micros = micros.collect::<Result<TimestampMicrosecondArray>>()?;
+            Ok(Arc::new(micros.with_timezone("UTC")))
+        }
+        Kind::Timestamptz => {
+            let micros = text.iter().map(|value| match value {
+                Some(value) => {
+                    let micros = understood(value, pg_type)?.utc_micros(utc_zone());
+                    micros.map(Some).ok_or_else(|| Error::InvalidDatetime {
+                        message: format!("timestamp out of range: \"{value}\""),
+                    })
                 }
-            })
+                None => Ok(None),
+            });
+            let micros = micros.collect::<Result<TimestampMicrosecondArray>>()?;
+            Ok(Arc::new(micros.with_timezone("UTC")))
         }
     }
+}
+
+/// Texts that come here carry their zone, or are taken for UTC: literals of a statement have been read before.
+fn utc_zone() -> Tz {
+    "UTC".parse().expect("UTC is a zone")
+}
+
+fn understood(text: &str, pg_type: &PgType) -> Result<Moment> {
+    moment::parse(text, utc_zone(), chrono::Utc::now()).ok_or_else(|| Error::InvalidDatetime {
+        message: format!(
+            "invalid input syntax for type {}: \"{text}\"",
+            base_name(pg_type)
+        ),
+    })
 }
 
 fn invalid_json(pg_type: &PgType) -> Error {
@@ -274,7 +308,7 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
             .bytes()
             .filter(|byte| !byte.is_ascii_whitespace())
             .collect();
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return None;
         }
         let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

@@ -397,7 +397,7 @@ fn declared_only(relation: &Relation) -> Option<Notice> {
         || !relation.unique.is_empty()
         || !relation.foreign_keys.is_empty();
     has_keys.then(|| {
-        Notice::notice(
+        Notice::new(
             "00000",
             format!(
                 "keys of \"{}\" are declared for tools to see, and not enforced",
@@ -607,13 +607,20 @@ impl Warehouse {
         {
             let _turn = self.lock_definitions().await;
             let there = self.lake().table_names().await?;
-            for statement in session.parse(HISTORY)? {
-                if there.contains(&TableName::public(defined(&statement.ast))) {
+            let statements = session.parse(HISTORY)?;
+            for statement in &statements {
+                let ast::Statement::CreateTable(table) = &statement.ast else {
                     continue;
+                };
+                let name = TableName::public(last(&table.name.0));
+                if !there.contains(&name) {
+                    let comments = statements.iter().map(|statement| &statement.ast);
+                    create_built_in(self, &session, &name, &statement.text, comments).await?;
                 }
-                apply_locked(self, &session, &statement.text, None).await?;
             }
         }
+        // With the comments, which the lake has got already.
+        self.mirror_lake().await?;
         self.dump_catalogue().await
     }
 
@@ -633,27 +640,54 @@ impl Warehouse {
     }
 }
 
-/// The table that a statement of `history.sql` is about.
-fn defined(statement: &ast::Statement) -> String {
-    let name = match statement {
-        ast::Statement::CreateTable(table) => &table.name,
-        ast::Statement::Comment {
-            object_type: ast::CommentObject::Column,
-            object_name,
-            ..
-        } => {
-            let table = object_name.0.iter().rev().nth(1);
-            return table
-                .and_then(|part| part.as_ident())
-                .map(|ident| ident.value.clone())
-                .unwrap_or_default();
-        }
-        ast::Statement::Comment { object_name, .. } => object_name,
-        _ => return String::new(),
+/// One table of `history.sql`, with its comments in the first commit.
+async fn create_built_in(
+    warehouse: &Warehouse,
+    session: &Session,
+    name: &TableName,
+    sql: &str,
+    statements: impl Iterator<Item = &ast::Statement>,
+) -> Result<()> {
+    let ddl = begin(warehouse, session, sql).await?;
+    let relation = ddl.relation().cloned();
+    let Some(relation) = relation else {
+        return Ok(ddl.rollback().await?);
     };
-    name.0
-        .last()
-        .and_then(|part| part.as_ident())
-        .map(|ident| ident.value.clone())
-        .unwrap_or_default()
+    let mut definition = definition(&relation, None)?;
+    for statement in statements {
+        let ast::Statement::Comment {
+            object_type,
+            object_name,
+            comment,
+            ..
+        } = statement
+        else {
+            continue;
+        };
+        let parts = &object_name.0;
+        match object_type {
+            ast::CommentObject::Table if last(parts) == name.table => {
+                definition.comment.clone_from(comment);
+            }
+            ast::CommentObject::Column if last(&parts[..parts.len() - 1]) == name.table => {
+                let text = comment.clone().unwrap_or_default();
+                definition.column_comments.insert(last(parts), text);
+            }
+            _ => {}
+        }
+    }
+    if let Err(error) = warehouse.lake().create_table(name, &definition).await {
+        ddl.rollback().await?;
+        return Err(error.into());
+    }
+    if let Err(error) = ddl.commit().await {
+        warehouse.lake().drop_table(name).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn last(parts: &[ast::ObjectNamePart]) -> String {
+    let ident = parts.last().and_then(|part| part.as_ident());
+    ident.map(|ident| ident.value.clone()).unwrap_or_default()
 }

@@ -108,9 +108,17 @@ async fn resolve_one(
 ) -> Result<()> {
     let candidates = scope.candidates(&wanted.parts)?;
     let found = scope.find(pins, &candidates, !may_be_hidden).await?;
-    let (name, relation) = match found {
-        Some(found) => found,
-        None => return Ok(()),
+    let Some((name, relation)) = found else {
+        if is_system(&wanted.parts) && !may_be_hidden {
+            return Err(Error::not_supported(
+                format!(
+                    "joining \"{}\" with tables of the lake is not supported yet",
+                    wanted.parts.join(".")
+                ),
+                "Ask the catalogue and the lake in two statements.",
+            ));
+        }
+        return Ok(());
     };
     if !scope.may_read(&name).await? {
         let kind = if matches!(relation, Relation::View(_)) {
@@ -149,6 +157,14 @@ async fn resolve_one(
     };
     names.sources.insert(wanted.key, source);
     Ok(())
+}
+
+fn is_system(parts: &[String]) -> bool {
+    match parts {
+        [table] => table.starts_with("pg_"),
+        [.., schema, _] => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+        [] => false,
+    }
 }
 
 /// What a name turned out to be.
@@ -338,9 +354,15 @@ fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {
             };
             let text = value.value.clone().into_string().ok_or_else(usage)?;
             let zone: arrow::array::timezone::Tz = zone.parse().map_err(Error::from)?;
-            let at = arrow::compute::kernels::cast_utils::string_to_datetime(&zone, &text)
-                .map_err(Error::from)?;
-            Ok(Version::AsOf(at.with_timezone(&Utc)))
+            let at = crate::moment::parse(&text, zone, Utc::now())
+                .and_then(|moment| moment.utc_micros(zone))
+                .and_then(DateTime::from_timestamp_micros);
+            let at = at.ok_or_else(|| Error::InvalidDatetime {
+                message: format!(
+                    "invalid input syntax for type timestamp with time zone: \"{text}\""
+                ),
+            })?;
+            Ok(Version::AsOf(at))
         }
         _ => Err(usage()),
     }

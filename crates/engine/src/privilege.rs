@@ -35,8 +35,12 @@ impl Privilege {
     }
 }
 
+/// Role, table and what the role wants to do.
+type Question = (String, TableName, Privilege);
+
+/// Answers with the moment they were given.
 #[derive(Default)]
-pub(crate) struct Privileges(Mutex<HashMap<(String, TableName, Privilege), (Instant, bool)>>);
+pub(crate) struct Privileges(Mutex<HashMap<Question, (Instant, bool)>>);
 
 impl Privileges {
     pub(crate) fn forget(&self) {

@@ -79,7 +79,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    pub(crate) fn notice(code: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             severity: "NOTICE",
             code: code.to_owned(),

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Query, SetExpr, Statement, Value, ValueWithSpan, Visit, VisitMut,
-    Visitor, VisitorMut,
+    BinaryOperator, Expr, LimitClause, Query, SetExpr, Statement, TableFactor, Value,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::{Error, Limits, Result};
@@ -18,6 +18,7 @@ pub(crate) fn flatten(statement: &mut Statement) {
 pub(crate) fn check(statement: &Statement, limits: &Limits) -> Result<()> {
     let mut counter = Counter {
         nodes: 0,
+        relations: 0,
         depth: 0,
         limits,
     };
@@ -33,6 +34,11 @@ struct Flatten;
 
 impl VisitorMut for Flatten {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        fetch_as_limit(query);
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::BinaryOp {
@@ -53,6 +59,30 @@ impl VisitorMut for Flatten {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `FETCH NEXT 5 ROWS ONLY` is `LIMIT 5`, which DataFusion knows.
+fn fetch_as_limit(query: &mut Query) {
+    let Some(fetch) = &query.fetch else { return };
+    if fetch.with_ties || fetch.percent {
+        return;
+    }
+    let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+    let limit = Some(fetch.quantity.clone().unwrap_or(one));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit,
+                offset: None,
+                limit_by: vec![],
+            });
+        }
+        Some(LimitClause::LimitOffset {
+            limit: none @ None, ..
+        }) => *none = limit,
+        Some(_) => return,
+    }
+    query.fetch = None;
 }
 
 /// The terms of `a OR b OR c`, left to right, taken out of the expression.
@@ -143,6 +173,7 @@ fn fold_equalities(terms: Vec<Expr>) -> Vec<Expr> {
 
 struct Counter<'a> {
     nodes: usize,
+    relations: usize,
     depth: usize,
     limits: &'a Limits,
 }
@@ -187,6 +218,14 @@ impl Visitor for Counter<'_> {
 
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<String> {
         self.leave()
+    }
+
+    fn pre_visit_table_factor(&mut self, _factor: &TableFactor) -> ControlFlow<String> {
+        self.relations += 1;
+        if self.relations > self.limits.max_depth {
+            return ControlFlow::Break(format!("it reads over {} tables", self.limits.max_depth));
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {

@@ -27,6 +27,7 @@ use crate::{
     Error, Limits, Result, Session,
     cancel::Guard,
     cpu::Cpu,
+    literals::ReadMoments,
     privilege::Privileges,
     stores::{LakeOnly, NoStores},
     view::Views,
@@ -294,6 +295,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_analyzer_rule(Arc::new(ReadMoments))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(
             SessionStateDefaults::default_table_functions()

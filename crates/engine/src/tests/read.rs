@@ -268,6 +268,64 @@ async fn numbers_are_decimals_and_nulls_sort_last() {
 }
 
 #[tokio::test]
+async fn times_are_read_as_postgres_reads_them() {
+    let house = House::new().await;
+    house.create("CREATE TABLE m (at timestamp with time zone, local timestamp without time zone, day date)").await;
+    let mut session = house.session();
+    session.set("timezone", "Europe/Warsaw").expect("it is set");
+    let sql = "INSERT INTO m VALUES ('2024-07-01 10:00', '2024-07-01 10:00', '20240701'), ('2024-07-01 10:00+00', '2024-07-01', '2024-07-01 10:00')";
+    run(&mut session, sql).await.expect("it is inserted");
+    assert_eq!(
+        house.ask("SELECT * FROM m ORDER BY at").await,
+        [
+            "2024-07-01T08:00:00Z|2024-07-01T10:00:00|2024-07-01",
+            "2024-07-01T10:00:00Z|2024-07-01T00:00:00|2024-07-01"
+        ]
+    );
+    for (filter, count) in [
+        ("at = '2024-07-01 10:00'", "1"),
+        ("at = timestamptz '2024-07-01 08:00Z'", "1"),
+        ("at BETWEEN '2024-07-01' AND '2024-07-02'", "2"),
+        ("local >= '2024-07-01 09:30'", "1"),
+        ("day = '2024-07-01'", "2"),
+        ("at < 'tomorrow'", "2"),
+    ] {
+        let rows = ask(
+            &mut session,
+            &format!("SELECT count(*) FROM m WHERE {filter}"),
+        )
+        .await;
+        assert_eq!(rows.expect("it is answered"), [count], "{filter}");
+    }
+    let error = house.error("SELECT * FROM m WHERE at > 'abc'").await;
+    assert!(
+        matches!(
+            &error,
+            Error::InvalidText { .. } | Error::InvalidDatetime { .. }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn table_and_fetch_are_other_words_for_select_and_limit() {
+    let house = with_pets().await;
+    assert_eq!(house.ask("TABLE pets").await.len(), 2);
+    assert_eq!(
+        house
+            .ask("SELECT id FROM pets ORDER BY id OFFSET 1 ROWS FETCH NEXT 5 ROWS ONLY")
+            .await,
+        ["2"]
+    );
+    assert_eq!(
+        house
+            .ask("SELECT id FROM pets ORDER BY id FETCH FIRST ROW ONLY")
+            .await,
+        ["1"]
+    );
+}
+
+#[tokio::test]
 async fn errors_are_those_of_postgres() {
     let house = with_pets().await;
     let error = house.error("SELECT * FROM nowhere").await;
