@@ -76,7 +76,7 @@ fn main() -> Result<()> {
             let took = duckdb(
                 &python,
                 &format!(
-                    "COPY (FROM {read}('{}') ORDER BY card, at) TO '{}' \
+                    "COPY (FROM {read}('{}') ORDER BY card, \"at\") TO '{}' \
                  (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 262144)",
                     file.display(),
                     out.display()
