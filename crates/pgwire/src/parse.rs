@@ -266,6 +266,11 @@ impl<'a> Reader<'a> {
                 micros = fraction_micros(fraction);
             }
         }
+        let hour = match self.half_of_day() {
+            None => hour,
+            Some(_) if !(1..=12).contains(&hour) => return Some(Err(Overflow)),
+            Some(afternoon) => hour % 12 + if afternoon { 12 } else { 0 },
+        };
         let total = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
         let total = total * MICROS_PER_SECOND + micros;
         Some(
@@ -274,6 +279,20 @@ impl<'a> Reader<'a> {
                 false => Err(Overflow),
             },
         )
+    }
+
+    /// `AM` is false, `PM` is true.
+    fn half_of_day(&mut self) -> Option<bool> {
+        let rest = self.0.trim_start();
+        let (word, rest) = rest.split_at_checked(2)?;
+        let afternoon = word.eq_ignore_ascii_case("pm");
+        if !afternoon && !word.eq_ignore_ascii_case("am")
+            || rest.starts_with(|c: char| c.is_alphabetic())
+        {
+            return None;
+        }
+        self.0 = rest;
+        Some(afternoon)
     }
 
     /// `+02`, `-03:30`, `+0530`, `+01:23:45`.
@@ -492,11 +511,13 @@ fn offset_of_local(zone: Zone, local: i64) -> i32 {
         )
 }
 
-/// A time of day in microseconds.
+/// A time of day in microseconds; a zone behind it is ignored, as PostgreSQL does.
 pub fn time(text: &str) -> Option<i64> {
     let mut reader = Reader(text.trim());
     let micros = reader.time()?.ok()?;
-    reader.0.is_empty().then_some(micros)
+    reader.skip_spaces();
+    let is_end = reader.0.is_empty() || zone_name(reader.0).is_some();
+    (is_end || (reader.offset().is_some() && reader.0.is_empty())).then_some(micros)
 }
 
 /// Months, days and microseconds of `1 year 2 mons -3 days 04:05:06.7`, of ISO 8601's `P1Y2M3DT4H5M6.7S`, and of
@@ -775,6 +796,22 @@ mod tests {
         assert_eq!(timestamp("2024-01-01 25:00"), Some(Err(Overflow)));
         assert_eq!(timestamp("yesterday-ish"), None);
         assert_eq!(timestamp("2024-01-02x"), None);
+    }
+
+    #[test]
+    fn times_of_day_may_have_halves_and_zones() {
+        let seconds = |text| time(text).map(|micros| micros / MICROS_PER_SECOND);
+        assert_eq!(seconds("04:05:06"), Some(14_706));
+        assert_eq!(seconds("04:05:06+00"), Some(14_706));
+        assert_eq!(seconds("04:05 PM"), Some(57_900));
+        assert_eq!(seconds("12:00am"), Some(0));
+        assert_eq!(seconds("24:00"), Some(86_400));
+        assert_eq!(seconds("13:00 pm"), None);
+        assert_eq!(seconds("04:05:06x"), None);
+        assert_eq!(
+            timestamp("2024-01-02 03:04:05 PM"),
+            Some(Ok(1_704_207_845_000_000))
+        );
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub fn push_float8(out: &mut Vec<u8>, value: f64) {
 
 pub fn push_float4(out: &mut Vec<u8>, value: f32) {
     let size = f64::from(value.abs());
+    let plain = f64::from(1e-4_f32)..1e6;
     if push_not_finite(out, f64::from(value)) {
         return;
     }
@@ -97,9 +98,9 @@ pub fn push_float4(out: &mut Vec<u8>, value: f32) {
     let shortest = buffer.format_finite(value);
     let is_even = value.to_bits() & 1 == 0;
     if is_even && is_on_edge(shortest, size, 23) {
-        push_shortest(out, &inner_text(value, shortest), size, 1e-4..1e6);
+        push_shortest(out, &inner_text(value, shortest), size, plain);
     } else {
-        push_shortest(out, shortest, size, 1e-4..1e6);
+        push_shortest(out, shortest, size, plain);
     }
 }
 
@@ -546,6 +547,8 @@ mod tests {
         check(1e6, "1e+06");
         check(1_234_567.0, "1.234567e+06");
         check(0.1, "0.1");
+        check(0.0001, "0.0001");
+        check(0.000_09, "9e-05");
         check(3.402_823_5e38, "3.4028235e+38");
         check(-211_889_408.0, "-2.1188941e+08");
         check(49_646_568.0, "4.9646568e+07");
