@@ -47,8 +47,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         limit: u64,
         rows: Rows,
     ) -> Result<Completion, Stop> {
+        let statement = portal.statement.clone();
+        self.check_block(match &statement.kind {
+            Kind::Command(command) => Some(command),
+            _ => None,
+        })?;
         if matches!(portal.progress, Progress::New) {
-            let statement = portal.statement.clone();
             match &statement.kind {
                 Kind::Empty => return Ok(Completion::Empty),
                 Kind::Command(command) => {

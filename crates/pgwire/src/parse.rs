@@ -6,7 +6,7 @@
 
 use chrono::{NaiveDateTime, TimeZone};
 
-use crate::text::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
+use crate::text::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone, within_tables};
 
 /// It is a value of the type's kind, but outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +188,7 @@ fn canonical_uuid(text: &[u8]) -> Option<[u8; 16]> {
 /// Days since 1970-01-01 of a day in the Gregorian calendar.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -494,7 +494,8 @@ fn offset_of_local(zone: Zone, local: i64) -> i32 {
     let Zone::Named(named) = zone else {
         return zone.offset_at(local);
     };
-    let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|at| at.naive_utc())
+    let Some(naive) =
+        chrono::DateTime::from_timestamp_micros(within_tables(local)).map(|at| at.naive_utc())
     else {
         return zone.offset_at(local);
     };

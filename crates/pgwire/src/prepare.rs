@@ -8,7 +8,7 @@ use rapport_engine::Prepared;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::calls::{self, Call};
-use crate::command;
+use crate::command::{self, Command};
 use crate::connection::{Client, Run, Stop};
 use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
@@ -50,21 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         describe: bool,
     ) -> Result<Arc<Statement>, Stop> {
         let command = command::read(piece)?;
-        let ends_block = matches!(
-            &command,
-            Some(
-                command::Command::Commit { .. }
-                    | command::Command::Rollback { .. }
-                    | command::Command::RollbackTo(_)
-            )
-        );
-        if self.transaction.state() == State::Failed && !ends_block {
-            return Err(Failure::new(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block",
-            )
-            .into());
-        }
+        self.check_block(command.as_ref())?;
         if let Some(command) = command {
             return Ok(Arc::new(Statement {
                 kind: Kind::Command(command),
@@ -108,6 +94,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .in_postgresql_s_words(run, sql, types, error, is_query)
                 .await),
         }
+    }
+
+    /// 25P02 in a failed block, unless the command ends it.
+    pub fn check_block(&self, command: Option<&Command>) -> Result<(), Failure> {
+        use Command::{Commit, Rollback, RollbackTo};
+        let ends_block = matches!(
+            command,
+            Some(Commit { .. } | Rollback { .. } | RollbackTo(_))
+        );
+        if self.transaction.state() == State::Failed && !ends_block {
+            let message =
+                "current transaction is aborted, commands ignored until end of transaction block";
+            return Err(Failure::new("25P02", message));
+        }
+        Ok(())
     }
 
     async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {

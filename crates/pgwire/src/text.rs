@@ -5,6 +5,8 @@
 
 use chrono::{DateTime, Offset, TimeZone};
 
+use crate::parse::days_from_civil;
+
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
@@ -56,13 +58,32 @@ impl Zone {
     pub fn offset_at(self, micros: i64) -> i32 {
         match self {
             Zone::Fixed(seconds) => seconds,
-            Zone::Named(zone) => DateTime::from_timestamp_micros(micros).map_or(0, |at| {
-                zone.offset_from_utc_datetime(&at.naive_utc())
-                    .fix()
-                    .local_minus_utc()
-            }),
+            Zone::Named(zone) => {
+                DateTime::from_timestamp_micros(within_tables(micros)).map_or(0, |at| {
+                    zone.offset_from_utc_datetime(&at.naive_utc())
+                        .fix()
+                        .local_minus_utc()
+                })
+            }
         }
     }
+}
+
+/// The same moment of a year before 2100 that has the same days: the tables of time zones end there, their rules do not.
+pub fn within_tables(micros: i64) -> i64 {
+    const END: i64 = 47_482 * MICROS_PER_DAY;
+    if micros < END {
+        return micros;
+    }
+    let (year, _, _) = civil(micros.div_euclid(MICROS_PER_DAY));
+    let new_year = |year| days_from_civil(year, 1, 1);
+    let length = |year| new_year(year + 1) - new_year(year);
+    let alike = |other: &i64| {
+        length(*other) == length(year) && (new_year(*other) - new_year(year)) % 7 == 0
+    };
+    // Weekdays and leap years come round in 28 years.
+    let other = (2071..2099).find(alike).unwrap_or(2098);
+    micros - (new_year(year) - new_year(other)) * MICROS_PER_DAY
 }
 
 pub fn push_bool(out: &mut Vec<u8>, value: bool) {
@@ -628,6 +649,11 @@ mod tests {
             "<-03:30>+03:30",
             1_704_164_645_000_000,
             "2024-01-01 23:34:05-03:30",
+        );
+        check(
+            "Europe/Berlin",
+            109_454_893_620_999_999,
+            "5438-06-28 03:07:00.999999+02",
         );
         // Local mean time, before zones were agreed.
         check(

@@ -23,6 +23,10 @@ pub const FLUSH_AT: usize = 64 << 10;
 /// that has gone is noticed.
 const READ_AHEAD: usize = 64 << 10;
 
+/// What one read makes room for: at first, and for a client that sends much.
+const LEAST_READ: usize = 4 << 10;
+const MOST_READ: usize = 256 << 10;
+
 /// The connection can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
@@ -50,6 +54,8 @@ pub struct Wire<S> {
     input: BytesMut,
     output: BytesMut,
     limit: usize,
+    /// What the next read makes room for.
+    read_size: usize,
     write_timeout: Duration,
     context: DecodeContext,
 }
@@ -64,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             input: BytesMut::new(),
             output: BytesMut::new(),
             limit: LIMIT_BEFORE_LOGIN,
+            read_size: LEAST_READ,
             write_timeout,
             context,
         }
@@ -129,9 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        // An idle connection holds no buffer to speak of; a busy one grows to what it needs.
-        self.input.reserve(4096);
-        self.stream.read_buf(&mut self.input).await
+        // An idle connection holds no buffer to speak of; one that sends much is read in large pieces.
+        self.input.reserve(self.read_size);
+        let n = self.stream.read_buf(&mut self.input).await?;
+        if n >= self.read_size {
+            self.read_size = (self.read_size * 2).min(MOST_READ);
+        }
+        Ok(n)
     }
 
     /// Ends only when the client has gone; what it sends meanwhile is kept for later. May be dropped at any time.
@@ -194,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub fn shrink(&mut self) {
         if self.input.is_empty() && self.input.capacity() > READ_AHEAD {
             self.input = BytesMut::new();
+            self.read_size = LEAST_READ;
         }
         if self.output.is_empty() && self.output.capacity() > FLUSH_AT {
             self.output = BytesMut::new();

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef};
 use bytes::Bytes;
-use rapport_engine::{Column, CopyFormat, CopyIn, CopyKind};
+use rapport_engine::{Column, CopyFormat, CopyIn, CopyKind, oid};
 use tokio::sync::mpsc;
 
 use super::BINARY_START;
@@ -107,14 +107,17 @@ enum Given<'a> {
 
 impl Reader {
     fn new(table: String, columns: &[Column], format: CopyFormat, zone: Zone) -> Result<Self> {
-        let collectors = columns
-            .iter()
-            .map(|column| Collector::new(column.pg_type, column.typmod, &column.data_type, zone))
-            .collect::<Result<_>>()?;
         let fields: Vec<Field> = columns
             .iter()
-            .map(|column| Field::new(&column.name, column.data_type.clone(), true))
+            .map(|column| Field::new(&column.name, sent_type(column), true))
             .collect();
+        let collectors = columns
+            .iter()
+            .zip(&fields)
+            .map(|(column, field)| {
+                Collector::new(column.pg_type, column.typmod, field.data_type(), zone)
+            })
+            .collect::<Result<_>>()?;
         let state = match format.header || format.kind == CopyKind::Binary {
             true => State::Start,
             false => State::Rows,
@@ -456,6 +459,14 @@ impl Reader {
     }
 }
 
+/// As the engine wants the column, except for intervals: of those it knows the text, but not in every spelling.
+fn sent_type(column: &Column) -> DataType {
+    match column.pg_type {
+        oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
+        _ => column.data_type.clone(),
+    }
+}
+
 /// The first delimiter that no backslash stands before.
 fn unescaped(input: &[u8], delimiter: u8) -> usize {
     let mut at = 0;
@@ -532,8 +543,7 @@ fn excerpt(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{DataType, Int32Type};
-    use rapport_engine::oid;
+    use arrow::datatypes::Int32Type;
 
     fn reader(kind: CopyKind, header: bool) -> Reader {
         let column = |name: &str, pg_type, data_type| Column {
