@@ -37,11 +37,17 @@ const PICTURE: &[(&str, &[&str])] = &[
 
 /// Packages outside that only some of our crates may use.
 const ONLY: &[(&str, &[&str])] = &[
-    // Only `lake` knows Delta. `intake` reads files from object stores, and a Parquet plan names its files by their types.
+    // Only `lake` knows Delta. `intake` reads files from object stores, a Parquet plan names its files by their types, and
+    // `engine` tells DataFusion that there is no store but the lake's.
     ("deltalake*", &["crates/lake"]),
     (
         "object_store",
-        &["crates/lake", "crates/intake", "catalogs/lake"],
+        &[
+            "crates/lake",
+            "crates/intake",
+            "catalogs/lake",
+            "crates/engine",
+        ],
     ),
     // Only `pgwire` knows wire messages; the catalogue is reached as a client reaches it.
     ("pgwire", &["crates/pgwire"]),

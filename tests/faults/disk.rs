@@ -144,8 +144,8 @@ fn an_insert_on_a_full_disk_is_53100_and_the_server_lives() -> Result<()> {
     server.ask("CREATE TABLE own (n bigint, t text)")?;
     server.ask("INSERT INTO own VALUES (1, 'x')")?;
     disk.fill_but(0)?;
-    let error =
-        server.ask("INSERT INTO own SELECT n, md5(n::text) FROM generate_series(1, 200000) AS g(n)");
+    let error = server
+        .ask("INSERT INTO own SELECT n, md5(n::text) FROM generate_series(1, 200000) AS g(n)");
     let error = error.err().context("an insert on a full disk must fail")?;
     ensure!(format!("{error:#}").contains("53100"), "{error:#}");
     let seen = server.ask("SELECT count(*) FROM own")?;
