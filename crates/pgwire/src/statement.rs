@@ -193,7 +193,7 @@ pub enum Progress {
     },
     /// PostgreSQL has answered.
     Answered { reply: Box<Reply>, next: usize },
-    /// Rows that the session made itself, as bodies of DataRow messages.
+    /// All has been said.
     Ended,
 }
 
