@@ -62,6 +62,18 @@ impl Guard {
                 .is_some_and(|deadline| Instant::now() > deadline)
     }
 
+    /// Why it is over, once it is.
+    pub(crate) fn why(&self) -> Error {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() > deadline);
+        if is_late && !self.cancel.is_cancelled() {
+            Error::TimedOut
+        } else {
+            Error::Cancelled
+        }
+    }
+
     /// Returns when the statement must end, and why.
     pub(crate) async fn ended(&self) -> Error {
         let deadline = async {

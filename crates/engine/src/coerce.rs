@@ -18,6 +18,7 @@ use crate::{
     Error, Result, json,
     moment::{self, Moment},
     pg_type::{Kind, PgType},
+    span,
 };
 
 /// For one table. Batches in any types go in, batches in storage types come out.
@@ -179,21 +180,12 @@ fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<
             None => Err(invalid_json(pg_type)),
         }),
         Kind::Time => each(&|value| time_text(value).map(Some).ok_or_else(|| invalid(value))),
-        Kind::Interval => {
-            let unit = DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano);
-            let parsed = cast_with_options(text, &unit, &strict()).map_err(|error| {
-                Error::InvalidDatetime {
-                    message: format!("invalid input syntax for type interval: {error}"),
-                }
-            })?;
-            let intervals = parsed.as_primitive::<IntervalMonthDayNanoType>();
-            Ok(Arc::new(
-                intervals
-                    .iter()
-                    .map(|value| value.map(interval_text))
-                    .collect::<StringArray>(),
-            ))
-        }
+        Kind::Interval => each(&|value| match span::parse(value) {
+            Some(span) => Ok(Some(interval_text(span))),
+            None => Err(Error::InvalidDatetime {
+                message: format!("invalid input syntax for type interval: \"{value}\""),
+            }),
+        }),
         Kind::Bool => {
             let mut values = BooleanBuilder::with_capacity(text.len());
             for value in text {
@@ -264,6 +256,14 @@ fn understood(text: &str, pg_type: &PgType) -> Result<Moment> {
             base_name(pg_type)
         ),
     })
+}
+
+/// One text as a value of an Arrow type that casts do not make of texts, or not as PostgreSQL does.
+pub(crate) fn from_literal(text: &str, data_type: &DataType) -> Result<ArrayRef> {
+    let pg_type = PgType::of_arrow(data_type);
+    let stored = pg_type.storage();
+    let array = from_text(&StringArray::from(vec![text]), &pg_type, &stored)?;
+    Ok(cast(&array, data_type)?)
 }
 
 fn invalid_json(pg_type: &PgType) -> Error {

@@ -236,6 +236,7 @@ fn type_name(data_type: &ast::DataType) -> String {
 }
 
 /// PostgreSQL allows two columns of one name in a result, DataFusion does not: all but the first get a mark.
+/// So does a subquery, which DataFusion would call as its own column is called.
 pub(crate) fn make_unique(statement: &mut Statement) {
     let Statement::Query(query) = statement else {
         return;
@@ -263,7 +264,11 @@ pub(crate) fn make_unique(statement: &mut Statement) {
             SelectItem::ExprWithAlias { alias, .. } => folded(alias),
             _ => continue,
         };
-        if seen.insert(text) {
+        let is_query = matches!(
+            item,
+            SelectItem::UnnamedExpr(Expr::Subquery(_) | Expr::Exists { .. })
+        );
+        if seen.insert(text) && !is_query {
             continue;
         }
         let mark = |name: &str| Ident::with_quote('"', format!("{name}{MARK}{index}"));

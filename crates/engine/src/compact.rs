@@ -20,7 +20,7 @@ use rapport_lake::{
 };
 use tracing::info;
 
-use crate::{Result, Warehouse, cancel::Guard, execute, write};
+use crate::{Error, Result, Warehouse, cancel::Guard, execute, write};
 
 /// What happened so far, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,14 @@ impl Warehouse {
             let warehouse = self.clone();
             let base = snapshot.clone();
             let work = async move { fold(&warehouse, base, group).await };
-            let written = self.cpu().run(&Guard::default(), work).await?;
+            let written = match self.cpu().run(&Guard::default(), work).await {
+                // Another compaction, or a rewrite, was faster: its files are not ours to fold any more.
+                Err(Error::Conflict { .. }) => {
+                    info!(table = %name, "left a group that someone else rewrote meanwhile");
+                    continue;
+                }
+                written => written?,
+            };
             done.groups += 1;
             done.files_before += files;
             done.files_after += written.files;

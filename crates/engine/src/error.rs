@@ -64,6 +64,18 @@ pub enum Error {
         message: String,
         hint: Option<String>,
     },
+    /// 42846
+    #[error("{message}")]
+    CannotCoerce { message: String },
+    /// 42P20
+    #[error("window functions are not allowed in {place}")]
+    Windowing { place: &'static str },
+    /// 2201B
+    #[error("invalid regular expression: {message}")]
+    InvalidRegularExpression { message: String },
+    /// 2201W
+    #[error("LIMIT must not be negative")]
+    InvalidLimit,
     /// 42P10
     #[error("{message}")]
     InvalidColumnReference { message: String },
@@ -308,6 +320,22 @@ fn from_plan(message: String) -> Error {
             message: format!("function {name} does not exist"),
             hint: None,
         };
+    }
+    if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
+        return Error::UndefinedObject {
+            what: format!("type \"{}\"", name.to_lowercase()),
+        };
+    }
+    if message.starts_with("Unsupported CAST from ") || message.contains("Cannot cast from ") {
+        return Error::CannotCoerce { message };
+    }
+    if message.contains("LIMIT must be >= 0") {
+        return Error::InvalidLimit;
+    }
+    if message.contains("Unexpected window function")
+        || message.contains("Window function") && message.contains("WHERE")
+    {
+        return Error::Windowing { place: "WHERE" };
     }
     let says = |what: &[&str]| what.iter().any(|what| message.contains(what));
     if says(&[

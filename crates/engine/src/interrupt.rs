@@ -26,7 +26,7 @@ use datafusion::{
     },
 };
 
-use crate::{Error, cancel::Guard};
+use crate::cancel::Guard;
 
 /// The same plan, which ends soon after the guard says that it is over.
 pub(crate) fn interruptible(
@@ -103,7 +103,7 @@ impl PhysicalExpr for Condition {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         if self.guard.is_over() {
-            return Err(Error::Cancelled.into());
+            return Err(self.guard.why().into());
         }
         self.inner.evaluate(batch)
     }

@@ -6,6 +6,7 @@
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
 //! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
 
+mod bounded;
 mod cancel;
 mod change;
 mod coerce;
@@ -27,12 +28,14 @@ mod memory;
 mod mirror;
 mod moment;
 mod names;
+mod numbers;
 mod parse;
 mod pg_type;
 mod pins;
 mod plan;
 mod privilege;
 mod session;
+mod span;
 mod staged;
 mod stores;
 mod target;
@@ -40,6 +43,7 @@ mod tree;
 mod types;
 mod view;
 mod warehouse;
+mod widen;
 mod write;
 mod yielding;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::timezone::Tz,
-    datatypes::{DataType, TimeUnit},
+    datatypes::{DataType, IntervalUnit, TimeUnit},
 };
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -16,11 +16,11 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     config::ConfigOptions,
-    logical_expr::{Cast, Expr, LogicalPlan},
+    logical_expr::{Cast, Expr, LogicalPlan, expr_rewriter::NamePreserver},
     optimizer::AnalyzerRule,
 };
 
-use crate::moment;
+use crate::{coerce, moment, span};
 
 /// After the types are known, before anything is computed.
 #[derive(Debug)]
@@ -38,53 +38,71 @@ impl AnalyzerRule for ReadMoments {
         };
         let now = Utc::now();
         let changed = plan.transform_up_with_subqueries(|node| {
-            node.map_expressions(|expr| expr.transform_up(|expr| Ok(read(expr, zone, now))))
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed = expr.transform_up(|expr| read(expr, zone, now))?;
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })
         });
         Ok(changed?.data)
     }
 }
 
-fn read(expr: Expr, zone: Tz, now: DateTime<Utc>) -> Transformed<Expr> {
-    let value = match &expr {
-        Expr::Cast(Cast { expr: inner, field }) => match inner.as_ref() {
-            Expr::Literal(text, _) => text
-                .try_as_str()
-                .flatten()
-                .and_then(|text| value(text, field.data_type(), zone, now)),
-            _ => None,
-        },
+fn read(expr: Expr, zone: Tz, now: DateTime<Utc>) -> Result<Transformed<Expr>> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let text = match inner.as_ref() {
+        Expr::Literal(text, _) => text.try_as_str().flatten(),
         _ => None,
     };
-    match value {
+    let Some(text) = text else {
+        return Ok(Transformed::no(expr));
+    };
+    Ok(match value(text, field.data_type(), zone, now)? {
         Some(value) => Transformed::yes(Expr::Literal(value, None)),
         None => Transformed::no(expr),
-    }
+    })
 }
 
 /// `None`: not of these types, or not understood; whoever casts it says why.
-fn value(text: &str, data_type: &DataType, session: Tz, now: DateTime<Utc>) -> Option<ScalarValue> {
+fn value(
+    text: &str,
+    data_type: &DataType,
+    session: Tz,
+    now: DateTime<Utc>,
+) -> Result<Option<ScalarValue>> {
     let moment = || moment::parse(text, session, now);
-    match data_type {
-        DataType::Date32 => Some(ScalarValue::Date32(Some(moment()?.days()))),
+    Ok(match data_type {
+        DataType::Date32 => moment().map(|moment| ScalarValue::Date32(Some(moment.days()))),
         DataType::Timestamp(unit, zone) => {
-            let micros = match zone {
-                Some(_) => moment()?.utc_micros(session)?,
-                None => moment()?.local_micros(),
-            };
-            let zone: Option<Arc<str>> = zone.clone();
-            Some(match unit {
-                TimeUnit::Second => {
-                    ScalarValue::TimestampSecond(Some(micros.div_euclid(1_000_000)), zone)
-                }
-                TimeUnit::Millisecond => {
-                    ScalarValue::TimestampMillisecond(Some(micros.div_euclid(1_000)), zone)
-                }
-                TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(micros), zone),
-                TimeUnit::Nanosecond => {
-                    ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1_000)?), zone)
-                }
-            })
+            let micros = moment().and_then(|moment| match zone {
+                Some(_) => moment.utc_micros(session),
+                None => Some(moment.local_micros()),
+            });
+            micros.and_then(|micros| timestamp(micros, *unit, zone.clone()))
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            span::parse(text).map(|span| ScalarValue::IntervalMonthDayNano(Some(span)))
+        }
+        DataType::Binary | DataType::BinaryView | DataType::LargeBinary | DataType::List(_) => {
+            let array = coerce::from_literal(text, data_type)?;
+            Some(ScalarValue::try_from_array(&array, 0)?)
         }
         _ => None,
-    }
+    })
+}
+
+fn timestamp(micros: i64, unit: TimeUnit, zone: Option<Arc<str>>) -> Option<ScalarValue> {
+    Some(match unit {
+        TimeUnit::Second => ScalarValue::TimestampSecond(Some(micros.div_euclid(1_000_000)), zone),
+        TimeUnit::Millisecond => {
+            ScalarValue::TimestampMillisecond(Some(micros.div_euclid(1_000)), zone)
+        }
+        TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(micros), zone),
+        TimeUnit::Nanosecond => {
+            ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1_000)?), zone)
+        }
+    })
 }

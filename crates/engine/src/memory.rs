@@ -13,7 +13,7 @@ use datafusion::{
     execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
 };
 
-use crate::{Error, cancel::Guard};
+use crate::cancel::Guard;
 
 /// One statement's share of the warehouse's pool. Greedy: no part of a statement is promised a part of the share, so
 /// that the one that needs much gets it.
@@ -69,7 +69,7 @@ impl MemoryPool for StatementPool {
     /// back, ends here.
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         if self.guard.is_over() {
-            return Err(Error::Cancelled.into());
+            return Err(self.guard.why().into());
         }
         let take = |held: usize| {
             held.checked_add(additional)

@@ -12,8 +12,8 @@ use datafusion::{
     datasource::{ViewTable, provider_as_source},
     logical_expr::TableSource,
     sql::sqlparser::ast::{
-        self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor,
-        TableVersion, Value, VisitMut, VisitorMut,
+        self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef,
+        TableFactor, TableVersion, Value, VisitMut, VisitorMut,
     },
 };
 use rapport_lake::TableName;
@@ -266,6 +266,7 @@ struct Collect {
 
 impl Collect {
     fn table(&mut self, factor: &mut TableFactor) -> Result<()> {
+        name_function_column(factor);
         let TableFactor::Table {
             name,
             alias,
@@ -307,6 +308,38 @@ impl Collect {
         });
         Ok(())
     }
+}
+
+/// `FROM generate_series(1, 9) AS g` has a column `g`, without an alias `generate_series`.
+fn name_function_column(factor: &mut TableFactor) {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: Some(_),
+        ..
+    } = factor
+    else {
+        return;
+    };
+    let Some(function) = name.0.last().and_then(|part| part.as_ident()) else {
+        return;
+    };
+    let shown = match alias {
+        Some(alias) if alias.columns.is_empty() => alias.name.clone(),
+        Some(_) => return,
+        None => function.clone(),
+    };
+    let column = TableAliasColumnDef {
+        name: shown.clone(),
+        data_type: None,
+    };
+    let named = TableAlias {
+        explicit: true,
+        name: shown,
+        columns: vec![column],
+        at: None,
+    };
+    *alias = Some(named);
 }
 
 impl VisitorMut for Collect {

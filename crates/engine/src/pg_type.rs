@@ -248,7 +248,13 @@ impl PgType {
             | oid::UUID
             | oid::JSON
             | oid::JSONB => DataType::Utf8View,
-            _ => return None,
+            other => {
+                let element = ELEMENTS
+                    .iter()
+                    .find(|element| array_oid(**element) == other)?;
+                let element = Self::of_parameter(*element)?;
+                DataType::List(Arc::new(Field::new_list_field(element, true)))
+            }
         })
     }
 }
@@ -272,6 +278,29 @@ fn split_modifier(text: &str) -> (String, Option<&str>) {
         None => (text.to_owned(), None),
     }
 }
+
+/// Types of which there are arrays.
+const ELEMENTS: [u32; 19] = [
+    oid::BOOL,
+    oid::BYTEA,
+    oid::NAME,
+    oid::INT2,
+    oid::INT4,
+    oid::TEXT,
+    oid::BPCHAR,
+    oid::VARCHAR,
+    oid::INT8,
+    oid::FLOAT4,
+    oid::FLOAT8,
+    oid::TIMESTAMP,
+    oid::DATE,
+    oid::TIME,
+    oid::TIMESTAMPTZ,
+    oid::INTERVAL,
+    oid::NUMERIC,
+    oid::UUID,
+    oid::JSONB,
+];
 
 fn array_oid(element: u32) -> u32 {
     match element {

@@ -28,11 +28,13 @@ use datafusion::{
 use crate::{
     Column, Error, Result, Warehouse, columns,
     names::{self, Names},
+    numbers::interval_function,
     pg_type::PgType,
     pins::Pins,
     staged::Staged,
     types::PostgresTypes,
     view::View,
+    widen::widen,
 };
 
 /// In whose name, with which settings a statement is planned.
@@ -288,7 +290,7 @@ fn to_logical(
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
     let planned = SqlToRel::new_with_options(&context, options)
         .sql_statement_to_plan_with_context(statement, &mut planner);
-    planned.map_err(Error::from)
+    widen(planned?)
 }
 
 /// Only nodes that read. Nothing else can come out of the statements that are planned here, so this is the second lock
@@ -345,6 +347,13 @@ fn presentable(plan: LogicalPlan, labels: columns::Labels) -> Result<(LogicalPla
             .map(|(qualifier, field)| {
                 let column = Expr::Column(ColumnRef::from((qualifier, field)));
                 match presented_as(field.data_type()) {
+                    Some(DataType::Interval(_))
+                        if matches!(field.data_type(), DataType::Duration(_)) =>
+                    {
+                        interval_function()
+                            .call(vec![column])
+                            .alias_qualified(qualifier.cloned(), field.name())
+                    }
                     Some(data_type) => {
                         cast(column, data_type).alias_qualified(qualifier.cloned(), field.name())
                     }
@@ -379,6 +388,7 @@ fn presented_as(data_type: &DataType) -> Option<DataType> {
         DataType::Float16 => Some(DataType::Float32),
         DataType::Null => Some(DataType::Utf8View),
         DataType::Date64 => Some(DataType::Date32),
+        DataType::Duration(_) => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
         DataType::Interval(IntervalUnit::DayTime | IntervalUnit::YearMonth) => {
             Some(DataType::Interval(IntervalUnit::MonthDayNano))
         }

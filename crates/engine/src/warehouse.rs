@@ -25,9 +25,11 @@ use rapport_lake::{Lake, Snapshot, TableName, Txn};
 
 use crate::{
     Error, Limits, Result, Session,
+    bounded::bounded,
     cancel::Guard,
     cpu::Cpu,
     literals::ReadMoments,
+    numbers::PostgresNumbers,
     privilege::Privileges,
     stores::{LakeOnly, NoStores},
     view::Views,
@@ -268,7 +270,7 @@ fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
 
 /// DataFusion's, and ours; of two with one name the last is taken.
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    let mut functions = SessionStateDefaults::default_scalar_functions();
+    let mut functions = bounded(SessionStateDefaults::default_scalar_functions());
     functions.extend(rapport_udf_postgres::functions());
     functions
 }
@@ -296,6 +298,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_analyzer_rule(Arc::new(ReadMoments))
+        .with_analyzer_rule(Arc::new(PostgresNumbers::new()))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(
             SessionStateDefaults::default_table_functions()

@@ -1,0 +1,454 @@
+//! Arithmetic that says when it overflows, casts that round, and numbers and times written as PostgreSQL writes them.
+//!
+//! DataFusion wraps integers, answers infinity for a division by zero, cuts off when it casts to an integer, and puts a
+//! `T` into the text of a time. Once the types are known, such expressions are replaced by functions of our own.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Datum, Float64Array, StringArray, timezone::Tz},
+    compute::{cast, kernels::numeric},
+    datatypes::{
+        DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit,
+        TimestampMicrosecondType,
+    },
+    error::ArrowError,
+};
+use chrono::{DateTime, Offset, Utc};
+use datafusion::{
+    common::{
+        DFSchema, ExprSchema, Result,
+        tree_node::{Transformed, TreeNode},
+    },
+    config::ConfigOptions,
+    logical_expr::{
+        BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        expr_rewriter::NamePreserver, utils::merge_schema,
+    },
+    optimizer::AnalyzerRule,
+    physical_expr_common::datum::apply,
+};
+
+use crate::Error;
+
+/// After the types are known, before anything is computed.
+#[derive(Debug)]
+pub(crate) struct PostgresNumbers {
+    functions: Functions,
+}
+
+#[derive(Debug)]
+struct Functions {
+    add: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+    multiply: Arc<ScalarUDF>,
+    divide: Arc<ScalarUDF>,
+    round: Arc<ScalarUDF>,
+    text: Arc<ScalarUDF>,
+}
+
+impl PostgresNumbers {
+    pub(crate) fn new() -> Self {
+        let function = |kind| Arc::new(ScalarUDF::from(Function::new(kind)));
+        Self {
+            functions: Functions {
+                add: function(Kind::Add),
+                subtract: function(Kind::Subtract),
+                multiply: function(Kind::Multiply),
+                divide: function(Kind::Divide),
+                round: function(Kind::Round),
+                text: function(Kind::Text),
+            },
+        }
+    }
+}
+
+/// For a plan whose differences of times are to be shown.
+pub(crate) fn interval_function() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Function::new(Kind::Interval)))
+}
+
+impl AnalyzerRule for PostgresNumbers {
+    fn name(&self) -> &str {
+        "PostgresNumbers"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let changed = plan.transform_up_with_subqueries(|node| {
+            let mut schema = merge_schema(&node.inputs());
+            if let LogicalPlan::TableScan(scan) = &node {
+                let source = DFSchema::try_from_qualified_schema(
+                    scan.table_name.clone(),
+                    &scan.source.schema(),
+                )?;
+                schema.merge(&source);
+            }
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed =
+                    expr.transform_up(|expr| Ok(self.functions.replace(expr, &schema)))?;
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })
+        });
+        Ok(changed?.data)
+    }
+}
+
+impl Functions {
+    fn replace(&self, expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+        match &expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let types = (left.get_type(schema), right.get_type(schema));
+                let (Ok(left_type), Ok(right_type)) = types else {
+                    return Transformed::no(expr);
+                };
+                let integers = left_type.is_integer() && left_type == right_type;
+                let floats = left_type.is_floating() && left_type == right_type;
+                let function = match op {
+                    Operator::Plus if integers => &self.add,
+                    Operator::Minus if integers => &self.subtract,
+                    Operator::Multiply if integers => &self.multiply,
+                    Operator::Divide if floats => &self.divide,
+                    _ => return Transformed::no(expr),
+                };
+                Transformed::yes(function.call(vec![left.as_ref().clone(), right.as_ref().clone()]))
+            }
+            Expr::Cast(Cast { expr: inner, field }) => {
+                let Ok(from) = inner.get_type(schema) else {
+                    return Transformed::no(expr);
+                };
+                let to = field.data_type();
+                let replaced = match (&from, to) {
+                    (DataType::Decimal128(precision, scale), to)
+                        if to.is_integer() && *scale > 0 =>
+                    {
+                        let digits = (i16::from(*precision) - i16::from(*scale) + 1).clamp(1, 38);
+                        let whole = DataType::Decimal128(u8::try_from(digits).unwrap_or(38), 0);
+                        datafusion::logical_expr::cast(inner.as_ref().clone(), whole)
+                    }
+                    (from, to) if from.is_floating() && to.is_integer() => {
+                        self.round.call(vec![inner.as_ref().clone()])
+                    }
+                    (from, to)
+                        if is_text(to)
+                            && (from.is_floating() || matches!(from, DataType::Timestamp(..))) =>
+                    {
+                        self.text.call(vec![inner.as_ref().clone()])
+                    }
+                    _ => return Transformed::no(expr),
+                };
+                Transformed::yes(datafusion::logical_expr::cast(replaced, to.clone()))
+            }
+            _ => Transformed::no(expr),
+        }
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8
+    )
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Round,
+    Text,
+    Interval,
+}
+
+#[derive(Debug)]
+struct Function {
+    kind: Kind,
+    signature: Signature,
+}
+
+impl Function {
+    fn new(kind: Kind) -> Self {
+        let arguments = match kind {
+            Kind::Add | Kind::Subtract | Kind::Multiply | Kind::Divide => 2,
+            Kind::Round | Kind::Text | Kind::Interval => 1,
+        };
+        // The text of a time depends on the session's zone.
+        let volatility = if kind == Kind::Text {
+            Volatility::Stable
+        } else {
+            Volatility::Immutable
+        };
+        Self {
+            kind,
+            signature: Signature::any(arguments, volatility),
+        }
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        match self.kind {
+            Kind::Add => "+",
+            Kind::Subtract => "-",
+            Kind::Multiply => "*",
+            Kind::Divide => "/",
+            Kind::Round => "to_whole",
+            Kind::Text => "to_text",
+            Kind::Interval => "to_interval",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(match self.kind {
+            Kind::Text => DataType::Utf8,
+            Kind::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            _ => given[0].clone(),
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let zone = args
+            .config_options
+            .execution
+            .time_zone
+            .as_deref()
+            .unwrap_or("UTC");
+        match (self.kind, args.args.as_slice()) {
+            (Kind::Add, [left, right]) => checked(left, right, numeric::add),
+            (Kind::Subtract, [left, right]) => checked(left, right, numeric::sub),
+            (Kind::Multiply, [left, right]) => checked(left, right, numeric::mul),
+            (Kind::Divide, [left, right]) => {
+                refuse_zero(right)?;
+                apply(left, right, numeric::div)
+            }
+            (Kind::Round, [value]) => by_array(value, &round),
+            (Kind::Text, [value]) => by_array(value, &|array| text(array, zone)),
+            (Kind::Interval, [value]) => by_array(value, &interval),
+            _ => Err(Error::not_supported("a function with other arguments", "").into()),
+        }
+    }
+}
+
+fn checked(
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+    operation: impl Fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>,
+) -> Result<ColumnarValue> {
+    let name = match left.data_type() {
+        DataType::Int16 => "smallint",
+        DataType::Int32 => "integer",
+        _ => "bigint",
+    };
+    apply(left, right, |left, right| match operation(left, right) {
+        Err(ArrowError::ArithmeticOverflow(_)) => {
+            let error = Error::OutOfRange {
+                message: format!("{name} out of range"),
+            };
+            Err(ArrowError::ExternalError(Box::new(error)))
+        }
+        done => done,
+    })
+}
+
+fn refuse_zero(divisor: &ColumnarValue) -> Result<()> {
+    let array = cast(&divisor.to_array(1)?, &DataType::Float64)?;
+    let has_zero = array
+        .as_primitive::<Float64Type>()
+        .iter()
+        .any(|value| value == Some(0.0));
+    if has_zero {
+        Err(Error::DivisionByZero.into())
+    } else {
+        Ok(())
+    }
+}
+
+fn by_array(
+    value: &ColumnarValue,
+    work: &dyn Fn(&ArrayRef) -> Result<ArrayRef>,
+) -> Result<ColumnarValue> {
+    match value {
+        ColumnarValue::Array(array) => Ok(ColumnarValue::Array(work(array)?)),
+        ColumnarValue::Scalar(scalar) => {
+            let done = work(&scalar.to_array()?)?;
+            Ok(ColumnarValue::Scalar(
+                datafusion::common::ScalarValue::try_from_array(&done, 0)?,
+            ))
+        }
+    }
+}
+
+/// To the nearest whole number, halves to the even one.
+fn round(array: &ArrayRef) -> Result<ArrayRef> {
+    let wide = cast(array, &DataType::Float64)?;
+    let rounded: Float64Array = wide
+        .as_primitive::<Float64Type>()
+        .unary(f64::round_ties_even);
+    Ok(cast(&rounded, array.data_type())?)
+}
+
+fn text(array: &ArrayRef, zone: &str) -> Result<ArrayRef> {
+    let texts: StringArray = match array.data_type() {
+        DataType::Float32 => {
+            let values = array.as_primitive::<arrow::datatypes::Float32Type>().iter();
+            values
+                .map(|value| value.map(|value| float_text(&format!("{value:e}"), 6)))
+                .collect()
+        }
+        DataType::Timestamp(_, has_zone) => {
+            let has_zone = has_zone.is_some();
+            let zone: Tz = zone.parse()?;
+            let target = DataType::Timestamp(TimeUnit::Microsecond, has_zone.then(|| "UTC".into()));
+            let micros = cast(array, &target)?;
+            let values = micros.as_primitive::<TimestampMicrosecondType>().iter();
+            values
+                .map(|value| value.and_then(|micros| time_text(micros, has_zone.then_some(zone))))
+                .collect()
+        }
+        _ => {
+            let wide = cast(array, &DataType::Float64)?;
+            let values = wide.as_primitive::<Float64Type>().iter();
+            values
+                .map(|value| value.map(|value| float_text(&format!("{value:e}"), 15)))
+                .collect()
+        }
+    };
+    Ok(Arc::new(texts))
+}
+
+/// From Rust's shortest `d.ddde-x`: plain while the exponent is small, as PostgreSQL does.
+fn float_text(shortest: &str, most: i32) -> String {
+    let Some((mantissa, exponent)) = shortest.split_once('e') else {
+        return match shortest {
+            "inf" => "Infinity".to_owned(),
+            "-inf" => "-Infinity".to_owned(),
+            other => other.to_owned(),
+        };
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = mantissa
+        .strip_prefix('-')
+        .map_or(("", mantissa), |rest| ("-", rest));
+    let digits = mantissa.replace('.', "");
+    if exponent < -4 || exponent >= most {
+        let sign_of = if exponent < 0 { '-' } else { '+' };
+        return format!("{sign}{mantissa}e{sign_of}{:02}", exponent.unsigned_abs());
+    }
+    if exponent < 0 {
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0));
+        return format!("{sign}0.{zeros}{digits}");
+    }
+    let whole = usize::try_from(exponent).unwrap_or(0) + 1;
+    if digits.len() <= whole {
+        format!("{sign}{digits:0<whole$}")
+    } else {
+        format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
+    }
+}
+
+fn time_text(micros: i64, zone: Option<Tz>) -> Option<String> {
+    let utc: DateTime<Utc> = DateTime::from_timestamp_micros(micros)?;
+    let (naive, offset) = match zone {
+        None => (utc.naive_utc(), String::new()),
+        Some(zone) => {
+            let local = utc.with_timezone(&zone);
+            let seconds = local.offset().fix().local_minus_utc();
+            let (sign, seconds) = if seconds < 0 {
+                ('-', -seconds)
+            } else {
+                ('+', seconds)
+            };
+            let minutes = seconds / 60 % 60;
+            let offset = match minutes {
+                0 => format!("{sign}{:02}", seconds / 3600),
+                minutes => format!("{sign}{:02}:{minutes:02}", seconds / 3600),
+            };
+            (local.naive_local(), offset)
+        }
+    };
+    let clock = naive.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    let clock = clock.trim_end_matches('0').trim_end_matches('.');
+    Some(format!("{clock}{offset}"))
+}
+
+/// The difference of two times: days, and what is left of a day.
+fn interval(array: &ArrayRef) -> Result<ArrayRef> {
+    const DAY: i64 = 86_400_000_000;
+    let micros = cast(
+        &cast(array, &DataType::Duration(TimeUnit::Microsecond))?,
+        &DataType::Int64,
+    )?;
+    let values = micros.as_primitive::<arrow::datatypes::Int64Type>().iter();
+    let intervals = values.map(|value| {
+        let micros = value?;
+        Some(IntervalMonthDayNano::new(
+            0,
+            i32::try_from(micros / DAY).ok()?,
+            (micros % DAY).checked_mul(1_000)?,
+        ))
+    });
+    Ok(Arc::new(
+        intervals.collect::<arrow::array::IntervalMonthDayNanoArray>(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_written_as_postgres_writes_them() {
+        for (value, expected) in [
+            (1.0, "1"),
+            (-0.5, "-0.5"),
+            (100.0, "100"),
+            (123456.789, "123456.789"),
+            (1e15, "1e+15"),
+            (1e-5, "1e-05"),
+            (0.0001, "0.0001"),
+            (1e300, "1e+300"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(float_text(&format!("{value:e}"), 15), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_postgres_writes_them() {
+        let zone: Tz = "Asia/Kolkata".parse().expect("a zone");
+        assert_eq!(
+            time_text(1_500_000, None).as_deref(),
+            Some("1970-01-01 00:00:01.5")
+        );
+        assert_eq!(
+            time_text(0, Some(zone)).as_deref(),
+            Some("1970-01-01 05:30:00+05:30")
+        );
+    }
+}
