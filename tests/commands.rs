@@ -1,10 +1,13 @@
 //! The binary's manners: help, exit codes, settings, users, what scripts read.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::fixtures::files;
+use crate::fixtures::process::Running;
 use crate::fixtures::trial::trials;
 use crate::fixtures::warehouse::{Endpoint, Warehouse, finish, free_lake};
 
@@ -22,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         a_taken_port_is_named,
         serve_ends_at_sigterm_and_frees_the_lake,
         the_demo_goes_through_without_serving,
+        the_demo_answers_three_questions_and_lets_its_user_in,
         completions_are_written_for_each_shell,
     ]
 }
@@ -276,6 +280,39 @@ fn the_demo_goes_through_without_serving() -> Result<()> {
         warehouse.folder().join("rapport-demo").is_dir(),
         "it is not under ./rapport-demo: {said}"
     );
+    Ok(())
+}
+
+fn the_demo_answers_three_questions_and_lets_its_user_in() -> Result<()> {
+    let warehouse = nowhere()?;
+    // Somebody has the usual port, be it us: the demo takes another and says which.
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", 5432));
+    let mut command = warehouse.command(["demo", "--customers", "1000"])?;
+    let log = warehouse.folder().join("demo.log");
+    let mut demo = Running::start("rapport demo", &mut command, &log)?;
+    let url = demo.wait_until(Duration::from_secs(100), || {
+        let said = std::fs::read_to_string(&log).ok()?;
+        let url = &said[said.find("postgres://")?..];
+        Some(url[..url.find('"')?].to_owned())
+    })?;
+    let said = demo.log();
+    for question in ["\n1. ", "\n2. ", "\n3. ", "psql \"postgres://"] {
+        ensure!(said.contains(question), "no {question:?} in {said}");
+    }
+    ensure!(!url.contains(":5432/"), "{url} is taken by somebody else");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let rows: i64 = runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        let row = client
+            .query_one("SELECT count(*) FROM interactions", &[])
+            .await?;
+        anyhow::Ok(row.get(0))
+    })?;
+    ensure!(rows > 20_000, "{rows} interactions");
+    demo.stop(Duration::from_secs(30))?;
     Ok(())
 }
 

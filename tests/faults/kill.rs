@@ -37,7 +37,7 @@ fn rounds() -> u64 {
 
 /// A moment of a run that takes `whole` when nothing runs beside it: before its first write, in it, or after its last.
 fn a_moment_of(whole: Duration) -> Duration {
-    whole.mul_f64(rand::random_range(0.0..1.8))
+    whole.mul_f64(rand::random_range(0.0..2.5))
 }
 
 fn timed(action: impl FnOnce() -> Result<()>) -> Result<Duration> {

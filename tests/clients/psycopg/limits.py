@@ -103,6 +103,17 @@ def a_big_sort_and_join_leave_the_server_alive():
             same(c.execute("SELECT 1").fetchone(), (1,))
 
 
+def a_sort_beyond_its_memory_goes_to_disk():
+    # 4 million texts of 150 bytes: more than the 512 MB that one statement may hold here.
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("SET statement_timeout = '100s'")
+        row = c.execute("""SELECT count(*), min(n), max(n) FROM (
+                             SELECT row_number() OVER (ORDER BY k) AS n FROM (
+                               SELECT a.source_id || b.source_id || repeat('x', 130) AS k
+                               FROM interactions a, interactions b) AS s) AS t""").fetchone()
+        same(row, (4_000_000, 1, 4_000_000))
+
+
 def an_endless_result_of_one_client_does_not_grow_the_server():
     if ENGINE == "postgres":
         return
