@@ -8,10 +8,17 @@ pub enum NotANumber {
 }
 
 /// `12.345` as an integer of `scale` decimals, of at most `precision` digits. A decimal comma only where the source
-/// says so.
+/// says so; there a point may part the thousands.
 pub fn decimal(text: &str, precision: u8, scale: i8, comma: bool) -> Result<i128, NotANumber> {
     use NotANumber::{Malformed, OutOfRange};
     let text = text.trim();
+    let ungrouped;
+    let text = if comma && is_grouped(text) {
+        ungrouped = text.replace('.', "");
+        &ungrouped
+    } else {
+        text
+    };
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -111,6 +118,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// `1.234.567,8`: groups of three digits, after one to three.
+fn is_grouped(text: &str) -> bool {
+    let whole = text.split(',').next().unwrap_or_default();
+    let mut groups = whole.trim_start_matches(['+', '-']).split('.');
+    let first = groups.next().unwrap_or_default();
+    let mut n_more = 0;
+    let all_three = groups.all(|group| {
+        n_more += 1;
+        group.len() == 3
+    });
+    n_more > 0 && all_three && (1..=3).contains(&first.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +181,8 @@ mod tests {
     fn a_decimal_comma_is_read_where_the_source_says_so() {
         assert_eq!(decimal("12,50", 18, 2, true), Ok(1250));
         assert_eq!(decimal("12.50", 18, 2, true), Err(NotANumber::Malformed));
+        assert_eq!(decimal("-1.234.567,5", 18, 2, true), Ok(-123_456_750));
+        assert_eq!(decimal("1234.567", 18, 2, true), Err(NotANumber::Malformed));
         assert_eq!(float("12,5", true), Ok(12.5));
     }
 
