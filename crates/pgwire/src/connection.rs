@@ -205,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .join(",");
         let sql = format!(
             "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ({names}) \
+             UNION ALL SELECT 'is_superuser', pg_catalog.current_setting('is_superuser') \
              UNION ALL SELECT 'database', pg_catalog.current_database()"
         );
         let reply = self
