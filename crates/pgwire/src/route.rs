@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopySource, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
+    CopySource, CopyTarget, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
 };
 
 /// What `pg_catalog` holds, asked once per server.
@@ -34,6 +34,7 @@ pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
         Statement::Copy {
             source: CopySource::Query(query),
             to: true,
+            target: CopyTarget::Stdout,
             ..
         } => {
             let _ = query.visit(&mut mentions);
@@ -242,6 +243,8 @@ mod tests {
         check("insert into pg_class values (1)", Whose::Engine);
         check("create table t as select * from pg_class", Whose::Engine);
         check("copy interactions to stdout", Whose::Engine);
+        check("copy (select 1) to '/tmp/a'", Whose::Engine);
+        check("copy (select 1) to program 'cat'", Whose::Engine);
     }
 
     #[test]
