@@ -249,20 +249,26 @@ fn utc_zone() -> Tz {
     "UTC".parse().expect("UTC is a zone")
 }
 
+/// As PostgreSQL tells a day that is not in the calendar from what is no date at all.
+pub(crate) fn not_understood(text: &str, type_name: &str) -> Error {
+    if moment::is_out_of_range(text) {
+        return Error::DatetimeOverflow {
+            text: text.to_owned(),
+        };
+    }
+    let message = format!("invalid input syntax for type {type_name}: \"{text}\"");
+    Error::InvalidDatetime { message }
+}
+
 fn understood(text: &str, pg_type: &PgType) -> Result<Moment> {
-    moment::parse(text, utc_zone(), chrono::Utc::now()).ok_or_else(|| Error::InvalidDatetime {
-        message: format!(
-            "invalid input syntax for type {}: \"{text}\"",
-            base_name(pg_type)
-        ),
-    })
+    moment::parse(text, utc_zone(), chrono::Utc::now())
+        .ok_or_else(|| not_understood(text, &base_name(pg_type)))
 }
 
 /// One text as a value of an Arrow type that casts do not make of texts, or not as PostgreSQL does.
 pub(crate) fn from_literal(text: &str, data_type: &DataType) -> Result<ArrayRef> {
     let pg_type = PgType::of_arrow(data_type);
-    let stored = pg_type.storage();
-    let array = from_text(&StringArray::from(vec![text]), &pg_type, &stored)?;
+    let array = from_text(&StringArray::from(vec![text]), &pg_type, &pg_type.storage())?;
     Ok(cast(&array, data_type)?)
 }
 
@@ -528,7 +534,7 @@ mod tests {
         ));
         assert!(matches!(
             read("date", "2024-02-30"),
-            Err(Error::InvalidDatetime { .. })
+            Err(Error::DatetimeOverflow { .. })
         ));
         assert!(matches!(
             read("integer[]", "{1,"),

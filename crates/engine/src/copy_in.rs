@@ -362,7 +362,7 @@ fn select(scope: &Scope, sql: &str) -> Result<ast::Query> {
 }
 
 /// The server's files are not the client's to read or write.
-pub(crate) fn refuse_files(target: &CopyTarget) -> Result<()> {
+fn refuse_files(target: &CopyTarget) -> Result<()> {
     match target {
         CopyTarget::Stdin | CopyTarget::Stdout => Ok(()),
         CopyTarget::File { .. } => Err(Error::Denied {
@@ -375,11 +375,12 @@ pub(crate) fn refuse_files(target: &CopyTarget) -> Result<()> {
     }
 }
 
-/// What a COPY statement says about the form of its rows.
+/// What a COPY statement says about the form of its rows. A file of the server is refused.
 pub fn copy_format(statement: &Statement) -> Result<CopyFormat> {
     let ast::Statement::Copy {
         options,
         legacy_options,
+        target,
         ..
     } = &statement.ast
     else {
@@ -388,6 +389,7 @@ pub fn copy_format(statement: &Statement) -> Result<CopyFormat> {
             "",
         ));
     };
+    refuse_files(target)?;
     let mut given = Given::default();
     for option in options {
         given.option(option)?;

@@ -98,15 +98,22 @@ impl<T> Task<T> {
 
 fn lost(error: tokio::task::JoinError) -> Error {
     match error.try_into_panic() {
-        Ok(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Error::Panic {
-                message: text.unwrap_or_else(|| "a part of the statement failed".to_owned()),
-            }
-        }
+        Ok(panic) => panicked(panic),
         Err(_) => Error::Cancelled,
     }
+}
+
+/// Arrow panics rather than make an array that its offsets can't count.
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Error {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    let message = text.unwrap_or_else(|| "a part of the statement failed".to_owned());
+    if message.contains("overflow") {
+        return Error::OutOfMemory {
+            message: "a value or an array of values is too large".to_owned(),
+        };
+    }
+    Error::Panic { message }
 }
 
 struct Counted(Arc<AtomicUsize>);

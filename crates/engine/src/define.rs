@@ -79,7 +79,11 @@ pub(crate) async fn define(
                         .iter()
                         .map(|column| crate::names::folded(&column.name))
                         .collect();
-                    create_as(session, query, &name, columns, table.if_not_exists, guard).await
+                    let query = match has_no_data(&statement.text) {
+                        true => without_rows(query),
+                        false => query.clone(),
+                    };
+                    create_as(session, &query, &name, columns, table.if_not_exists, guard).await
                 }
                 None => apply(session.warehouse(), session, &statement.text, None).await,
             }
@@ -89,6 +93,28 @@ pub(crate) async fn define(
         }
         _ => apply(session.warehouse(), session, &statement.text, None).await,
     }
+}
+
+fn has_no_data(sql: &str) -> bool {
+    let words: Vec<String> = sql
+        .split_whitespace()
+        .rev()
+        .take(3)
+        .map(str::to_ascii_lowercase)
+        .collect();
+    words == ["data", "no", "with"]
+}
+
+fn without_rows(query: &ast::Query) -> Box<ast::Query> {
+    let mut query = query.clone();
+    query.limit_clause = Some(ast::LimitClause::LimitOffset {
+        limit: Some(ast::Expr::Value(
+            ast::Value::Number("0".to_owned(), false).into(),
+        )),
+        offset: None,
+        limit_by: vec![],
+    });
+    Box::new(query)
 }
 
 /// `SELECT … INTO target`.

@@ -103,6 +103,9 @@ pub enum Error {
     /// 22007
     #[error("{message}")]
     InvalidDatetime { message: String },
+    /// 22008
+    #[error("date/time field value out of range: \"{text}\"")]
+    DatetimeOverflow { text: String },
     /// 22001
     #[error("value too long for type {pg_type}")]
     TooLong { pg_type: String },
@@ -193,6 +196,9 @@ impl From<DataFusionError> for Error {
             DataFusionError::ArrowError(arrow, _) => (*arrow).into(),
             DataFusionError::SchemaError(schema, _) => from_schema(*schema),
             DataFusionError::Plan(message) => from_plan(message),
+            DataFusionError::NotImplemented(message) if message.contains("WindowFunction(") => {
+                Self::Windowing { place: "WHERE" }
+            }
             DataFusionError::NotImplemented(message) => Self::not_supported(message, ""),
             DataFusionError::SQL(parser, _) => match *parser {
                 ParserError::RecursionLimitExceeded => Self::TooComplex {
@@ -258,6 +264,17 @@ fn from_box(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
         Ok(error) => return (*error).into(),
         Err(source) => source,
     };
+    let told = source.to_string();
+    if let Some((_, what)) = told.split_once("regex parse error:") {
+        let message = what
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .replace("error: ", "")
+            .trim()
+            .to_owned();
+        return Error::InvalidRegularExpression { message };
+    }
     match source.downcast::<rapport_lake::Error>() {
         Ok(error) => (*error).into(),
         Err(source) => Error::Internal(DataFusionError::External(source)),

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use crate::{
     Error, Result, Warehouse,
     cancel::Guard,
-    cpu::Task,
+    cpu::{self, Task},
     interrupt::interruptible,
     memory::StatementPool,
     plan::{Planned, Scope},
@@ -147,9 +147,7 @@ pub(crate) fn stream(
         let error = match pumped {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(_) => Error::Panic {
-                message: "a part of the statement failed".to_owned(),
-            },
+            Err(panic) => cpu::panicked(panic),
         };
         // Nobody to tell it to if the client has gone.
         let _ = sender.send(Err(error)).await;

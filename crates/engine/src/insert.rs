@@ -13,12 +13,13 @@ use datafusion::{
     },
 };
 use futures::StreamExt;
-use rapport_lake::{Snapshot, TableName};
+use rapport_lake::{Definition, Snapshot, TableName};
 
 use crate::{
     Error, Outcome, Result,
     cancel::Guard,
     coerce::Coercer,
+    columns::column_type,
     dialect::RapportDialect,
     execute,
     names::folded,
@@ -283,7 +284,29 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
             if is_default {
                 *value = default_of(columns.get(index))?;
             }
+            if let Some(column) = columns.get(index) {
+                check_boolean(value, column, definition)?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// PostgreSQL does not take a boolean for a number on assignment.
+fn check_boolean(value: &Expr, column: &str, definition: &Definition) -> Result<()> {
+    let is_boolean =
+        matches!(value, Expr::Value(value) if matches!(value.value, ast::Value::Boolean(_)));
+    let Ok(field) = definition.schema.field_with_name(column) else {
+        return Ok(());
+    };
+    if is_boolean && field.data_type().is_numeric() {
+        let pg_type = column_type(field).name();
+        return Err(Error::DatatypeMismatch {
+            message: format!(
+                "column \"{column}\" is of type {pg_type} but expression is of type boolean"
+            ),
+            hint: Some("You will need to rewrite or cast the expression.".to_owned()),
+        });
     }
     Ok(())
 }

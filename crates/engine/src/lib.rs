@@ -46,6 +46,7 @@ mod warehouse;
 mod widen;
 mod write;
 mod yielding;
+mod zones;
 
 pub use cancel::Cancel;
 pub use columns::{Column, oid};

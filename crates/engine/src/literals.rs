@@ -75,13 +75,25 @@ fn value(
 ) -> Result<Option<ScalarValue>> {
     let moment = || moment::parse(text, session, now);
     Ok(match data_type {
-        DataType::Date32 => moment().map(|moment| ScalarValue::Date32(Some(moment.days()))),
+        DataType::Date32 => match moment() {
+            Some(moment) => Some(ScalarValue::Date32(Some(moment.days()))),
+            None => return Err(coerce::not_understood(text, "date").into()),
+        },
         DataType::Timestamp(unit, zone) => {
             let micros = moment().and_then(|moment| match zone {
                 Some(_) => moment.utc_micros(session),
                 None => Some(moment.local_micros()),
             });
-            micros.and_then(|micros| timestamp(micros, *unit, zone.clone()))
+            match micros.and_then(|micros| timestamp(micros, *unit, zone.clone())) {
+                Some(value) => Some(value),
+                None => {
+                    let name = match zone {
+                        Some(_) => "timestamp with time zone",
+                        None => "timestamp without time zone",
+                    };
+                    return Err(coerce::not_understood(text, name).into());
+                }
+            }
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             span::parse(text).map(|span| ScalarValue::IntervalMonthDayNano(Some(span)))

@@ -18,6 +18,16 @@ enum Zone {
     Named(Tz),
 }
 
+/// It looks like a date: what is wrong is that there is no such day or hour.
+pub(crate) fn is_out_of_range(text: &str) -> bool {
+    let text = text.trim();
+    let shape = text.bytes().take(8).filter(u8::is_ascii_digit).count();
+    shape >= 4
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_digit() || b"-/.:+ TZtz".contains(&c))
+}
+
 /// `None` if it can't be understood. `now` is for `today`, `tomorrow`, `now`.
 pub(crate) fn parse(text: &str, session: Tz, now: DateTime<Utc>) -> Option<Moment> {
     let text = text.trim();
@@ -75,7 +85,7 @@ impl Moment {
 }
 
 /// An hour that is skipped in spring is read with the offset before it, as PostgreSQL does.
-fn in_zone(zone: Tz, naive: NaiveDateTime) -> Option<DateTime<Utc>> {
+pub(crate) fn in_zone(zone: Tz, naive: NaiveDateTime) -> Option<DateTime<Utc>> {
     if let Some(found) = zone.from_local_datetime(&naive).earliest() {
         return Some(found.to_utc());
     }

@@ -33,7 +33,7 @@ use datafusion::{
     physical_expr_common::datum::apply,
 };
 
-use crate::Error;
+use crate::{Error, zones::cast_function};
 
 /// After the types are known, before anything is computed.
 #[derive(Debug)]
@@ -140,7 +140,10 @@ impl Functions {
                     {
                         self.text.call(vec![inner.as_ref().clone()])
                     }
-                    _ => return Transformed::no(expr),
+                    (from, to) => match cast_function(from, to) {
+                        Some(function) => function.call(vec![inner.as_ref().clone()]),
+                        None => return Transformed::no(expr),
+                    },
                 };
                 Transformed::yes(datafusion::logical_expr::cast(replaced, to.clone()))
             }

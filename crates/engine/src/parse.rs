@@ -141,7 +141,41 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
         }
     }
-    spelled
+    without_data(spelled)
+}
+
+/// `CREATE TABLE … AS … WITH [NO] DATA`: the parser does not know its end. It is looked for again in the text.
+fn without_data(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            drop_with_data(&mut kept);
+        }
+        kept.push(token);
+    }
+    drop_with_data(&mut kept);
+    kept
+}
+
+fn drop_with_data(statement: &mut Vec<TokenWithSpan>) {
+    let word = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    let last: Vec<(usize, String)> = statement
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)))
+        .take(3)
+        .map(|(at, token)| (at, word(token)))
+        .collect();
+    let words: Vec<&str> = last.iter().map(|(_, word)| word.as_str()).collect();
+    match words.as_slice() {
+        ["data", "no", "with"] => statement.truncate(last[2].0),
+        ["data", "with", _] => statement.truncate(last[1].0),
+        _ => {}
+    }
 }
 
 fn check_shape(tokens: &[TokenWithSpan], limits: &Limits) -> Result<()> {

@@ -199,11 +199,14 @@ impl PgType {
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale)
-            | DataType::Decimal256(precision, scale) => Self {
-                oid: oid::NUMERIC,
-                typmod: numeric_typmod(i32::from(*precision), i32::from(*scale)),
-                kind: Kind::Numeric(Some((*precision, *scale))),
-            },
+            | DataType::Decimal256(precision, scale) => {
+                // What is computed has no modifier in PostgreSQL. A table that keeps it has to, if it is large.
+                let whole = i16::from(*precision) - i16::from(*scale);
+                let fits = *scale <= UNCONSTRAINED.1
+                    && whole <= i16::from(UNCONSTRAINED.0) - i16::from(UNCONSTRAINED.1);
+                let digits = (!fits).then_some((*precision, *scale));
+                plain(oid::NUMERIC, Kind::Numeric(digits))
+            }
             DataType::Binary
             | DataType::LargeBinary
             | DataType::BinaryView

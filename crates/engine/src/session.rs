@@ -242,11 +242,8 @@ impl Session {
                 )
                 .await
             }
-            ast::Statement::Copy {
-                source, to, target, ..
-            } => {
+            ast::Statement::Copy { source, to, .. } => {
                 let pins = self.pins();
-                copy_in::refuse_files(target)?;
                 let format = copy_in::copy_format(statement)?;
                 if *to {
                     let query = copy_in::source_query(&scope, source)?;

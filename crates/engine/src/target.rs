@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
@@ -37,10 +37,19 @@ impl Target {
         });
         let defaults = defaults.collect::<Result<HashMap<_, _>>>()?;
         Ok(provider_as_source(Arc::new(Self {
-            schema: present_schema(&snapshot.schema()),
+            schema: nullable(&present_schema(&snapshot.schema())),
             defaults,
         })))
     }
+}
+
+/// A NULL where there may be none is found when the rows are coerced, which knows what to call the column.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
 }
 
 impl fmt::Debug for Target {

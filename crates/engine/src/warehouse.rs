@@ -34,6 +34,7 @@ use crate::{
     stores::{LakeOnly, NoStores},
     view::Views,
     yielding::YieldBetweenBatches,
+    zones::timezone,
 };
 
 /// Cheap to clone.
@@ -272,6 +273,7 @@ fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = bounded(SessionStateDefaults::default_scalar_functions());
     functions.extend(rapport_udf_postgres::functions());
+    functions.push(timezone());
     functions
 }
 

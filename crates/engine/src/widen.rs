@@ -1,18 +1,19 @@
-//! Sums and means of integers that do not overflow: numeric, as PostgreSQL has them.
+//! Types as PostgreSQL gives them where DataFusion gives others: literals, and sums and means of integers.
 
 use arrow::datatypes::DataType;
 use datafusion::{
     common::{
-        DFSchema, ExprSchema,
+        DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
+        metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, expr_rewriter::NamePreserver,
-        utils::merge_schema,
+        Cast, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition,
+        expr_rewriter::NamePreserver, utils::merge_schema,
     },
 };
 
-use crate::Result;
+use crate::{Error, Result, pg_type::PgType};
 
 /// A bigint has nineteen digits; a sum of them may have any number.
 const SUM: DataType = DataType::Decimal128(38, 0);
@@ -29,10 +30,16 @@ pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
                 &scan.source.schema(),
             )?);
         }
+        // A limit is counted in bigints, and the schema of VALUES is fixed.
+        let keeps_literals = matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_));
         let names = NamePreserver::new(&node);
         let changed = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let changed = expr.transform_up(|expr| Ok(widened(expr, &schema)))?;
+            let changed = expr.transform_up(|expr| match expr {
+                Expr::Literal(value, metadata) if !keeps_literals => Ok(literal(value, metadata)),
+                Expr::Cast(cast) => castable(cast, &schema),
+                expr => Ok(widened(expr, &schema)),
+            })?;
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
         // What is above a widened sum has another type too.
@@ -42,6 +49,15 @@ pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn widened(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    if let Expr::AggregateFunction(call) = &mut expr
+        && call.func.name() == "count"
+        && let [Expr::Literal(one @ ScalarValue::Int32(Some(1)), _)] =
+            call.params.args.as_mut_slice()
+    {
+        // `count(*)`: the optimizer knows it by this, and answers it from statistics.
+        *one = ScalarValue::Int64(Some(1));
+        return Transformed::yes(expr);
+    }
     let argument = match &mut expr {
         Expr::AggregateFunction(call) => target(call.func.name()).zip(call.params.args.first_mut()),
         Expr::WindowFunction(call) => match &call.fun {
@@ -65,6 +81,48 @@ fn widened(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
     }
     *argument = datafusion::logical_expr::cast(argument.clone(), target);
     Transformed::yes(expr)
+}
+
+/// An integer that fits is an integer, one that no bigint holds is numeric, and there is room before the point.
+fn literal(value: ScalarValue, metadata: Option<FieldMetadata>) -> Transformed<Expr> {
+    let changed = match &value {
+        ScalarValue::Int64(Some(number)) => i32::try_from(*number)
+            .ok()
+            .map(|number| ScalarValue::Int32(Some(number))),
+        ScalarValue::UInt64(Some(number)) => {
+            Some(ScalarValue::Decimal128(Some(i128::from(*number)), 20, 0))
+        }
+        ScalarValue::Decimal128(Some(number), precision, scale)
+            if i16::from(*precision) == i16::from(*scale) =>
+        {
+            (*precision < 38).then(|| ScalarValue::Decimal128(Some(*number), precision + 1, *scale))
+        }
+        _ => None,
+    };
+    match changed {
+        Some(changed) => Transformed::yes(Expr::Literal(changed, metadata)),
+        None => Transformed::no(Expr::Literal(value, metadata)),
+    }
+}
+
+/// A number is no date, however Arrow counts days.
+fn castable(cast: Cast, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
+    let is_time = |data_type: &DataType| {
+        matches!(
+            data_type,
+            DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_)
+        )
+    };
+    let from = cast.expr.get_type(schema);
+    let to = cast.field.data_type();
+    if let Ok(from) = from
+        && ((from.is_numeric() && is_time(to)) || (is_time(&from) && to.is_numeric()))
+    {
+        let (from, to) = (PgType::of_arrow(&from).name(), PgType::of_arrow(to).name());
+        let message = format!("cannot cast type {from} to {to}");
+        return Err(Error::CannotCoerce { message }.into());
+    }
+    Ok(Transformed::no(Expr::Cast(cast)))
 }
 
 /// What the argument becomes, and whether that of smaller integers does too: their sum is a bigint.

@@ -248,6 +248,7 @@ impl From<rapport_engine::Error> for Failure {
             E::OutOfRange { .. } => coded("22003"),
             E::InvalidText { .. } => coded("22P02"),
             E::InvalidDatetime { .. } => coded("22007"),
+            E::DatetimeOverflow { .. } => coded("22008"),
             E::TooLong { .. } => coded("22001"),
             E::InvalidParameter { hint, .. } => hinted("22023", hint),
             E::BadCopy { .. } => coded("22P04"),

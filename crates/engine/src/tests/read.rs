@@ -56,7 +56,7 @@ async fn columns_keep_the_types_that_they_were_created_with() {
             (oid::INT8, -1),
             (oid::INT8, -1),
             (oid::TEXT, -1),
-            (oid::NUMERIC, 131_077),
+            (oid::NUMERIC, -1),
             (oid::TEXT, -1),
         ]
     );
@@ -304,6 +304,105 @@ async fn times_are_read_as_postgres_reads_them() {
             Error::InvalidText { .. } | Error::InvalidDatetime { .. }
         ),
         "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn numbers_are_those_of_postgres() {
+    let house = House::new().await;
+    house.create("CREATE TABLE one (x integer)").await;
+    house.run("INSERT INTO one VALUES (1)").await;
+    let check = async |sql: &str, expected: &str| {
+        assert_eq!(
+            house.ask(&format!("SELECT {sql} FROM one")).await,
+            [expected],
+            "{sql}"
+        );
+    };
+    check("1.5::int, 2.5::int, -1.5::int", "2|3|-2").await;
+    check(
+        "2.5::float8::int, floor(-0.5)::int, round(9.9)::int",
+        "2|-1|10",
+    )
+    .await;
+    check("9223372036854775808", "9223372036854775808").await;
+    check(
+        "1::float8::text, '2024-01-01 10:00'::timestamp::text",
+        "1|2024-01-01 10:00:00",
+    )
+    .await;
+    check(
+        "sum(9223372036854775807) OVER (), avg(x) OVER ()",
+        "9223372036854775807|1.0000000000000000",
+    )
+    .await;
+    check(
+        "timestamptz '2024-07-01 12:00Z' AT TIME ZONE 'America/New_York'",
+        "2024-07-01T08:00:00",
+    )
+    .await;
+    check(
+        "timestamp '2024-07-01 12:00' AT TIME ZONE 'America/New_York'",
+        "2024-07-01T16:00:00Z",
+    )
+    .await;
+    for sql in [
+        "x + 2147483647",
+        "2147483647 + 1",
+        "9223372036854775807 * 2",
+        "32767::smallint + 1::smallint",
+        "12345::numeric(4,2)",
+    ] {
+        let error = house.error(&format!("SELECT {sql} FROM one")).await;
+        assert!(
+            matches!(&error, Error::OutOfRange { .. }),
+            "{sql}: {error:?}"
+        );
+    }
+    for sql in ["1 / 0", "1 % 0", "1.0 / 0", "1::float8 / 0"] {
+        let error = house.error(&format!("SELECT {sql} FROM one")).await;
+        assert!(matches!(&error, Error::DivisionByZero), "{sql}: {error:?}");
+    }
+    let error = house.error("SELECT x::date FROM one").await;
+    assert!(matches!(&error, Error::CannotCoerce { .. }), "{error:?}");
+    let error = house.error("SELECT 'x' ~ '(' FROM one").await;
+    assert!(
+        matches!(&error, Error::InvalidRegularExpression { .. }),
+        "{error:?}"
+    );
+    let error = house.error("SELECT date '2024-02-30'").await;
+    assert!(
+        matches!(&error, Error::DatetimeOverflow { .. }),
+        "{error:?}"
+    );
+    let error = house
+        .error("SELECT x FROM one WHERE row_number() OVER () = 1")
+        .await;
+    assert!(matches!(&error, Error::Windowing { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_amplifies_is_bounded() {
+    let house = House::new().await;
+    for sql in [
+        "SELECT length(repeat('x', 2000000000))",
+        "SELECT length(lpad('x', 2147483647, 'y'))",
+        "SELECT length(rpad('x', 2147483647, 'y'))",
+        "SELECT length(replace(repeat('x', 100000), 'x', repeat('y', 100000)))",
+        "SELECT max(length(s)) FROM (SELECT repeat(n::text, 100000000) AS s FROM generate_series(1, 1000) AS g (n) ORDER BY s || n) AS t",
+        "SELECT length(string_agg(repeat('x', 100000000), '')) FROM generate_series(1, 1000) AS g (n)",
+    ] {
+        let error = house.error(sql).await;
+        assert!(
+            matches!(&error, Error::OutOfMemory { .. }),
+            "{sql}: {error:?}"
+        );
+    }
+    assert_eq!(
+        house
+            .ask("SELECT repeat('ab', 3), lpad('x', 3, 'y'), replace('abc', 'b', 'xx')")
+            .await,
+        ["ababab|yyx|axxc"]
     );
 }
 
