@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 
 use crate::fixtures::place;
-use crate::fixtures::trial::trials;
-use crate::{clients, slt};
+use crate::fixtures::trial::{gaps, trials};
+use crate::{clients, commands, faults, loads, slt, stores};
 
 /// Each folder, and what may stand directly above what. A crate may also use what lies further below it.
 const PICTURE: &[(&str, &[&str])] = &[
@@ -85,6 +85,7 @@ pub fn trials() -> Vec<Trial> {
         only_the_edges_of_the_picture_are_used,
         a_package_is_named_after_its_folder,
         every_file_of_these_tests_is_run,
+        every_gap_names_a_test,
     ]
 }
 
@@ -249,6 +250,30 @@ fn every_file_of_these_tests_is_run() -> Result<()> {
         if !run {
             bail!("tests/{said} is never run");
         }
+    }
+    Ok(())
+}
+
+/// A line of gaps.txt whose test is called otherwise by now would excuse nothing and stay for ever.
+fn every_gap_names_a_test() -> Result<()> {
+    let groups = [
+        commands::trials(),
+        loads::trials(),
+        slt::trials(),
+        clients::trials(),
+        stores::trials(),
+        faults::trials(),
+    ];
+    let names: BTreeSet<String> = groups
+        .iter()
+        .flatten()
+        .map(|trial| trial.name().to_owned())
+        .collect();
+    for (name, _) in gaps() {
+        ensure!(
+            names.contains(name),
+            "tests/gaps.txt: there is no test {name}"
+        );
     }
     Ok(())
 }

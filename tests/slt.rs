@@ -3,7 +3,8 @@
 //! Each file runs over the simple and over the extended protocol, each time on a warehouse of its own. The extended
 //! protocol answers in binary, which is turned into PostgreSQL's text here, so both encodings meet one expectation.
 //! A file with the line `# also: postgres` is run against a real PostgreSQL too: what we expect of ourselves is then
-//! known to be what PostgreSQL answers. `onlyif postgres`, `skipif simple` and the like mark the exceptions.
+//! known to be what PostgreSQL answers. `onlyif postgres`, `skipif simple` and the like mark the exceptions; `skipif rapport`
+//! marks what we want and do not have yet, and is listed as skipped (`RAPPORT_TEST_GAPS=1` tells which of them hold by now).
 //!
 //! Column types: B boolean, I integer, N numeric, R float, T text, D date, P timestamp, Z timestamp with time zone,
 //! `?` any. NULL reads `NULL`, an empty text `(empty)`.
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::Trial;
-use sqllogictest::{Record, Runner};
+use sqllogictest::{Condition, Record, Runner};
 
 use crate::fixtures::postgres::{self, Postgres};
 use crate::fixtures::trial::{skip, trial};
@@ -89,10 +90,21 @@ fn run(file: &Path, endpoint: &Endpoint, protocol: Protocol) -> Result<()> {
         let mut runner = Runner::new(|| Session::connect(endpoint.clone(), protocol));
         runner.add_label(&protocol.to_string());
         runner.with_column_validator(same_or_unknown);
+        let tries_gaps = std::env::var_os("RAPPORT_TEST_GAPS").is_some();
         let mut failures = vec![];
         for record in records {
             if matches!(record, Record::Halt { .. }) {
                 break;
+            }
+            let (place, record) = match endpoint.engine {
+                "rapport" => without_gap(record),
+                _ => (None, record),
+            };
+            if let Some(place) = place {
+                // tests/run lists these lines; with the variable set, it is tried whether some of them hold by now.
+                let holds = tries_gaps && runner.run_async(record).await.is_ok();
+                println!("gap: {place}{}", if holds { " holds now" } else { "" });
+                continue;
             }
             if let Err(failure) = runner.run_async(record).await {
                 failures.push(failure.to_string());
@@ -109,6 +121,30 @@ fn run(file: &Path, endpoint: &Endpoint, protocol: Protocol) -> Result<()> {
         failures.len(),
         failures.join("\n")
     )
+}
+
+/// A record that says `skipif rapport` is something we want and do not have yet: its place, and the record without
+/// the condition.
+fn without_gap(mut record: Record<Kind>) -> (Option<String>, Record<Kind>) {
+    let (Record::Statement {
+        conditions, loc, ..
+    }
+    | Record::Query {
+        conditions, loc, ..
+    }) = &mut record
+    else {
+        return (None, record);
+    };
+    let is_gap = |condition: &Condition| matches!(condition, Condition::SkipIf { label } if label == "rapport");
+    if !conditions.iter().any(is_gap) {
+        return (None, record);
+    }
+    conditions.retain(|condition| !is_gap(condition));
+    let file = loc.file();
+    let file = file
+        .strip_prefix(&format!("{}/", place::root().display()))
+        .unwrap_or(file);
+    (Some(format!("{file}:{}", loc.line())), record)
 }
 
 /// The simple protocol does not tell a column's type to its client, so only its number of columns is known.
