@@ -25,6 +25,8 @@ pub fn trials() -> Vec<Trial> {
         a_taken_port_is_named,
         serve_ends_at_sigterm_and_frees_the_lake,
         the_demo_goes_through_without_serving,
+        the_demo_takes_no_other_lake,
+        a_bucket_without_credentials_says_what_is_missing,
         the_demo_answers_three_questions_and_lets_its_user_in,
         completions_are_written_for_each_shell,
     ]
@@ -279,6 +281,31 @@ fn the_demo_goes_through_without_serving() -> Result<()> {
     ensure!(
         warehouse.folder().join("rapport-demo").is_dir(),
         "it is not under ./rapport-demo: {said}"
+    );
+    Ok(())
+}
+
+fn the_demo_takes_no_other_lake() -> Result<()> {
+    let done = nowhere()?.run(["demo", "--no-serve", "--lake", "elsewhere"])?;
+    ensure!(
+        done.code == Some(2) && done.stderr.contains("--dir"),
+        "{done}"
+    );
+    Ok(())
+}
+
+fn a_bucket_without_credentials_says_what_is_missing() -> Result<()> {
+    let warehouse = nowhere()?;
+    let mut command = warehouse.command(["init", "--lake", "s3://nobody-has-this-bucket/lake"])?;
+    for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT"] {
+        command.env_remove(variable);
+    }
+    // Nobody listens there, as on a machine that is not Amazon's.
+    command.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
+    let done = finish(command)?;
+    ensure!(
+        done.code == Some(1) && done.stderr.contains("AWS_ACCESS_KEY_ID and"),
+        "{done}"
     );
     Ok(())
 }

@@ -57,14 +57,15 @@ impl Context {
 
 impl Command {
     /// Flags of the command that stand for settings.
-    pub fn add_flags(&self, flags: &mut Flags) {
+    pub fn add_flags(&self, flags: &mut Flags) -> Result {
         match self {
-            Self::Demo(command) => command.add_flags(flags),
+            Self::Demo(command) => command.add_flags(flags)?,
             Self::Serve(command) => command.add_flags(flags),
             Self::Load(command) => command.add_flags(flags),
             Self::Compact(command) => command.add_flags(flags),
             _ => {}
         }
+        Ok(())
     }
 
     /// A server keeps an operator's diary by default; a command speaks up only when something is wrong.

@@ -106,12 +106,27 @@ impl From<rapport_lake::Error> for Failure {
             E::NoConditionalCreate { .. } => failure
                 .hint("two writers would lose rows there; use Amazon S3, Azure, Google, MinIO or a local folder"),
             E::VacuumFloor { .. } => failure.hint("raise --keep-days (setting vacuum.keep_days)"),
+            E::Storage { .. } if asked_the_machine_for_credentials(&failure.cause) => failure.hint(
+                "no credentials are set, and the machine has none of its own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+                 AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or GOOGLE_SERVICE_ACCOUNT, or the same as lake.options.*",
+            ),
             E::Storage { .. } => failure
                 .hint("check lake.url, lake.options.* and the AWS_, AZURE_ or GOOGLE_ variables with `rapport settings`"),
             E::Conflict { .. } => failure.hint("run the same command again"),
             _ => failure,
         }
     }
+}
+
+/// Without credentials a store asks the metadata service of the cloud's machine, whose address says nothing to a user.
+fn asked_the_machine_for_credentials(cause: &str) -> bool {
+    const QUESTIONS: [&str; 4] = [
+        "/latest/api/token",
+        "/latest/meta-data",
+        "/metadata/identity",
+        "computeMetadata",
+    ];
+    QUESTIONS.iter().any(|question| cause.contains(question))
 }
 
 impl From<rapport_catalog_postgres::Error> for Failure {

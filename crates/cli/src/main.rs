@@ -55,7 +55,7 @@ fn run(cli: Cli) -> Result {
     };
 
     let mut flags = cli.global.flags()?;
-    command.add_flags(&mut flags);
+    command.add_flags(&mut flags)?;
     let here = std::env::current_dir()
         .map_err(|error| Failure::doing("finding the current folder", &error))?;
     let loaded = settings::load(&flags, &here, env())?;

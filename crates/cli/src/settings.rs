@@ -199,6 +199,11 @@ impl Flags {
         }
     }
 
+    /// Whether a flag was given for this setting.
+    pub fn say(&self, key: &str) -> bool {
+        self.values.iter().any(|(_, said, _)| said == key)
+    }
+
     /// `KEY=VALUE`, as `--set` takes it.
     pub fn put_pair(&mut self, pair: &str) -> Result<(), Error> {
         let (key, value) = pair

@@ -45,7 +45,7 @@ CREATE TABLE campaigns (
     cost        numeric(18,2),
     properties  text
 );
-COMMENT ON TABLE campaigns IS 'Who was addressed when and how; interactions.context tells the control group';
+COMMENT ON TABLE campaigns IS 'Who was addressed when and how; whom a campaign chose is an interaction of type assignment, whose outcome is treated or control';
 
 CREATE TABLE offers (
     offer_id    text PRIMARY KEY,

@@ -21,7 +21,7 @@ use crate::{Error, LoadOptions, Result};
 pub struct Found {
     /// As the user would call it.
     pub name: Arc<str>,
-    /// 0 for standard input.
+    /// 0 for what can be read only once.
     pub bytes: u64,
     place: Place,
 }
@@ -29,6 +29,8 @@ pub struct Found {
 #[derive(Clone)]
 enum Place {
     Local(PathBuf),
+    /// A pipe or a device: it can be read once.
+    Pipe(PathBuf),
     StandardInput,
     Object {
         store: Arc<dyn ObjectStore>,
@@ -102,13 +104,14 @@ fn local(path: &str) -> Result<Vec<Found>> {
     files
         .into_iter()
         .map(|path| {
-            let bytes = std::fs::metadata(&path)
-                .map_err(|source| unreadable(&path, source))?
-                .len();
+            let metadata = std::fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
             Ok(Found {
                 name: path.display().to_string().into(),
-                bytes,
-                place: Place::Local(path),
+                bytes: metadata.len(),
+                place: match metadata.is_file() {
+                    true => Place::Local(path),
+                    false => Place::Pipe(path),
+                },
             })
         })
         .collect()
@@ -243,19 +246,12 @@ impl Found {
                     _copy: None,
                 })
             }
+            Place::Pipe(path) => {
+                let mut pipe = File::open(path).map_err(|source| unreadable(path, source))?;
+                self.read_once(&mut pipe, spill_folder, cancel)
+            }
             Place::StandardInput => {
-                let mut copied = temporary(spill_folder)?;
-                let failed = |source| Error::Read {
-                    file: self.name.to_string(),
-                    source,
-                };
-                let (bytes, hash) = copy(
-                    &mut std::io::stdin().lock(),
-                    Some(&mut copied),
-                    cancel,
-                    failed,
-                )?;
-                Ok(self.copied(copied, bytes, hash))
+                self.read_once(&mut std::io::stdin().lock(), spill_folder, cancel)
             }
             Place::Object { store, path } => {
                 let failed = |source| Error::Store {
@@ -279,6 +275,21 @@ impl Found {
                 Ok(self.copied(copied, bytes, hasher.finish_128()))
             }
         }
+    }
+
+    fn read_once(
+        &self,
+        from: &mut dyn Read,
+        spill_folder: Option<&Path>,
+        cancel: &CancellationToken,
+    ) -> Result<Input> {
+        let mut copied = temporary(spill_folder)?;
+        let failed = |source| Error::Read {
+            file: self.name.to_string(),
+            source,
+        };
+        let (bytes, hash) = copy(from, Some(&mut copied), cancel, failed)?;
+        Ok(self.copied(copied, bytes, hash))
     }
 
     fn copied(&self, copy: NamedTempFile, bytes: u64, hash: u128) -> Input {
@@ -420,6 +431,31 @@ mod tests {
             .expect_err("there is none")
             .to_string();
         assert!(error.contains("no file"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_pipe_is_read_to_its_end_and_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo is there").success());
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, "customer\n1\n")
+        });
+        let options = LoadOptions::new(vec![path.display().to_string()], DateTime::UNIX_EPOCH);
+        let found = find(&options).await.expect("found");
+        let input = found[0]
+            .fingerprint(None, &CancellationToken::new())
+            .await
+            .expect("read");
+        assert_eq!(input.bytes, 11);
+        assert_eq!(
+            std::fs::read(&input.path).expect("a copy"),
+            b"customer\n1\n"
+        );
+        writer.join().expect("ended").expect("written");
     }
 
     #[tokio::test]

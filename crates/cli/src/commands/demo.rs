@@ -58,9 +58,14 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub fn add_flags(&self, flags: &mut Flags) {
+    pub fn add_flags(&self, flags: &mut Flags) -> Result {
+        if flags.say("lake.url") {
+            return Err(Failure::usage("the demo makes a lake of its own")
+                .hint("--dir names the folder that it lies in"));
+        }
         flags.put("--listen", "serve.listen", self.listen.as_ref());
         flags.put("demo", "lake.url", Some(self.lake().display()));
+        Ok(())
     }
 
     fn lake(&self) -> PathBuf {
