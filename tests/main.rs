@@ -26,6 +26,7 @@ fn main() {
         faults::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    slt::stop_shared();
     fixtures::shared::stop_all();
     conclusion.exit();
 }

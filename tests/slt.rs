@@ -1,6 +1,8 @@
 //! SQL behaviour, in files: `slt/<domain>/<subject>.slt`, in sqllogictest's format.
 //!
-//! Each file runs over the simple and over the extended protocol, each time on a warehouse of its own. The extended
+//! Each file runs over the simple and over the extended protocol, each time on a warehouse of its own; files with the line
+//! `# data: bi/company.sql` only read, and share one that holds those tables. `slt/record.py` fills in what PostgreSQL
+//! answers. The extended
 //! protocol answers in binary, which is turned into PostgreSQL's text here, so both encodings meet one expectation.
 //! A file with the line `# also: postgres` is run against a real PostgreSQL too: what we expect of ourselves is then
 //! known to be what PostgreSQL answers. `onlyif postgres`, `skipif simple` and the like mark the exceptions; `skipif rapport`
@@ -19,10 +21,12 @@ use anyhow::{Context, Result, bail};
 use libtest_mimic::Trial;
 use sqllogictest::{Condition, Record, Runner};
 
+use crate::fixtures::failure::Failure;
+use crate::fixtures::place;
 use crate::fixtures::postgres::{self, Postgres};
+use crate::fixtures::shared::{self, Shared};
 use crate::fixtures::trial::{skip, trial};
-use crate::fixtures::warehouse::{Endpoint, Warehouse};
-use crate::fixtures::{place, shared};
+use crate::fixtures::warehouse::{Endpoint, Server, Warehouse};
 use session::{Kind, Protocol, Session};
 
 pub fn trials() -> Vec<Trial> {
@@ -30,22 +34,44 @@ pub fn trials() -> Vec<Trial> {
     files.into_iter().flat_map(trials_of).collect()
 }
 
-/// Every `slt/<domain>/*.slt`, sorted.
+/// Every `*.slt` below `slt`, sorted.
 pub fn files() -> Result<Vec<PathBuf>> {
     let mut found = vec![];
-    for domain in fs::read_dir(place::tests().join("slt"))? {
-        let domain = domain?.path();
-        if domain.is_dir() {
-            for file in fs::read_dir(domain)? {
-                let file = file?.path();
-                if file.extension().is_some_and(|e| e == "slt") {
-                    found.push(file);
-                }
+    let mut folders = vec![place::tests().join("slt")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?.path();
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|e| e == "slt") {
+                found.push(entry);
             }
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// A server with the tables of `bi/company.sql`, which the files that ask for them share.
+static COMPANY: Shared<Server> = Shared::new();
+/// The same in PostgreSQL.
+static COMPANY_IN_POSTGRES: Shared<Endpoint> = Shared::new();
+
+pub fn stop_shared() {
+    COMPANY.stop();
+    COMPANY_IN_POSTGRES.stop();
+}
+
+fn make_company(endpoint: &Endpoint) -> Result<()> {
+    let sql = fs::read_to_string(place::tests().join("slt/bi/company.sql"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let client = endpoint.connect().await.map_err(Failure::from)?;
+        let made = client.batch_execute(&sql).await.map_err(Failure::from);
+        made.context("make the tables of bi/company.sql")
+    })
 }
 
 fn trials_of(file: PathBuf) -> Vec<Trial> {
@@ -55,14 +81,24 @@ fn trials_of(file: PathBuf) -> Vec<Trial> {
         .expect("it was found there")
         .with_extension("");
     let name = name.display().to_string();
+    let says = |wanted: &str| text.lines().any(|line| line.trim() == wanted);
+    let of_company = says("# data: bi/company.sql");
     let mut trials = vec![];
     for protocol in [Protocol::Simple, Protocol::Extended] {
         let path = file.clone();
         trials.push(trial(format!("slt::{name}::{protocol}"), move || {
+            if of_company {
+                let server = COMPANY.get(|| {
+                    let server = Warehouse::init()?.serve()?;
+                    make_company(server.endpoint())?;
+                    Ok(server)
+                })?;
+                return run(&path, server.endpoint(), protocol);
+            }
             let server = Warehouse::init()?.serve()?;
             run(&path, server.endpoint(), protocol)
         }));
-        if text.lines().any(|line| line.trim() == "# also: postgres") {
+        if says("# also: postgres") {
             let path = file.clone();
             trials.push(trial(
                 format!("slt::{name}::postgres_{protocol}"),
@@ -71,6 +107,14 @@ fn trials_of(file: PathBuf) -> Vec<Trial> {
                         return skip(reason);
                     }
                     let server = shared::POSTGRES.get(Postgres::start)?;
+                    if of_company {
+                        let company = COMPANY_IN_POSTGRES.get(|| {
+                            let database = server.database()?;
+                            make_company(&database)?;
+                            Ok(database)
+                        })?;
+                        return run(&path, &company, protocol);
+                    }
                     run(&path, &server.database()?, protocol)
                 },
             ));
