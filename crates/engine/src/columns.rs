@@ -1,18 +1,21 @@
 //! What PostgreSQL would call and type a result column.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::{
     common::DFSchema,
     sql::sqlparser::ast::{
         self, AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement,
-        TrimWhereField, Value,
+        TrimWhereField, Value, VisitMut, VisitorMut,
     },
 };
 use rapport_lake::PG_TYPE;
 
-use crate::{names::folded, pg_type::PgType};
+use crate::{
+    names::folded,
+    pg_type::{Kind, PgType, is_unconstrained},
+};
 
 /// One column of a result, as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Column {
     pub pg_type: u32,
     /// -1 when the type has no modifier.
     pub typmod: i32,
+    /// Digits after the point that a number shows even where they are zeros; it shows more only if they are not.
+    pub least_scale: i8,
     /// What the batches of the stream hold.
     pub data_type: DataType,
 }
@@ -66,8 +71,33 @@ pub(crate) fn column_type(field: &Field) -> PgType {
     }
 }
 
+/// In a field's metadata: the [`Column::least_scale`] of a `numeric` column that was made from a query.
+pub(crate) const LEAST_SCALE: &str = "rapport.least_scale";
+
+/// PostgreSQL keeps with each value how many digits it was written with. We know it of a column at best: where the scale
+/// is computed or declared. Where each value may have another, only digits that say something are shown.
+pub(crate) fn least_scale(field: &Field) -> i8 {
+    let (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) = field.data_type()
+    else {
+        return 0;
+    };
+    match column_type(field).kind {
+        Kind::Numeric(Some(_)) => *scale,
+        _ if is_unconstrained(field.data_type()) => {
+            let least = field.metadata().get(LEAST_SCALE);
+            least.and_then(|scale| scale.parse().ok()).unwrap_or(0)
+        }
+        _ => *scale,
+    }
+}
+
 fn presents(stored: &DataType, presented: &DataType) -> bool {
     match (stored, presented) {
+        (DataType::Decimal128(..), DataType::Decimal128(..))
+            if is_unconstrained(stored) && is_unconstrained(presented) =>
+        {
+            true
+        }
         (DataType::Utf8, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8) => true,
         (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
         (DataType::List(stored), DataType::List(presented)) => {
@@ -114,7 +144,7 @@ impl Labels {
     }
 }
 
-/// Without the mark that [`make_unique`] added.
+/// Without the mark that [`name_all`] added.
 fn plain(name: &str) -> String {
     name.split(MARK).next().unwrap_or(name).to_owned()
 }
@@ -235,55 +265,74 @@ fn type_name(data_type: &ast::DataType) -> String {
     name.to_owned()
 }
 
-/// PostgreSQL allows two columns of one name in a result, DataFusion does not: all but the first get a mark.
-/// So does a subquery, which DataFusion would call as its own column is called.
-pub(crate) fn make_unique(statement: &mut Statement) {
-    let Statement::Query(query) = statement else {
-        return;
-    };
-    let mut body = &mut *query.body;
-    let select = loop {
-        match body {
-            SetExpr::Select(select) => break select,
-            SetExpr::SetOperation { left, .. } => body = left,
-            SetExpr::Query(query) => body = &mut query.body,
-            _ => return,
-        }
-    };
-    let mut seen = HashSet::new();
-    for (index, item) in select.projection.iter_mut().enumerate() {
-        let text = match item {
-            SelectItem::UnnamedExpr(expr) => {
-                let text = expr.to_string().to_lowercase();
-                if text == "count(1)" {
-                    "count(*)".to_owned()
-                } else {
-                    text
-                }
+/// Names the columns of every query of the statement as PostgreSQL does, so that an outer query may call them so.
+/// PostgreSQL allows two columns of one name, DataFusion does not: all but the first get a mark.
+pub(crate) fn name_all(statement: &mut Statement) {
+    let _ = statement.visit(&mut NameAll);
+}
+
+struct NameAll;
+
+impl VisitorMut for NameAll {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let mut bodies = vec![&mut *query.body];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Select(select) => name_columns(select),
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
+                // A query of its own is visited by itself.
+                _ => {}
             }
-            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_columns(select: &mut Select) {
+    let mut seen = HashSet::new();
+    let mut after_all = false;
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let (name, is_named) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr_name(expr), is_column(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => (Some(folded(alias)), true),
+            SelectItem::Wildcard(_) => {
+                after_all = true;
+                continue;
+            }
             _ => continue,
         };
-        let is_query = matches!(
-            item,
-            SelectItem::UnnamedExpr(Expr::Subquery(_) | Expr::Exists { .. })
-        );
-        if seen.insert(text) && !is_query {
+        let name = name.unwrap_or_else(|| "?column?".to_owned());
+        // A column that `*` has given already, and what HAVING would take for the column that it is made of.
+        let is_taken = match item {
+            SelectItem::UnnamedExpr(expr) if is_column(expr) => after_all,
+            SelectItem::UnnamedExpr(expr) => {
+                select.having.is_some() && !matches!(expr, Expr::Function(_))
+            }
+            _ => false,
+        };
+        let is_new = seen.insert(name.clone()) && !is_taken;
+        if is_new && is_named {
             continue;
         }
-        let mark = |name: &str| Ident::with_quote('"', format!("{name}{MARK}{index}"));
+        let alias = match is_new {
+            true => Ident::with_quote('"', name),
+            false => Ident::with_quote('"', format!("{name}{MARK}{index}")),
+        };
         match item {
             SelectItem::UnnamedExpr(expr) => {
-                let alias = mark(&expr_name(expr).unwrap_or_default());
-                *item = SelectItem::ExprWithAlias {
-                    expr: expr.clone(),
-                    alias,
-                };
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias };
             }
-            SelectItem::ExprWithAlias { alias, .. } => *alias = mark(&folded(alias)),
+            SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
             _ => {}
         }
     }
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
 }
 
 #[cfg(test)]

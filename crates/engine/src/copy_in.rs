@@ -23,7 +23,7 @@ use crate::{
     Column, Error, Outcome, Result, Statement, Warehouse,
     cancel::Guard,
     coerce::Coercer,
-    columns::column_type,
+    columns::{column_type, least_scale},
     cpu::Task,
     execute,
     insert::{Destination, newest},
@@ -216,6 +216,7 @@ pub(crate) async fn begin(
             name: field.name().clone(),
             pg_type: pg_type.oid,
             typmod: pg_type.typmod,
+            least_scale: least_scale(field),
             data_type: field.data_type().clone(),
         }
     });

@@ -2,9 +2,12 @@
 //! PostgreSQL keeps it. If one of the two fails, the other is as it was; after a crash between them the lake is right
 //! and the catalogue follows it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, SetExpr};
 use rapport_catalog_postgres::{Catalogue, Change, Ddl, ErrorFields, Relation, RelationKind};
 use rapport_lake::{Definition, ForeignKey, PG_TYPE, TableName};
@@ -14,10 +17,11 @@ use crate::{
     Column, Error, Notice, Outcome, Result, Session, Statement, Warehouse,
     cancel::Guard,
     change::refuse_history,
+    columns::LEAST_SCALE,
     insert,
     names::parts,
     parse,
-    pg_type::PgType,
+    pg_type::{Kind, PgType, UNCONSTRAINED_FINE, is_unconstrained},
     pins::Pins,
     privilege::quoted,
     view::{self, View},
@@ -164,7 +168,7 @@ async fn apply(
 ) -> Result<Outcome> {
     let done = {
         let _turn = warehouse.lock_definitions().await;
-        apply_locked(warehouse, session, sql, view).await
+        apply_locked(warehouse, session, sql, view, Numerics::new()).await
     };
     let done = done?;
     warehouse.dump_catalogue().await?;
@@ -186,6 +190,7 @@ async fn apply_locked(
     session: &Session,
     sql: &str,
     view: Option<View>,
+    numerics: Numerics,
 ) -> Result<Done> {
     let ddl = begin(warehouse, session, sql).await?;
     let mut done = Done {
@@ -198,7 +203,10 @@ async fn apply_locked(
         ddl.rollback().await?;
         return Err(error);
     }
-    let mut applied = Applied::default();
+    let mut applied = Applied {
+        numerics,
+        ..Applied::default()
+    };
     for change in &changes {
         if let Err(error) = applied.take(warehouse, change).await {
             applied.undo(warehouse).await;
@@ -317,14 +325,19 @@ fn check_altered(before: &Relation, after: &Relation) -> Result<()> {
 struct Applied {
     created: Vec<TableName>,
     altered: Vec<(TableName, Definition)>,
+    numerics: Numerics,
 }
+
+/// Columns without a declared scale whose values come from a query: how they are kept, and how many digits after the
+/// point they show at least.
+type Numerics = BTreeMap<String, (DataType, i8)>;
 
 impl Applied {
     async fn take(&mut self, warehouse: &Warehouse, change: &Change) -> Result<()> {
         let lake = warehouse.lake();
         match change {
             Change::Created(relation) if relation.kind == RelationKind::Table => {
-                let definition = definition(relation, None)?;
+                let definition = definition(relation, None, &self.numerics)?;
                 lake.create_table(&relation.name, &definition)
                     .await
                     .map_err(|error| match error {
@@ -338,7 +351,7 @@ impl Applied {
             Change::Altered { after, .. } if after.kind == RelationKind::Table => {
                 let table = lake.table(&after.name).await?;
                 let before = table.snapshot().await?.definition().clone();
-                let definition = definition(after, Some(&before))?;
+                let definition = definition(after, Some(&before), &self.numerics)?;
                 if definition != before {
                     table.set_definition(&definition).await?;
                     self.altered.push((after.name.clone(), before));
@@ -378,7 +391,11 @@ impl Applied {
 
 /// A relation of PostgreSQL as the lake keeps it. Columns that `before` has stay as nullable as they were: a primary
 /// key is declared, and does not make old rows have it.
-fn definition(relation: &Relation, before: Option<&Definition>) -> Result<Definition> {
+fn definition(
+    relation: &Relation,
+    before: Option<&Definition>,
+    numerics: &Numerics,
+) -> Result<Definition> {
     let mut fields = vec![];
     let mut defaults = BTreeMap::new();
     let mut comments = BTreeMap::new();
@@ -388,8 +405,13 @@ fn definition(relation: &Relation, before: Option<&Definition>) -> Result<Defini
             fields.push(old.clone());
         } else {
             let pg_type = PgType::parse(&column.pg_type)?;
-            let metadata = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
-            let field = Field::new(&column.name, pg_type.storage(), !column.not_null);
+            let mut metadata: HashMap<_, _> = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
+            let mut storage = pg_type.storage();
+            if let Some((computed, least_scale)) = numerics.get(&column.name) {
+                storage = computed.clone();
+                metadata.insert(LEAST_SCALE.to_owned(), least_scale.to_string());
+            }
+            let field = Field::new(&column.name, storage, !column.not_null);
             fields.push(field.with_metadata(metadata));
         }
         if let Some(default) = &column.default {
@@ -490,7 +512,7 @@ async fn create_as(
         let _turn = guard
             .bound(async { Ok(warehouse.lock_definitions().await) })
             .await?;
-        apply_locked(&warehouse, session, &sql, None).await?
+        apply_locked(&warehouse, session, &sql, None, numerics(&named, &planned)).await?
     };
     if done.created.is_empty() {
         // It is there already; the notice says so.
@@ -517,6 +539,25 @@ async fn create_as(
             Err(error)
         }
     }
+}
+
+fn numerics(columns: &[Column], planned: &crate::plan::Planned) -> Numerics {
+    let fields = planned.plan.schema().fields().iter();
+    let numerics = columns.iter().zip(fields).filter_map(|(column, field)| {
+        let pg_type = crate::columns::column_type(field);
+        if pg_type.kind != Kind::Numeric(None) {
+            return None;
+        }
+        let storage = match field.data_type() {
+            fine @ DataType::Decimal128(_, scale) if is_unconstrained(fine) && *scale > 10 => {
+                UNCONSTRAINED_FINE
+            }
+            DataType::Decimal256(_, scale) if *scale > 10 => UNCONSTRAINED_FINE,
+            _ => pg_type.storage(),
+        };
+        Some((column.name.clone(), (storage, column.least_scale)))
+    });
+    numerics.collect()
 }
 
 fn column_list(columns: &[Column], planned: &crate::plan::Planned) -> Result<Vec<String>> {
@@ -679,7 +720,7 @@ async fn create_built_in(
     let Some(relation) = relation else {
         return Ok(ddl.rollback().await?);
     };
-    let mut definition = definition(&relation, None)?;
+    let mut definition = definition(&relation, None, &Numerics::new())?;
     for statement in statements {
         let ast::Statement::Comment {
             object_type,

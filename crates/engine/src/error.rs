@@ -5,6 +5,8 @@ use datafusion::{
     common::SchemaError, error::DataFusionError, sql::sqlparser::parser::ParserError,
 };
 
+use rapport_udf_postgres::refusal::Refusal;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Messages are PostgreSQL's own wording where it has one, and carry no value from a row.
@@ -144,6 +146,9 @@ pub enum Error {
     /// 53100
     #[error("the disk is full: {message}")]
     DiskFull { message: String },
+    /// As a function says: its own code, message and hint.
+    #[error("{0}")]
+    Refused(Refusal),
     /// As the catalogue says: PostgreSQL's own code and message.
     #[error("the catalogue refused the statement")]
     Catalogue(#[from] rapport_catalog_postgres::Error),
@@ -264,6 +269,10 @@ fn from_box(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
         Ok(error) => return (*error).into(),
         Err(source) => source,
     };
+    let source = match source.downcast::<Refusal>() {
+        Ok(refusal) => return Error::Refused(*refusal),
+        Err(source) => source,
+    };
     let told = source.to_string();
     if let Some((_, what)) = told.split_once("regex parse error:") {
         let message = what
@@ -296,6 +305,10 @@ fn from_shared(error: &DataFusionError) -> Error {
             from_shared(inner)
         }
         DataFusionError::Shared(inner) => from_shared(inner),
+        DataFusionError::External(source) if source.is::<Refusal>() => {
+            let refusal = source.downcast_ref::<Refusal>();
+            Error::Refused(refusal.expect("just asked").clone())
+        }
         DataFusionError::Execution(message) => from_execution(message.clone()),
         DataFusionError::ResourcesExhausted(message) => Error::OutOfMemory {
             message: first_line(message),

@@ -19,6 +19,7 @@ pub(crate) fn column() -> Column {
         name: "QUERY PLAN".to_owned(),
         pg_type: oid::TEXT,
         typmod: -1,
+        least_scale: 0,
         data_type: DataType::Utf8,
     }
 }

@@ -47,6 +47,17 @@ pub(crate) enum Kind {
 /// What a numeric without precision is stored as.
 const UNCONSTRAINED: (u8, i8) = (38, 10);
 
+/// What one is stored as that a query made with more digits after the point, a quotient above all.
+pub(crate) const UNCONSTRAINED_FINE: DataType = DataType::Decimal128(38, 20);
+
+/// Whether values of this type are numbers whose digits after the point differ from one to the other.
+pub(crate) fn is_unconstrained(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal128(38, 10 | 20) | DataType::Decimal256(..)
+    )
+}
+
 impl PgType {
     /// Reads what `format_type` prints.
     pub(crate) fn parse(text: &str) -> Result<Self> {
@@ -196,15 +207,16 @@ impl PgType {
             DataType::Int64 | DataType::UInt32 | DataType::UInt64 => plain(oid::INT8, Kind::Int8),
             DataType::Float16 | DataType::Float32 => plain(oid::FLOAT4, Kind::Float4),
             DataType::Float64 => plain(oid::FLOAT8, Kind::Float8),
+            DataType::Decimal256(..) => plain(oid::NUMERIC, Kind::Numeric(None)),
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)
-            | DataType::Decimal128(precision, scale)
-            | DataType::Decimal256(precision, scale) => {
+            | DataType::Decimal128(precision, scale) => {
                 // What is computed has no modifier in PostgreSQL. A table that keeps it has to, if it is large.
                 let whole = i16::from(*precision) - i16::from(*scale);
                 let fits = *scale <= UNCONSTRAINED.1
                     && whole <= i16::from(UNCONSTRAINED.0) - i16::from(UNCONSTRAINED.1);
-                let digits = (!fits).then_some((*precision, *scale));
+                let digits =
+                    (!fits && !is_unconstrained(data_type)).then_some((*precision, *scale));
                 plain(oid::NUMERIC, Kind::Numeric(digits))
             }
             DataType::Binary

@@ -95,7 +95,7 @@ impl Scope {
     ) -> Result<Planned> {
         let labels = columns::labels(query);
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
-        columns::make_unique(&mut statement);
+        columns::name_all(&mut statement);
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
         let state = self.state();
@@ -120,6 +120,7 @@ impl Scope {
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
         let mut statement = ast::Statement::Insert(insert.clone());
+        columns::name_all(&mut statement);
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
         let state = self.state();
@@ -373,6 +374,7 @@ fn presentable(plan: LogicalPlan, labels: columns::Labels) -> Result<(LogicalPla
             name,
             pg_type: pg_type.oid,
             typmod: pg_type.typmod,
+            least_scale: columns::least_scale(field),
             data_type: field.data_type().clone(),
         }
     });

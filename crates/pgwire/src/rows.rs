@@ -66,7 +66,13 @@ impl<'a> Rows<'a> {
             .zip(&layout.columns)
             .zip(&layout.forms)
             .map(|((array, column), form)| {
-                Cell::new(array, column.pg_type, column.typmod, *form, layout.zone)
+                Cell::new(
+                    array,
+                    column.pg_type,
+                    Some(column.least_scale),
+                    *form,
+                    layout.zone,
+                )
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { cells })
@@ -119,9 +125,13 @@ enum Values<'a> {
     Decimal128 {
         values: &'a [i128],
         scale: i8,
-        trimmed: bool,
+        least: i8,
     },
-    Decimal256(&'a [i256], i8),
+    Decimal256 {
+        values: &'a [i256],
+        scale: i8,
+        least: i8,
+    },
     Text(&'a StringArray),
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
@@ -183,11 +193,11 @@ impl<'a> Cell<'a> {
     fn new(
         array: &'a ArrayRef,
         type_oid: u32,
-        typmod: i32,
+        least_scale: Option<i8>,
         form: Form,
         zone: Zone,
     ) -> Result<Self, ArrowError> {
-        let child = |array, type_oid| Cell::new(array, type_oid, -1, form, zone);
+        let child = |array, type_oid| Cell::new(array, type_oid, None, form, zone);
         let values = match array.data_type() {
             DataType::Null => Values::Null,
             DataType::Boolean => Values::Bool(array.as_boolean()),
@@ -210,12 +220,17 @@ impl<'a> Cell<'a> {
             DataType::Decimal128(precision, scale) => Values::Decimal128 {
                 values: array.as_primitive::<Decimal128Type>().values(),
                 scale: *scale,
-                // How the lake stores `numeric` without a scale: PostgreSQL would show the digits that were given.
-                trimmed: (*precision, *scale) == (38, 10) && typmod == -1,
+                least: least_scale.unwrap_or(match (*precision, *scale) {
+                    // How the lake stores `numeric` without a scale, when nothing more is known.
+                    (38, 10 | 20) => 0,
+                    _ => *scale,
+                }),
             },
-            DataType::Decimal256(_, scale) => {
-                Values::Decimal256(array.as_primitive::<Decimal256Type>().values(), *scale)
-            }
+            DataType::Decimal256(_, scale) => Values::Decimal256 {
+                values: array.as_primitive::<Decimal256Type>().values(),
+                scale: *scale,
+                least: least_scale.unwrap_or(0),
+            },
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::LargeUtf8 => Values::LargeText(array.as_string()),
             DataType::Utf8View => Values::TextView(array.as_string_view()),
@@ -280,7 +295,7 @@ impl<'a> Cell<'a> {
                     values: Box::new(Cell::new(
                         dictionary.values(),
                         type_oid,
-                        typmod,
+                        least_scale,
                         form,
                         zone,
                     )?),
@@ -379,25 +394,29 @@ impl<'a> Cell<'a> {
             Values::Float32(values) => text::push_float4(out, values[row]),
             Values::Float64(values) => text::push_float8(out, values[row]),
             Values::Decimal32(values, scale) => {
-                text::push_decimal(out, values[row].into(), *scale, false);
+                text::push_decimal(out, values[row].into(), *scale, *scale);
             }
             Values::Decimal64(values, scale) => {
-                text::push_decimal(out, values[row].into(), *scale, false);
+                text::push_decimal(out, values[row].into(), *scale, *scale);
             }
             Values::Decimal128 {
                 values,
                 scale,
-                trimmed,
+                least,
             } => {
-                text::push_decimal(out, values[row], *scale, *trimmed);
+                text::push_decimal(out, values[row], *scale, *least);
             }
-            Values::Decimal256(values, scale) => {
+            Values::Decimal256 {
+                values,
+                scale,
+                least,
+            } => {
                 let digits = values[row].to_string();
                 let magnitude = digits.strip_prefix('-').unwrap_or(&digits);
                 if magnitude.len() < digits.len() {
                     out.push(b'-');
                 }
-                text::push_digits(out, magnitude, *scale, false);
+                text::push_digits(out, magnitude, *scale, *least);
             }
             Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
             Values::LargeText(values) => out.extend_from_slice(values.value(row).as_bytes()),
@@ -484,11 +503,11 @@ impl<'a> Cell<'a> {
             Values::Decimal128 {
                 values,
                 scale,
-                trimmed: false,
-            } => {
+                least,
+            } if scale == least => {
                 put_numeric(out, values[row], *scale);
             }
-            Values::Decimal128 { trimmed: true, .. } | Values::Decimal256(_, _) => {
+            Values::Decimal128 { .. } | Values::Decimal256 { .. } => {
                 let start = out.len();
                 self.put_text(row, out);
                 let digits = out.split_off(start);
@@ -781,7 +800,7 @@ fn put_numeric(out: &mut Vec<u8>, value: i128, scale: i8) {
         return;
     }
     let mut digits = Vec::with_capacity(48);
-    text::push_decimal(&mut digits, value, scale, false);
+    text::push_decimal(&mut digits, value, scale, scale);
     put_numeric_text(out, std::str::from_utf8(&digits).expect("digits are ASCII"));
 }
 

@@ -10,6 +10,7 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use rapport_catalog_postgres::ErrorFields;
 use rapport_engine::Notice;
+use rapport_udf_postgres::refusal::Refusal;
 
 use crate::wire::Broken;
 
@@ -251,6 +252,7 @@ impl From<rapport_engine::Error> for Failure {
             E::DatetimeOverflow { .. } => coded("22008"),
             E::TooLong { .. } => coded("22001"),
             E::InvalidParameter { hint, .. } => hinted("22023", hint),
+            E::Refused(refusal) => hinted(refusal.code, refusal.hint),
             E::BadCopy { .. } => coded("22P04"),
             E::NotNull { .. } => coded("23502"),
             E::Cardinality { .. } => coded("21000"),
@@ -354,6 +356,8 @@ fn data_fusion(error: &DataFusionError) -> Option<Failure> {
         DataFusionError::External(source) => {
             if let Some(error) = source.downcast_ref::<DataFusionError>() {
                 data_fusion(error)
+            } else if let Some(refusal) = source.downcast_ref::<Refusal>() {
+                Some(rapport_engine::Error::Refused(refusal.clone()).into())
             } else {
                 source.downcast_ref::<ArrowError>().and_then(arrow)
             }

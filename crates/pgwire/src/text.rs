@@ -251,8 +251,8 @@ fn push_padded(out: &mut Vec<u8>, value: u32, width: usize) {
     out.extend_from_slice(digits.as_bytes());
 }
 
-/// `value` × 10^-`scale`, with all digits of the scale, or `trimmed` to those that say something.
-pub fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, trimmed: bool) {
+/// `value` × 10^-`scale`, with `least` digits after the point, and more where they are not zeros.
+pub fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, least: i8) {
     if value < 0 {
         out.push(b'-');
     }
@@ -263,11 +263,11 @@ pub fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, trimmed: bool) {
         Ok(value) => small.format(value),
         Err(_) => large.format(magnitude),
     };
-    push_digits(out, digits, scale, trimmed);
+    push_digits(out, digits, scale, least);
 }
 
 /// Places the decimal point in `digits`, which have no sign.
-pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, trimmed: bool) {
+pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, least: i8) {
     let Ok(scale) = usize::try_from(scale) else {
         out.extend_from_slice(digits.as_bytes());
         if digits != "0" {
@@ -275,7 +275,6 @@ pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, trimmed: bool) {
         }
         return;
     };
-    let start = out.len();
     if let Some(whole) = digits.len().checked_sub(scale).filter(|&whole| whole > 0) {
         out.extend_from_slice(&digits.as_bytes()[..whole]);
         if scale > 0 {
@@ -287,13 +286,12 @@ pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, trimmed: bool) {
         out.resize(out.len() + scale - digits.len(), b'0');
         out.extend_from_slice(digits.as_bytes());
     }
-    if trimmed && scale > 0 {
-        while out.len() > start && out.last() == Some(&b'0') {
-            out.pop();
-        }
-        if out.last() == Some(&b'.') {
-            out.pop();
-        }
+    let spare = scale.saturating_sub(usize::try_from(least).unwrap_or(0));
+    let zeros = out.iter().rev().take(spare);
+    let zeros = zeros.take_while(|digit| **digit == b'0').count();
+    out.truncate(out.len() - zeros);
+    if out.last() == Some(&b'.') {
+        out.pop();
     }
 }
 
@@ -576,29 +574,28 @@ mod tests {
     }
 
     #[test]
-    fn decimals_keep_their_scale_unless_trimmed() {
-        let check = |value, scale, trimmed, expected: &str| {
-            assert_eq!(
-                text(|out| push_decimal(out, value, scale, trimmed)),
-                expected
-            );
+    fn decimals_show_the_digits_that_say_something() {
+        let check = |value, scale, least, expected: &str| {
+            assert_eq!(text(|out| push_decimal(out, value, scale, least)), expected);
         };
-        check(1230, 2, false, "12.30");
-        check(-5, 2, false, "-0.05");
-        check(0, 2, false, "0.00");
-        check(7, 0, false, "7");
-        check(7, -3, false, "7000");
-        check(0, -3, false, "0");
-        check(15_000_000_000, 10, true, "1.5");
-        check(20_000_000_000, 10, true, "2");
-        check(0, 10, true, "0");
+        check(1230, 2, 2, "12.30");
+        check(-5, 2, 2, "-0.05");
+        check(0, 2, 2, "0.00");
+        check(7, 0, 0, "7");
+        check(7, -3, -3, "7000");
+        check(0, -3, -3, "0");
+        check(15_000_000_000, 10, 0, "1.5");
+        check(20_000_000_000, 10, 0, "2");
+        check(0, 10, 0, "0");
+        check(30_000_000_000, 10, 1, "3.0");
+        check(30_500_000_000, 10, 1, "3.05");
         check(
             -99_999_999_999_999_999_999_999_999_999_999_999_999,
             38,
-            false,
+            38,
             "-0.99999999999999999999999999999999999999",
         );
-        check(100, 0, true, "100");
+        check(100, 0, 0, "100");
     }
 
     #[test]

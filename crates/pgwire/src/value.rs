@@ -689,6 +689,10 @@ mod tests {
                     name: "c".into(),
                     pg_type: type_oid,
                     typmod: 0,
+                    least_scale: match array.data_type() {
+                        DataType::Decimal128(_, scale) => *scale,
+                        _ => 0,
+                    },
                     data_type: array.data_type().clone(),
                 }],
                 forms: vec![form],

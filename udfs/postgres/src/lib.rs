@@ -2,6 +2,7 @@
 
 mod calendar;
 mod date_trunc;
+pub mod refusal;
 
 use std::sync::Arc;
 

@@ -550,6 +550,7 @@ mod tests {
             name: name.into(),
             pg_type,
             typmod: -1,
+            least_scale: 0,
             data_type,
         };
         let format = CopyFormat {
