@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info};
 
 use crate::connection::{Connection, Rows, Status};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::guard;
 use crate::launch::Launcher;
 use crate::server::Server;
+use crate::system::SystemNames;
 
 /// Connections of one process; beyond them, statements wait.
 const MAX_CONNECTIONS: usize = 8;
@@ -47,6 +48,7 @@ struct Inner {
     statement_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
     slots: Arc<Semaphore>,
+    names: OnceCell<Arc<SystemNames>>,
 }
 
 enum Reached {
@@ -75,6 +77,7 @@ impl Catalogue {
             statement_timeout: config.statement_timeout,
             idle: Mutex::default(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            names: OnceCell::new(),
         }));
         if catalogue.ask(guard::IS_SET).await? != [[Some("t".to_owned())]] {
             info!("setting up the catalogue");
@@ -87,6 +90,10 @@ impl Catalogue {
     pub async fn shutdown(&self) {
         self.0.slots.close();
         self.idle().clear();
+    }
+
+    pub(crate) fn known_names(&self) -> &OnceCell<Arc<SystemNames>> {
+        &self.0.names
     }
 
     pub(crate) fn statement_timeout(&self) -> Duration {

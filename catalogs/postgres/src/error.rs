@@ -38,6 +38,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same for somebody else; of what lies behind a lost connection only its kind.
+    pub fn retold(&self) -> Error {
+        match self {
+            Error::Postgres(fields) => Error::Postgres(fields.clone()),
+            Error::TimedOut => Error::TimedOut,
+            Error::NotSupported(what) => Error::NotSupported(what.clone()),
+            Error::TooLarge { limit_bytes } => Error::TooLarge {
+                limit_bytes: *limit_bytes,
+            },
+            Error::Lost(source) => Error::Lost(source.kind().into()),
+            Error::NotStarted { dir, what } => Error::NotStarted {
+                dir: dir.clone(),
+                what: what.clone(),
+            },
+            Error::BadServer { url, what } => Error::BadServer {
+                url: url.clone(),
+                what: what.clone(),
+            },
+        }
+    }
+
     /// The SQLSTATE if PostgreSQL gave one.
     pub fn code(&self) -> Option<&str> {
         match self {

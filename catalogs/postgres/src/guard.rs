@@ -52,7 +52,7 @@ ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO rapport_reader;
 ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO rapport_writer";
 
 /// Asks whether [`set`] has been done to this database, whole.
-pub(crate) const IS_SET: &str = "SELECT obj_description(oid, 'pg_authid') IS NOT NULL
+pub(crate) const IS_SET: &str = "SELECT pg_catalog.shobj_description(oid, 'pg_authid') IS NOT NULL
   AND NOT has_function_privilege('public', 'pg_catalog.set_config(text,text,boolean)', 'execute')
   AND pg_catalog.to_regnamespace('public') IS NOT NULL
 FROM pg_catalog.pg_roles WHERE rolname = 'rapport_admin'";

@@ -13,6 +13,7 @@
 //! guard.rs       what every role is denied, so that a statement can't become superuser
 //! session.rs     role and settings around a statement
 //! relay.rs       a client's query
+//! system.rs      the names that are PostgreSQL's own
 //! rewrite.rs     the few queries psql 15 sends that 17 no longer understands
 //! ddl.rs         a client's definition, judged in an open transaction
 //! roles.rs       users and their verifiers
@@ -38,6 +39,7 @@ mod rewrite;
 mod roles;
 mod server;
 mod session;
+mod system;
 
 pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;
@@ -47,3 +49,4 @@ pub use mirror::Mirrored;
 pub use relations::{Column, ForeignKey, Relation, RelationKind};
 pub use relay::{Field, Reply, Request};
 pub use roles::Role;
+pub use system::SystemNames;

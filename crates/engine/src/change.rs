@@ -1,7 +1,7 @@
 //! `UPDATE`, `DELETE` and `TRUNCATE` of a user's own table: the files that hold a row to change are written anew, in one
 //! commit that fails if somebody else has changed them meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -165,7 +165,13 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
             });
         }
     }
-    let (name, alias) = changed(scope, pins, &update.table, Privilege::Update, "UPDATE").await?;
+    let (name, alias) = changed(scope, pins, &update.table, "UPDATE").await?;
+    let set: Vec<String> = values.keys().cloned().collect();
+    scope
+        .require_columns(&name, Privilege::Update, &set)
+        .await?;
+    let read = values.values().chain(&update.selection);
+    may_read(scope, &name, &alias, read).await?;
     let filter = update.selection.as_ref().map(ToString::to_string);
     Ok(Change {
         name,
@@ -196,7 +202,9 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
             "Select the rows before.",
         ));
     }
-    let (name, alias) = changed(scope, pins, table, Privilege::Delete, "DELETE").await?;
+    let (name, alias) = changed(scope, pins, table, "DELETE").await?;
+    scope.require(&name, Privilege::Delete).await?;
+    may_read(scope, &name, &alias, delete.selection.iter()).await?;
     let filter = delete.selection.as_ref().map(ToString::to_string);
     Ok(Change {
         name,
@@ -211,7 +219,6 @@ async fn changed(
     scope: &Scope,
     pins: &Pins,
     table: &TableWithJoins,
-    privilege: Privilege,
     what: &str,
 ) -> Result<(TableName, String)> {
     let TableFactor::Table { name, alias, .. } = &table.relation else {
@@ -222,11 +229,40 @@ async fn changed(
     };
     let name = scope.target(pins, name).await?;
     refuse_history(&name, what)?;
-    scope.require(&name, privilege).await?;
     let alias = alias
         .as_ref()
         .map_or_else(|| name.table.clone(), |alias| folded(&alias.name));
     Ok((name, alias))
+}
+
+/// Who changes rows by what is in them must be allowed to see it. Names are taken for the table's own columns wherever
+/// they may be: a subquery's own column of the same name needs the privilege too.
+async fn may_read<'a>(
+    scope: &Scope,
+    name: &TableName,
+    alias: &str,
+    exprs: impl Iterator<Item = &'a Expr>,
+) -> Result<()> {
+    let schema = newest(scope, name).await?.schema();
+    let mut named = vec![];
+    for expr in exprs {
+        let _ = ast::visit_expressions(expr, |expr| {
+            let column = match expr {
+                Expr::Identifier(column) => Some(folded(column)),
+                Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                    [table, column] if folded(table) == alias => Some(folded(column)),
+                    _ => None,
+                },
+                _ => None,
+            };
+            named.extend(column.filter(|column| schema.index_of(column).is_ok()));
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    scope.require_columns(name, Privilege::Select, &named).await
 }
 
 impl Change {

@@ -110,7 +110,7 @@ fn strict() -> CastOptions<'static> {
 }
 
 /// Dates and times with a space between them, as PostgreSQL writes them.
-fn to_text(array: &ArrayRef) -> Result<StringArray> {
+pub(crate) fn to_text(array: &ArrayRef) -> Result<StringArray> {
     let format = match array.data_type() {
         DataType::Timestamp(_, None) => Some("%Y-%m-%d %H:%M:%S%.f"),
         DataType::Timestamp(_, Some(_)) => Some("%Y-%m-%d %H:%M:%S%.f+00"),
@@ -139,7 +139,11 @@ fn to_text(array: &ArrayRef) -> Result<StringArray> {
 }
 
 /// What PostgreSQL's input function of the type does.
-fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<ArrayRef> {
+pub(crate) fn from_text(
+    text: &StringArray,
+    pg_type: &PgType,
+    stored: &DataType,
+) -> Result<ArrayRef> {
     let invalid = |value: &str| Error::InvalidText {
         message: format!(
             "invalid input syntax for type {}: \"{value}\"",
@@ -161,6 +165,10 @@ fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<
     };
     match &pg_type.kind {
         Kind::Text | Kind::Name | Kind::Varchar(None) => Ok(Arc::new(text.clone())),
+        Kind::InternalChar => each(&|value| {
+            let end = value.chars().next().map_or(0, char::len_utf8);
+            Ok(Some(value[..end].to_owned()))
+        }),
         Kind::Varchar(Some(most)) => each(&|value| within(value, *most, pg_type)),
         Kind::Char(exactly) => each(&|value| {
             let value = within(value, *exactly, pg_type)?.unwrap_or_else(|| value.to_owned());
@@ -209,7 +217,13 @@ fn from_text(text: &StringArray, pg_type: &PgType, stored: &DataType) -> Result<
             Ok(Arc::new(values.finish()))
         }
         Kind::Array(element) => list(text, element, stored),
-        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Float4 | Kind::Float8 | Kind::Numeric(_) => {
+        Kind::Int2
+        | Kind::Int4
+        | Kind::Int8
+        | Kind::Oid
+        | Kind::Float4
+        | Kind::Float8
+        | Kind::Numeric(_) => {
             let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
             Ok(cast_with_options(&trimmed, stored, &strict())?)
         }

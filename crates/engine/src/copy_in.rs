@@ -204,9 +204,16 @@ pub(crate) async fn begin(
         });
     };
     let name = scope.target(pins, table_name).await?;
-    scope.require(&name, Privilege::Insert).await?;
     let snapshot = newest(scope, &name).await?;
     let sent = sent_columns(&snapshot, columns)?;
+    let schema = snapshot.schema();
+    let written: Vec<String> = sent
+        .iter()
+        .map(|index| schema.field(*index).name().clone())
+        .collect();
+    scope
+        .require_columns(&name, Privilege::Insert, &written)
+        .await?;
     let sources = sources(scope, pins, &snapshot, &sent).await?;
     let presented = present_schema(&snapshot.schema());
     let described = sent.iter().map(|index| {

@@ -305,9 +305,12 @@ fn from_shared(error: &DataFusionError) -> Error {
             from_shared(inner)
         }
         DataFusionError::Shared(inner) => from_shared(inner),
-        DataFusionError::External(source) if source.is::<Refusal>() => {
-            let refusal = source.downcast_ref::<Refusal>();
-            Error::Refused(refusal.expect("just asked").clone())
+        DataFusionError::External(source) => {
+            match (source.downcast_ref::<Refusal>(), source.downcast_ref()) {
+                (Some(refusal), _) => Error::Refused(refusal.clone()),
+                (_, Some(Error::Catalogue(error))) => Error::Catalogue(error.retold()),
+                _ => Error::Internal(DataFusionError::Execution(source.to_string())),
+            }
         }
         DataFusionError::Execution(message) => from_execution(message.clone()),
         DataFusionError::ResourcesExhausted(message) => Error::OutOfMemory {

@@ -189,8 +189,10 @@ async fn plan(
         return Err(Error::not_supported("INSERT into a function", ""));
     };
     let name = scope.target(pins, name).await?;
-    scope.require(&name, Privilege::Insert).await?;
     let snapshot = newest(scope, &name).await?;
+    scope
+        .require_columns(&name, Privilege::Insert, &target_columns(insert, &snapshot))
+        .await?;
     let mut insert = insert.clone();
     insert.table =
         TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
@@ -229,25 +231,25 @@ fn check_form(insert: &ast::Insert) -> Result<()> {
     Ok(())
 }
 
+/// The columns that rows are given for, in their order.
+fn target_columns(insert: &ast::Insert, snapshot: &Snapshot) -> Vec<String> {
+    if insert.columns.is_empty() {
+        let fields = snapshot.definition().schema.fields().iter();
+        return fields.map(|field| field.name().clone()).collect();
+    }
+    let columns = insert.columns.iter();
+    columns
+        .map(|column| match column.0.as_slice() {
+            [part] => part.as_ident().map(folded).unwrap_or_default(),
+            _ => column.to_string(),
+        })
+        .collect()
+}
+
 /// `DEFAULT` in VALUES becomes the column's default, and `DEFAULT VALUES` a row of them.
 fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
     let definition = snapshot.definition();
-    let all = definition
-        .schema
-        .fields()
-        .iter()
-        .map(|field| field.name().clone());
-    let columns: Vec<String> = match insert.columns.is_empty() {
-        true => all.collect(),
-        false => insert
-            .columns
-            .iter()
-            .map(|column| match column.0.as_slice() {
-                [part] => part.as_ident().map(folded).unwrap_or_default(),
-                _ => column.to_string(),
-            })
-            .collect(),
-    };
+    let columns = target_columns(insert, snapshot);
     let default_of =
         |column: Option<&String>| match column.and_then(|column| definition.defaults.get(column)) {
             Some(sql) => expression(sql),

@@ -1,7 +1,7 @@
 //! SQL in, a stream of batches out: sessions over one lake, their limits, snapshots and transactions.
 //!
 //! A statement goes through these files in this order: `parse` (text to a syntax tree, bounded by `tree`), `names` (a
-//! table name becomes one version of a lake table, by `pins`), `plan` (only what reads goes on), `columns` (what
+//! table name becomes one version of a lake table, by `pins`, or a relation of the catalogue, by `system`), `plan` (only what reads goes on), `columns` (what
 //! PostgreSQL would call and type the result) and `execute` (memory share, deadline, cancel, on the threads of `cpu`).
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
 //! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
@@ -38,6 +38,7 @@ mod session;
 mod span;
 mod staged;
 mod stores;
+mod system;
 mod target;
 mod tree;
 mod types;

@@ -6,19 +6,29 @@ use std::{
     sync::Arc,
 };
 
+use arrow::datatypes::SchemaRef;
+
 use chrono::{DateTime, Utc};
 use datafusion::{
     common::TableReference,
     datasource::{ViewTable, provider_as_source},
     logical_expr::TableSource,
     sql::sqlparser::ast::{
-        self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef,
-        TableFactor, TableVersion, Value, VisitMut, VisitorMut,
+        self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, TableAlias,
+        TableAliasColumnDef, TableFactor, TableVersion, Value, VisitMut, VisitorMut,
     },
 };
 use rapport_lake::TableName;
 
-use crate::{Error, Result, pins::Pins, plan::Scope, view::View};
+use crate::{
+    Error, Result,
+    pins::Pins,
+    plan::Scope,
+    privilege::{Access, Marked, Privilege},
+    system::{self, System},
+    view::View,
+};
 
 /// What every name in one statement means.
 #[derive(Default)]
@@ -26,19 +36,39 @@ pub(crate) struct Names {
     sources: HashMap<String, Arc<dyn TableSource>>,
     /// Names that are there and may not be read: an error only if the planner asks for them, since a common table
     /// expression may hide them.
-    denied: HashMap<String, String>,
+    denied: HashMap<String, Error>,
+    /// What may be read in part, with a mark on what may not.
+    marked: HashMap<String, Arc<dyn TableSource>>,
+    /// For functions of the catalogue.
+    system: Option<System>,
 }
 
 impl Names {
     pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
         let key = name.to_string();
-        if let Some(what) = self.denied.get(&key) {
+        if let Some(Error::Denied { what }) = self.denied.get(&key) {
             return Err(Error::Denied { what: what.clone() });
         }
         self.sources
             .get(&key)
             .cloned()
             .ok_or_else(|| Error::UndefinedTable { name: shown(name) })
+    }
+
+    /// As [`Self::source`]; what a reader must not name has a mark.
+    pub(crate) fn marked_source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
+        match self.marked.get(&name.to_string()) {
+            Some(marked) => Ok(marked.clone()),
+            None => self.source(name),
+        }
+    }
+
+    pub(crate) fn has_marks(&self) -> bool {
+        !self.marked.is_empty()
+    }
+
+    pub(crate) fn system(&self) -> Option<&System> {
+        self.system.as_ref()
     }
 
     pub(crate) fn add(&mut self, private: &[(&str, Arc<dyn TableSource>)]) {
@@ -88,7 +118,10 @@ pub(crate) async fn resolve(
     if let Some(error) = collect.error {
         return Err(error);
     }
-    let mut names = Names::default();
+    let mut names = Names {
+        system: scope.system(&scope.invoker).await?,
+        ..Names::default()
+    };
     for wanted in collect.wanted {
         if names.sources.contains_key(&wanted.key) || names.denied.contains_key(&wanted.key) {
             continue;
@@ -106,29 +139,45 @@ async fn resolve_one(
     may_be_hidden: bool,
     names: &mut Names,
 ) -> Result<()> {
+    // PostgreSQL looks for a bare name in its own schema first.
+    if let Some(source) = scope.system_table(&wanted.parts).await? {
+        if wanted.version.is_some() {
+            return Err(Error::not_supported(
+                format!(
+                    "\"{}\" belongs to the catalogue, which has no versions",
+                    wanted.parts.join(".")
+                ),
+                "Ask for a version of a table of the lake.",
+            ));
+        }
+        names.sources.insert(wanted.key, source);
+        return Ok(());
+    }
     let candidates = scope.candidates(&wanted.parts)?;
     let found = scope.find(pins, &candidates, !may_be_hidden).await?;
     let Some((name, relation)) = found else {
-        if is_system(&wanted.parts) && !may_be_hidden {
-            return Err(Error::not_supported(
-                format!(
-                    "joining \"{}\" with tables of the lake is not supported yet",
-                    wanted.parts.join(".")
-                ),
-                "Ask the catalogue and the lake in two statements.",
-            ));
+        for schema in scope
+            .search_path
+            .iter()
+            .filter(|schema| system::is_system_schema(schema))
+        {
+            if let [table] = wanted.parts.as_slice()
+                && let Some(source) = scope.system_table(&[schema.clone(), table.clone()]).await?
+            {
+                names.sources.insert(wanted.key, source);
+                return Ok(());
+            }
         }
         return Ok(());
     };
-    if !scope.may_read(&name).await? {
-        let kind = if matches!(relation, Relation::View(_)) {
-            "view"
-        } else {
-            "table"
-        };
-        names
-            .denied
-            .insert(wanted.key, format!("{kind} {}", name.table));
+    let access = scope.access(&name, Privilege::Select).await?;
+    let kind = if matches!(relation, Relation::View(_)) {
+        "view"
+    } else {
+        "table"
+    };
+    if let Some(what) = access.refusal(kind, &name) {
+        names.denied.insert(wanted.key, Error::Denied { what });
         return Ok(());
     }
     let source: Arc<dyn TableSource> = match (relation, wanted.version) {
@@ -155,16 +204,13 @@ async fn resolve_one(
             _ => provider_as_source(table),
         },
     };
+    if let Access::Columns(columns) = &access {
+        let schema: SchemaRef = source.schema();
+        let marked = Marked::new(&schema, columns, &format!("{kind} {}", name.table));
+        names.marked.insert(wanted.key.clone(), Arc::new(marked));
+    }
     names.sources.insert(wanted.key, source);
     Ok(())
-}
-
-fn is_system(parts: &[String]) -> bool {
-    match parts {
-        [table] => table.starts_with("pg_"),
-        [.., schema, _] => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
-        [] => false,
-    }
 }
 
 /// What a name turned out to be.
@@ -355,12 +401,71 @@ impl VisitorMut for Collect {
         }
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        as_engine_knows(expr);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(folded(&cte.alias.name));
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Functions of `pg_catalog` under their bare names, words of PostgreSQL's grammar as the functions that they are, and
+/// casts to types such as regclass as functions of the catalogue.
+fn as_engine_knows(expr: &mut Expr) {
+    match expr {
+        Expr::Function(function) => {
+            if let [schema, name] = function.name.0.as_slice()
+                && schema
+                    .as_ident()
+                    .is_some_and(|schema| folded(schema) == "pg_catalog")
+            {
+                function.name = ObjectName(vec![name.clone()]);
+            }
+        }
+        Expr::Identifier(ident)
+            if ident.quote_style.is_none()
+                && matches!(
+                    ident.value.to_ascii_lowercase().as_str(),
+                    "current_schema" | "current_role"
+                ) =>
+        {
+            *expr = call(&ident.value.to_ascii_lowercase(), FunctionArguments::None);
+        }
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } => {
+            if let Some(name) = system::cast_name(&data_type.to_string().to_ascii_lowercase()) {
+                let arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(inner.as_ref().clone()));
+                let args = FunctionArgumentList {
+                    duplicate_treatment: None,
+                    args: vec![arg],
+                    clauses: vec![],
+                };
+                *expr = call(&name, FunctionArguments::List(args));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn call(name: &str, args: FunctionArguments) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_quote('"', name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args,
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
 }
 
 fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {

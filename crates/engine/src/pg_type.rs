@@ -28,6 +28,10 @@ pub(crate) enum Kind {
     Numeric(Option<(u8, i8)>),
     Text,
     Name,
+    /// The number of an object in the catalogue.
+    Oid,
+    /// `"char"`, one byte.
+    InternalChar,
     /// At most so many characters.
     Varchar(Option<usize>),
     /// Exactly so many characters, padded with spaces.
@@ -106,6 +110,8 @@ impl PgType {
             },
             "text" => (oid::TEXT, -1, Kind::Text),
             "name" => (oid::NAME, -1, Kind::Name),
+            "oid" => (oid::OID, -1, Kind::Oid),
+            "\"char\"" => (oid::CHAR, -1, Kind::InternalChar),
             "character varying" | "varchar" => match modifier {
                 None => (oid::VARCHAR, -1, Kind::Varchar(None)),
                 Some(modifier) => {
@@ -146,6 +152,8 @@ impl PgType {
             Kind::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
             Kind::Text => "text".to_owned(),
             Kind::Name => "name".to_owned(),
+            Kind::Oid => "oid".to_owned(),
+            Kind::InternalChar => "\"char\"".to_owned(),
             Kind::Varchar(None) => "character varying".to_owned(),
             Kind::Varchar(Some(most)) => format!("character varying({most})"),
             Kind::Char(exactly) => format!("character({exactly})"),
@@ -168,7 +176,7 @@ impl PgType {
             Kind::Bool => DataType::Boolean,
             Kind::Int2 => DataType::Int16,
             Kind::Int4 => DataType::Int32,
-            Kind::Int8 => DataType::Int64,
+            Kind::Int8 | Kind::Oid => DataType::Int64,
             Kind::Float4 => DataType::Float32,
             Kind::Float8 => DataType::Float64,
             Kind::Numeric(digits) => {
@@ -180,6 +188,7 @@ impl PgType {
             Kind::Timestamp | Kind::Timestamptz => utc(),
             Kind::Text
             | Kind::Name
+            | Kind::InternalChar
             | Kind::Varchar(_)
             | Kind::Char(_)
             | Kind::Time
@@ -240,6 +249,50 @@ impl PgType {
         }
     }
 
+    pub(crate) fn text() -> Self {
+        Self {
+            oid: oid::TEXT,
+            typmod: -1,
+            kind: Kind::Text,
+        }
+    }
+
+    /// The type with this number, if values of it can be held.
+    pub(crate) fn of_oid(oid: u32, typmod: i32) -> Option<Self> {
+        let length = || usize::try_from(typmod - 4).ok();
+        let kind = match oid {
+            oid::BOOL => Kind::Bool,
+            oid::INT2 => Kind::Int2,
+            oid::INT4 => Kind::Int4,
+            oid::INT8 => Kind::Int8,
+            oid::FLOAT4 => Kind::Float4,
+            oid::FLOAT8 => Kind::Float8,
+            oid::NUMERIC => Kind::Numeric(numeric_digits(typmod)),
+            oid::TEXT => Kind::Text,
+            oid::NAME => Kind::Name,
+            oid::OID => Kind::Oid,
+            oid::CHAR => Kind::InternalChar,
+            oid::VARCHAR => Kind::Varchar(length()),
+            oid::BPCHAR => Kind::Char(length()?),
+            oid::BYTEA => Kind::Bytea,
+            oid::DATE => Kind::Date,
+            oid::TIME => Kind::Time,
+            oid::TIMESTAMP => Kind::Timestamp,
+            oid::TIMESTAMPTZ => Kind::Timestamptz,
+            oid::INTERVAL => Kind::Interval,
+            oid::UUID => Kind::Uuid,
+            oid::JSON => Kind::Json,
+            oid::JSONB => Kind::Jsonb,
+            _ => {
+                let element = ELEMENTS
+                    .iter()
+                    .find(|element| array_oid(**element) == oid)?;
+                Kind::Array(Box::new(Self::of_oid(*element, typmod)?))
+            }
+        };
+        Some(Self { oid, typmod, kind })
+    }
+
     /// The Arrow type that a parameter of this type is planned with.
     pub(crate) fn of_parameter(oid: u32) -> Option<DataType> {
         Some(match oid {
@@ -257,6 +310,7 @@ impl PgType {
             oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
             oid::BYTEA => DataType::Binary,
             oid::TEXT
+            | oid::CHAR
             | oid::VARCHAR
             | oid::BPCHAR
             | oid::NAME
@@ -282,6 +336,14 @@ fn numeric_typmod(precision: i32, scale: i32) -> i32 {
     ((precision << 16) | (scale & 0x7ff)) + 4
 }
 
+fn numeric_digits(typmod: i32) -> Option<(u8, i8)> {
+    let digits = typmod.checked_sub(4).filter(|digits| *digits >= 0)?;
+    let precision = u8::try_from(digits >> 16)
+        .ok()
+        .filter(|precision| *precision <= 38)?;
+    Some((precision, i8::try_from(digits & 0x7ff).ok()?))
+}
+
 /// `numeric(18,2)` is `numeric` and `18,2`; `timestamp(3) with time zone` is `timestamp with time zone` and `3`.
 fn split_modifier(text: &str) -> (String, Option<&str>) {
     let parts = text.split_once('(').and_then(|(before, rest)| {
@@ -295,10 +357,12 @@ fn split_modifier(text: &str) -> (String, Option<&str>) {
 }
 
 /// Types of which there are arrays.
-const ELEMENTS: [u32; 19] = [
+const ELEMENTS: [u32; 21] = [
     oid::BOOL,
     oid::BYTEA,
+    oid::CHAR,
     oid::NAME,
+    oid::OID,
     oid::INT2,
     oid::INT4,
     oid::TEXT,
@@ -317,11 +381,13 @@ const ELEMENTS: [u32; 19] = [
     oid::JSONB,
 ];
 
-fn array_oid(element: u32) -> u32 {
+pub(crate) fn array_oid(element: u32) -> u32 {
     match element {
         oid::BOOL => 1000,
         oid::BYTEA => 1001,
+        oid::CHAR => 1002,
         oid::NAME => 1003,
+        oid::OID => 1028,
         oid::INT2 => 1005,
         oid::INT4 => 1007,
         oid::BPCHAR => 1014,

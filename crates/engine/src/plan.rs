@@ -1,6 +1,6 @@
 //! From a syntax tree to a plan that may be run: names, types, parameters, and nothing but reading.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
 use datafusion::{
@@ -31,7 +31,9 @@ use crate::{
     numbers::interval_function,
     pg_type::PgType,
     pins::Pins,
+    privilege::check_marks,
     staged::Staged,
+    system::{System, is_postgres_s, reg_type},
     types::PostgresTypes,
     view::View,
     widen::widen,
@@ -42,6 +44,9 @@ use crate::{
 pub(crate) struct Scope {
     pub warehouse: Warehouse,
     pub role: String,
+    /// Who asks; in a view, `role` is its owner.
+    pub invoker: String,
+    pub settings: Arc<BTreeMap<String, String>>,
     pub search_path: Vec<String>,
     pub time_zone: String,
     /// What the open block has written and not committed.
@@ -101,7 +106,7 @@ impl Scope {
         let state = self.state();
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
-        let (plan, columns) = presentable(plan, labels)?;
+        let (plan, columns) = presentable(plan, labels, names.system())?;
         Ok(Planned {
             plan,
             columns,
@@ -281,17 +286,39 @@ fn to_logical(
     statement: ast::Statement,
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan> {
-    let context = Context { state, names };
-    let options = ParserOptions::new()
+    if names.has_marks() {
+        let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters.clone());
+        let context = Context {
+            state,
+            names,
+            with_marks: true,
+        };
+        let plan = SqlToRel::new_with_options(&context, parser_options())
+            .sql_statement_to_plan_with_context(statement.clone(), &mut planner);
+        check_marks(&plan?)?;
+    }
+    let context = Context {
+        state,
+        names,
+        with_marks: false,
+    };
+    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
+    let planned = SqlToRel::new_with_options(&context, parser_options())
+        .sql_statement_to_plan_with_context(statement, &mut planner)?;
+    let planned = match names.system() {
+        Some(system) => system.spell_out(planned)?,
+        None => planned,
+    };
+    widen(planned)
+}
+
+fn parser_options() -> ParserOptions {
+    ParserOptions::new()
         .with_parse_float_as_decimal(true)
         .with_enable_ident_normalization(true)
         .with_support_varchar_with_length(true)
         .with_map_string_types_to_utf8view(true)
-        .with_default_null_ordering(NullOrdering::NullsMax);
-    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
-    let planned = SqlToRel::new_with_options(&context, options)
-        .sql_statement_to_plan_with_context(statement, &mut planner);
-    widen(planned?)
+        .with_default_null_ordering(NullOrdering::NullsMax)
 }
 
 /// Only nodes that read. Nothing else can come out of the statements that are planned here, so this is the second lock
@@ -336,17 +363,26 @@ pub(crate) fn check_reads_only(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// Casts what no PostgreSQL type is like to what one is, and names the columns.
-fn presentable(plan: LogicalPlan, labels: columns::Labels) -> Result<(LogicalPlan, Vec<Column>)> {
+fn presentable(
+    plan: LogicalPlan,
+    labels: columns::Labels,
+    system: Option<&System>,
+) -> Result<(LogicalPlan, Vec<Column>)> {
     let schema = plan.schema().clone();
     let needs_cast = schema
         .fields()
         .iter()
-        .any(|field| presented_as(field.data_type()).is_some());
+        .any(|field| presented_as(field.data_type()).is_some() || reg_type(field).is_some());
     let plan = if needs_cast {
         let exprs: Vec<Expr> = schema
             .iter()
             .map(|(qualifier, field)| {
-                let column = Expr::Column(ColumnRef::from((qualifier, field)));
+                let column = ColumnRef::from((qualifier, field));
+                if let (Some(system), Some(from)) = (system, reg_type(field)) {
+                    let shown = system.shown_column(from, column);
+                    return shown.alias_qualified(qualifier.cloned(), field.name());
+                }
+                let column = Expr::Column(column);
                 match presented_as(field.data_type()) {
                     Some(DataType::Interval(_))
                         if matches!(field.data_type(), DataType::Duration(_)) =>
@@ -403,11 +439,16 @@ fn presented_as(data_type: &DataType) -> Option<DataType> {
 struct Context<'a> {
     state: &'a SessionState,
     names: &'a Names,
+    /// On what may not be read.
+    with_marks: bool,
 }
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
-        Ok(self.names.source(&name)?)
+        Ok(match self.with_marks {
+            true => self.names.marked_source(&name)?,
+            false => self.names.source(&name)?,
+        })
     }
 
     fn get_table_function_source(
@@ -466,7 +507,18 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let of_system = || self.names.system()?.function(name);
+        if is_postgres_s(name)
+            && let Some(function) = of_system()
+        {
+            return Some(function);
+        }
+        let known = self.state.scalar_functions().get(name).cloned();
+        known.or_else(|| {
+            let is_other = self.state.aggregate_functions().contains_key(name)
+                || self.state.window_functions().contains_key(name);
+            if is_other { None } else { of_system() }
+        })
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

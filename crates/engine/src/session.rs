@@ -61,10 +61,13 @@ struct Kept {
     settings: BTreeMap<String, String>,
     role: String,
     views: Arc<Views>,
+    /// Of the privileges.
+    generation: u64,
     since: Instant,
 }
 
-/// A prepared plan is made anew after so long, because privileges are looked at when it is made.
+/// A prepared plan is made anew after so long, because privileges are looked at when it is made, and another process
+/// may change them.
 const PLAN_KEPT: Duration = Duration::from_secs(5);
 
 /// Something PostgreSQL would say beside the answer.
@@ -162,12 +165,14 @@ impl Session {
                 prepared.columns = Some(planned.columns.clone());
                 let (settings, role) = (self.settings.clone(), self.role.clone());
                 let (views, since) = (self.warehouse.views(), Instant::now());
+                let generation = self.warehouse.privileges().generation();
                 prepared.plan = Some(Arc::new(Kept {
                     planned,
                     pins,
                     settings,
                     role,
                     views,
+                    generation,
                     since,
                 }));
             }
@@ -397,6 +402,8 @@ impl Session {
         Scope {
             warehouse: self.warehouse.clone(),
             role: self.role.clone(),
+            invoker: self.role.clone(),
+            settings: Arc::new(self.settings.clone()),
             search_path: search_path(self.setting("search_path")),
             time_zone: zone.unwrap_or("UTC").to_owned(),
             staged,
@@ -451,7 +458,8 @@ impl Session {
         };
         let same_session = kept.settings == self.settings && kept.role == self.role;
         let same_views = Arc::ptr_eq(&kept.views, &self.warehouse.views());
-        if !same_session || !same_views || kept.since.elapsed() > PLAN_KEPT {
+        let same_privileges = kept.generation == self.warehouse.privileges().generation();
+        if !same_session || !same_views || !same_privileges || kept.since.elapsed() > PLAN_KEPT {
             return Ok(None);
         }
         if let Some(block) = &self.block {

@@ -9,7 +9,14 @@ use datafusion::{
     sql::sqlparser::ast::{self, TimezoneInfo},
 };
 
+use rapport_lake::PG_TYPE;
+
 use crate::pg_type::utc;
+
+/// `pg_catalog.int4` is `int4`.
+fn unqualified(name: &str) -> &str {
+    name.strip_prefix("pg_catalog.").unwrap_or(name)
+}
 
 #[derive(Debug)]
 pub(crate) struct PostgresTypes;
@@ -25,9 +32,17 @@ impl TypePlanner for PostgresTypes {
             ast::DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => utc(),
             ast::DataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             ast::DataType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
-            ast::DataType::Custom(name, _) => match name.to_string().to_lowercase().as_str() {
+            ast::DataType::Custom(name, _) => match unqualified(&name.to_string().to_lowercase()) {
                 "timestamptz" => utc(),
-                "name" | "bpchar" | "regclass" | "json" | "jsonb" | "uuid" => DataType::Utf8View,
+                "oid" => {
+                    let metadata = [(PG_TYPE.to_owned(), "oid".to_owned())].into();
+                    let field = Field::new("", DataType::Int64, true).with_metadata(metadata);
+                    return Ok(Some(Arc::new(field)));
+                }
+                "text" | "varchar" => DataType::Utf8View,
+                "bool" => DataType::Boolean,
+                "date" => DataType::Date32,
+                "name" | "bpchar" | "json" | "jsonb" | "uuid" => DataType::Utf8View,
                 "float4" => DataType::Float32,
                 "float8" => DataType::Float64,
                 "int2" => DataType::Int16,

@@ -22,6 +22,7 @@ use datafusion::{
 use rapport_catalog_lake::LakeTable;
 use rapport_catalog_postgres::Catalogue;
 use rapport_lake::{Lake, Snapshot, TableName, Txn};
+use tokio::runtime::Handle;
 
 use crate::{
     Error, Limits, Result, Session,
@@ -47,6 +48,7 @@ struct Inner {
     limits: Limits,
     cpu: Cpu,
     runtime: Arc<RuntimeEnv>,
+    main_runtime: Handle,
     /// Cloned for each statement.
     template: SessionState,
     store_url: ObjectStoreUrl,
@@ -84,6 +86,7 @@ impl Warehouse {
             limits,
             cpu,
             runtime,
+            main_runtime: Handle::current(),
             template,
             store_url,
             tables: Mutex::default(),
@@ -175,6 +178,19 @@ impl Warehouse {
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.0.runtime
+    }
+
+    /// The runtime that the warehouse was opened on.
+    pub(crate) fn main_runtime(&self) -> &Handle {
+        &self.0.main_runtime
+    }
+
+    /// Whether a function of this name, of any kind, can be computed over the lake.
+    pub fn knows_function(&self, name: &str) -> bool {
+        let template = self.template();
+        template.scalar_functions().contains_key(name)
+            || template.aggregate_functions().contains_key(name)
+            || template.window_functions().contains_key(name)
     }
 
     pub(crate) fn cpu(&self) -> &Cpu {

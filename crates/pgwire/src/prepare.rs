@@ -10,9 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::calls::{self, Call};
 use crate::command::{self, Command};
 use crate::connection::{Client, Run, Stop};
-use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
-use crate::route::{SystemNames, Whose, whose};
+use crate::route::{Whose, whose};
 use crate::sqlstate::Failure;
 use crate::statement::{Kind, Statement};
 use crate::transaction::State;
@@ -113,14 +112,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {
         let shared = self.shared.clone();
-        if !shared.system.initialized() {
-            let system = self.ask_system_names(run).await?;
-            shared.system.get_or_init(async || system).await;
-        }
+        let system = self.guard(run, shared.catalogue.system_names()).await??;
         let pid = self.registered.pid;
         self.with_session(run, move |session| {
             Box::pin(async move {
-                let system = shared.system.get().expect("asked before");
                 let statement = match session.parse(&sql) {
                     Ok(statements) => match <[_; 1]>::try_from(statements) {
                         Ok([statement]) => statement,
@@ -132,7 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     }
                     Err(error) => return Err(error),
                 };
-                if whose(&statement.ast, system) == Whose::Catalogue {
+                let is_engine_s = |name: &str| shared.warehouse.knows_function(name);
+                if whose(&statement.ast, &system, &is_engine_s) == Whose::Catalogue {
                     if let Some((sql, calls)) = calls::take(&statement.ast, pid) {
                         return Ok(Planned::Both { sql, calls });
                     }
@@ -212,29 +208,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 theirs.into()
             }
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
+            Ok(_) if ours.code() == "42883" => {
+                // It is there, but not where the rows are.
+                Failure::not_supported(format!("{} over the lake's tables", ours.message()))
+                    .with_hint(
+                        "PostgreSQL's functions that Rapport lacks can be called without a table.",
+                    )
+                    .into()
+            }
             _ => ours.into(),
         }
-    }
-
-    async fn ask_system_names(&mut self, run: &Run) -> Result<SystemNames, Stop> {
-        let mut names = [
-            "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace",
-            "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace",
-        ]
-        .map(|sql| (sql, std::collections::HashSet::new()));
-        for (sql, names) in &mut names {
-            let reply = self.relay(run, Request::Simple((*sql).to_owned())).await?;
-            names.extend(reply.rows.iter().filter_map(|row| {
-                let [Some(name)] = raw_fields(row)[..] else {
-                    return None;
-                };
-                String::from_utf8(name.to_vec()).ok()
-            }));
-        }
-        let [(_, relations), (_, functions)] = names;
-        Ok(SystemNames {
-            relations,
-            functions,
-        })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A query that touches nothing but system relations goes to the catalogue, and so does one that touches no relation
 //! at all, unless it calls a function that only the engine has: what PostgreSQL can compute itself is right by
-//! construction. A query that mixes both, and everything that is no query, is the engine's.
+//! construction. A query that mixes both, be it only by a function, and everything that is no query, is the engine's.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -10,13 +10,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     CopySource, CopyTarget, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
 };
-
-/// What `pg_catalog` holds, asked once per server.
-#[derive(Debug)]
-pub struct SystemNames {
-    pub relations: HashSet<String>,
-    pub functions: HashSet<String>,
-}
+use rapport_catalog_postgres::SystemNames;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -24,7 +18,12 @@ pub enum Whose {
     Engine,
 }
 
-pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
+/// `is_engine_s` tells whether the engine has a function of that name.
+pub fn whose(
+    statement: &Statement,
+    system: &SystemNames,
+    is_engine_s: &dyn Fn(&str) -> bool,
+) -> Whose {
     let mut mentions = Mentions::default();
     match statement {
         Statement::Query(_) | Statement::Explain { .. } => {
@@ -48,11 +47,18 @@ pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
         .filter(|name| !mentions.is_local(name))
         .peekable();
     let is_catalogue = match relations.peek() {
-        Some(_) => relations.all(|name| system.has_relation(name)),
+        Some(_) => {
+            let is_engine_s_alone = |name: &Vec<String>| {
+                !has_function(system, name)
+                    && matches!(name.as_slice(), [name] if is_engine_s(name))
+            };
+            relations.all(|name| has_relation(system, name))
+                && !mentions.functions.iter().any(is_engine_s_alone)
+        }
         None => mentions
             .functions
             .iter()
-            .all(|name| system.has_function(name)),
+            .all(|name| has_function(system, name)),
     };
     if is_catalogue {
         Whose::Catalogue
@@ -61,21 +67,19 @@ pub fn whose(statement: &Statement, system: &SystemNames) -> Whose {
     }
 }
 
-impl SystemNames {
-    fn has_relation(&self, name: &[String]) -> bool {
-        match name {
-            [name] => self.relations.contains(name),
-            [.., schema, _] => is_system_schema(schema),
-            [] => false,
-        }
+fn has_relation(system: &SystemNames, name: &[String]) -> bool {
+    match name {
+        [name] => system.relations.contains(name),
+        [.., schema, _] => is_system_schema(schema),
+        [] => false,
     }
+}
 
-    fn has_function(&self, name: &[String]) -> bool {
-        match name {
-            [name] => self.functions.contains(name) || GRAMMAR.contains(&name.as_str()),
-            [.., schema, _] => is_system_schema(schema),
-            [] => false,
-        }
+fn has_function(system: &SystemNames, name: &[String]) -> bool {
+    match name {
+        [name] => system.functions.contains(name) || GRAMMAR.contains(&name.as_str()),
+        [.., schema, _] => is_system_schema(schema),
+        [] => false,
     }
 }
 
@@ -200,10 +204,16 @@ mod tests {
         let system = SystemNames {
             relations: words(&["pg_class", "pg_type"]),
             functions: words(&["now", "version", "generate_series", "count", "format_type"]),
+            ..SystemNames::default()
         };
+        let is_engine_s = |name: &str| name == "bgnbd_p_alive";
         let statements =
             Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement of the test");
-        assert_eq!(whose(&statements[0], &system), expected, "{sql}");
+        assert_eq!(
+            whose(&statements[0], &system, &is_engine_s),
+            expected,
+            "{sql}"
+        );
     }
 
     #[test]
@@ -241,6 +251,11 @@ mod tests {
             Whose::Engine,
         );
         check("insert into pg_class values (1)", Whose::Engine);
+        check(
+            "select bgnbd_p_alive(reltuples, 2, 3) from pg_class",
+            Whose::Engine,
+        );
+        check("select nobody_s(reltuples) from pg_class", Whose::Catalogue);
         check("create table t as select * from pg_class", Whose::Engine);
         check("copy interactions to stdout", Whose::Engine);
         check("copy (select 1) to '/tmp/a'", Whose::Engine);

@@ -588,6 +588,7 @@ impl<'a> Cell<'a> {
                 Some(micros) => out.extend_from_slice(&micros.to_be_bytes()),
                 None => out.extend_from_slice(value.as_bytes()),
             },
+            oid::CHAR => out.push(value.bytes().next().unwrap_or(0)),
             oid::INTERVAL => match parse::interval(value) {
                 Some((months, days, micros)) => put_interval(out, months, days, micros),
                 None => out.extend_from_slice(value.as_bytes()),

@@ -7,13 +7,12 @@ use rapport_catalog_postgres::Catalogue;
 use rapport_engine::Warehouse;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Registry;
 use crate::connection;
-use crate::route::SystemNames;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,7 +69,6 @@ pub struct Shared {
     pub ending: CancellationToken,
     /// Sessions end now.
     pub ended: CancellationToken,
-    pub system: OnceCell<SystemNames>,
 }
 
 impl Shared {
@@ -88,7 +86,6 @@ impl Shared {
             config,
             ending: shutdown,
             ended: CancellationToken::new(),
-            system: OnceCell::new(),
         }))
     }
 }

@@ -79,7 +79,6 @@ impl Failure {
         &self.0.code
     }
 
-    #[cfg(test)]
     pub fn message(&self) -> &str {
         &self.0.message
     }
