@@ -35,7 +35,8 @@ pub struct Config {
 pub enum Place {
     /// A child process `exe __catalogue dir`, shared by all processes that open the same folder.
     Embedded { dir: PathBuf, exe: PathBuf },
-    /// An ordinary PostgreSQL, 15 or later, as a superuser: `postgres://user:password@host:port/database`.
+    /// An ordinary PostgreSQL, 15 or later, as any superuser: `postgres://user:password@host:port/database`. Whatever the
+    /// database held before belongs to Rapport from then on; roles are the server's, not the database's.
     Url(String),
 }
 
@@ -63,7 +64,7 @@ impl std::fmt::Debug for Catalogue {
 }
 
 impl Catalogue {
-    /// Who owns what Rapport itself creates; the superuser of the embedded PostgreSQL.
+    /// Who owns what Rapport itself creates: the superuser, whatever a server of the user's own calls him.
     pub const OWNER: &'static str = "postgres";
 
     /// Connects, starting the child process where none runs, and denies every role what none may have.

@@ -16,7 +16,7 @@ use crate::session;
 
 /// What a client may define here, by the first words of its statement. A function could change its role from within,
 /// so there are none.
-const DEFINITIONS: [&[&str]; 21] = [
+const DEFINITIONS: [&[&str]; 26] = [
     &["create", "table"],
     &["create", "view"],
     &["create", "recursive", "view"],
@@ -36,6 +36,11 @@ const DEFINITIONS: [&[&str]; 21] = [
     &["drop", "schema"],
     &["drop", "role"],
     &["drop", "user"],
+    &["create", "group"],
+    &["alter", "group"],
+    &["drop", "group"],
+    &["reassign", "owned"],
+    &["drop", "owned"],
     &["comment", "on"],
     &["grant"],
 ];
@@ -272,7 +277,8 @@ async fn execute(
     }
 }
 
-fn is_definition(statement: &str) -> bool {
+/// Whether a statement defines something of the kinds that a client may define, judging by its first words.
+pub fn is_definition(statement: &str) -> bool {
     let words = session::first_words(statement, 5);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     words.first() == Some(&"revoke")

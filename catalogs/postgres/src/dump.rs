@@ -26,7 +26,7 @@ BEGIN
   END LOOP;
   CREATE SCHEMA public AUTHORIZATION pg_database_owner;
   GRANT USAGE ON SCHEMA public TO PUBLIC;
-  FOR one IN SELECT rolname FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres' LOOP
+  FOR one IN SELECT rolname FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user LOOP
     EXECUTE pg_catalog.format('DROP OWNED BY %I', one);
     EXECUTE pg_catalog.format('DROP ROLE %I', one);
   END LOOP;

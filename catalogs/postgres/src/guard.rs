@@ -36,12 +36,15 @@ BEGIN
     END IF;
   END LOOP;
   EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO rapport_writer', pg_catalog.current_database());
+  EXECUTE pg_catalog.format('GRANT ALL ON DATABASE %I TO rapport_admin WITH GRANT OPTION', pg_catalog.current_database());
   EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
 END
 $guard$;
+GRANT ALL ON SCHEMA public TO rapport_admin WITH GRANT OPTION;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO rapport_admin WITH GRANT OPTION;
 COMMENT ON ROLE rapport_reader IS 'May read the tables of the warehouse.';
 COMMENT ON ROLE rapport_writer IS 'May read the tables of the warehouse and make tables.';
-COMMENT ON ROLE rapport_admin IS 'Answers for the warehouse.';
+COMMENT ON ROLE rapport_admin IS 'Answers for the warehouse: may do and grant everything to its tables.';
 GRANT rapport_reader TO rapport_writer;
 GRANT rapport_writer TO rapport_admin;
 GRANT USAGE ON SCHEMA public TO rapport_reader;
@@ -49,10 +52,13 @@ GRANT CREATE ON SCHEMA public TO rapport_writer;
 ALTER DEFAULT PRIVILEGES GRANT SELECT, REFERENCES ON TABLES TO rapport_reader;
 ALTER DEFAULT PRIVILEGES GRANT INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO rapport_writer;
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO rapport_reader;
-ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO rapport_writer";
+ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO rapport_writer;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO rapport_admin WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO rapport_admin WITH GRANT OPTION";
 
 /// Asks whether [`set`] has been done to this database, whole.
-pub(crate) const IS_SET: &str = "SELECT pg_catalog.shobj_description(oid, 'pg_authid') IS NOT NULL
+pub(crate) const IS_SET: &str =
+    "SELECT pg_catalog.shobj_description(oid, 'pg_authid') LIKE '%may do and grant everything%'
   AND NOT has_function_privilege('public', 'pg_catalog.set_config(text,text,boolean)', 'execute')
   AND pg_catalog.to_regnamespace('public') IS NOT NULL
 FROM pg_catalog.pg_roles WHERE rolname = 'rapport_admin'";

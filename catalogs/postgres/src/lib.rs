@@ -43,7 +43,7 @@ mod system;
 
 pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;
-pub use ddl::{Change, Ddl};
+pub use ddl::{Change, Ddl, is_definition};
 pub use error::{Error, ErrorFields, Result};
 pub use mirror::Mirrored;
 pub use relations::{Column, ForeignKey, Relation, RelationKind};

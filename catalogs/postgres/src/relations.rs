@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::catalogue::Catalogue;
 use crate::connection::{Connection, Rows};
 use crate::error::Result;
+use crate::quote;
 
 const QUERY: &str = include_str!("relations.sql");
 
@@ -97,6 +98,22 @@ impl Catalogue {
             .await?
             .into_iter()
             .find(|relation| relation.name == *name))
+    }
+
+    /// Who owns a table or a view.
+    pub async fn owner(&self, name: &TableName) -> Result<Option<String>> {
+        let rows = self
+            .ask(&format!(
+                "SELECT CASE WHEN o.rolname = session_user THEN {} ELSE o.rolname END
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'v')",
+                quote::literal(Catalogue::OWNER),
+                quote::literal(&name.schema),
+                quote::literal(&name.table)
+            ))
+            .await?;
+        Ok(rows.into_iter().flatten().flatten().next())
     }
 
     /// Every table and view of the warehouse, in order of creation.

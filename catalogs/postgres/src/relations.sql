@@ -6,7 +6,7 @@ SELECT coalesce(json_agg(r ORDER BY r.oid), '[]') FROM (
     n.nspname AS schema,
     c.relname AS "table",
     c.relkind = 'v' AS is_view,
-    pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+    CASE WHEN pg_catalog.pg_get_userbyid(c.relowner) = session_user THEN 'postgres' ELSE pg_catalog.pg_get_userbyid(c.relowner) END AS owner,
     c.reltuples::int8 AS rows,
     pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END AS query,

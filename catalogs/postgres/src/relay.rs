@@ -14,6 +14,10 @@ use crate::session;
 
 /// The most that one statement may answer.
 const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// Whatever a statement reads has been locked for it when it is parsed; PostgreSQL's own relations have lower numbers.
+const LOCKS: &str = "SELECT FROM pg_catalog.pg_locks
+WHERE locktype = 'relation' AND relation >= 16384 AND pid = pg_catalog.pg_backend_pid()";
+
 /// Rows PostgreSQL hands out at once, so that a large answer is noticed before it is made.
 const ROWS_AT_ONCE: i32 = 5_000;
 
@@ -91,7 +95,28 @@ impl Catalogue {
         let prologue = session::begin(as_role, settings)?;
         let mut attempts = Attempts::default();
         loop {
-            let result = self.relay_once(&prologue, &request, bound).await;
+            let result = self.relay_once(&prologue, &request, bound, false).await;
+            if !self.is_to_repeat(&result, &mut attempts) {
+                return result.map(|(reply, _)| reply);
+            }
+        }
+    }
+
+    /// What a statement takes and answers, and whether it reads a table or a view of the warehouse, none of which has
+    /// a row here. It is not run.
+    pub async fn judge(
+        &self,
+        as_role: &str,
+        settings: &Settings,
+        sql: String,
+        param_types: Vec<u32>,
+    ) -> Result<(Reply, bool)> {
+        let prologue = session::begin(as_role, settings)?;
+        let request = Request::Describe { sql, param_types };
+        let bound = self.statement_timeout();
+        let mut attempts = Attempts::default();
+        loop {
+            let result = self.relay_once(&prologue, &request, bound, true).await;
             if !self.is_to_repeat(&result, &mut attempts) {
                 return result;
             }
@@ -103,13 +128,19 @@ impl Catalogue {
         prologue: &str,
         request: &Request,
         bound: Duration,
-    ) -> Result<Reply> {
+        looks_at_locks: bool,
+    ) -> Result<(Reply, bool)> {
         // Starting the child is not the statement's fault.
         let mut lease = self.lease().await?;
         let answer = async {
             // What follows runs as superuser unless all of this worked, so it waits for the answer.
             lease.query(prologue).await?;
-            answer(&mut lease, request).await
+            let reply = answer(&mut lease, request).await?;
+            let found = match looks_at_locks {
+                true => lease.query(LOCKS).await?,
+                false => vec![],
+            };
+            Ok((reply, !found.is_empty()))
         };
         let result = tokio::time::timeout(bound, answer)
             .await

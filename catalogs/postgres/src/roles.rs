@@ -15,7 +15,7 @@ pub struct Role {
 
 /// Roles that people make; not PostgreSQL's own, not ours.
 const OF_PEOPLE: &str =
-    "rolname !~ '^(pg_|rapport_(reader|writer|admin)$)' AND rolname <> 'postgres'";
+    "rolname !~ '^(pg_|rapport_(reader|writer|admin)$)' AND rolname <> session_user";
 
 impl Catalogue {
     /// A role that may log in, read the warehouse's tables and make its own; an admin may do what admins may.
@@ -34,8 +34,15 @@ impl Catalogue {
         };
         let role = quote::ident(role);
         let password = password(scram_verifier)?;
+        // The right to make roles is not inherited, and groups are given on only by whom they were given for that.
+        let more = match is_admin {
+            true => format!(
+                "ALTER ROLE {role} CREATEROLE; GRANT rapport_reader, rapport_writer, rapport_admin TO {role} WITH ADMIN OPTION"
+            ),
+            false => String::new(),
+        };
         self.transact(&format!(
-            "CREATE ROLE {role} LOGIN PASSWORD {password} IN ROLE {group}"
+            "CREATE ROLE {role} LOGIN PASSWORD {password} IN ROLE {group}; {more}"
         ))
         .await
     }

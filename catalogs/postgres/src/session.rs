@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::catalogue::Settings;
+use crate::catalogue::{Catalogue, Settings};
 use crate::error::{Error, ErrorFields, Result};
 use crate::quote;
 
@@ -24,7 +24,11 @@ pub(crate) fn begin(role: &str, settings: &Settings) -> Result<String> {
 
 /// The rest of the open transaction is the role's own.
 pub(crate) fn become_role(role: &str, settings: &Settings) -> Result<String> {
-    let mut sql = format!("SET LOCAL SESSION AUTHORIZATION {}", quote::ident(role));
+    let mut sql = match role {
+        // Who is connected: a server may call its superuser otherwise.
+        Catalogue::OWNER => "SET LOCAL ROLE NONE".to_owned(),
+        role => format!("SET LOCAL SESSION AUTHORIZATION {}", quote::ident(role)),
+    };
     for (name, value) in settings {
         if !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
             sql.push(';');

@@ -199,7 +199,7 @@ async fn apply_locked(
         created: vec![],
     };
     let changes = ddl.changes().to_vec();
-    if let Err(error) = check(&changes) {
+    if let Err(error) = check(&changes).and_then(|()| check_view(&changes, view.is_some())) {
         ddl.rollback().await?;
         return Err(error);
     }
@@ -282,6 +282,20 @@ fn check(changes: &[Change]) -> Result<()> {
             }
             Change::Dropped(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// A view lives by its text, which has to be one that can be planned.
+fn check_view(changes: &[Change], is_planned: bool) -> Result<()> {
+    let makes_view = changes.iter().any(
+        |change| matches!(change, Change::Created(relation) if relation.kind == RelationKind::View),
+    );
+    if makes_view && !is_planned {
+        return Err(Error::not_supported(
+            "Rapport can't read the query of this view",
+            "PostgreSQL can; say it in other words.",
+        ));
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
+use rapport_catalog_postgres::is_definition;
+
 use crate::{Error, Limits, Result, dialect::RapportDialect, tree};
 
 /// One statement of a client's message.
@@ -95,13 +97,20 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
         if first.token == Token::EOF {
             return Ok(statements);
         }
-        let mut ast = parser
-            .parse_statement()
-            .map_err(|error| syntax_error(sql, error))?;
+        let parsed = parser.parse_statement();
         let after = parser.peek_token();
-        if !matches!(after.token, Token::SemiColon | Token::EOF) {
-            return Err(near(sql, &after));
-        }
+        let mut ast = match parsed {
+            Ok(ast) if matches!(after.token, Token::SemiColon | Token::EOF) => ast,
+            // PostgreSQL judges definitions, and it knows more of them.
+            _ if statements.is_empty() && is_definition(sql) => {
+                return Ok(vec![Statement {
+                    ast: unread_definition(),
+                    text: sql.trim_end().trim_end_matches(';').to_owned(),
+                }]);
+            }
+            Ok(_) => return Err(near(sql, &after)),
+            Err(error) => return Err(syntax_error(sql, error)),
+        };
         tree::flatten(&mut ast);
         tree::check(&ast, limits)?;
         let start = lines.offset(sql, first.span.start);
@@ -117,6 +126,16 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
     }
 }
 
+/// Stands for a definition that only PostgreSQL can read: all that is known of it is its text.
+fn unread_definition() -> ast::Statement {
+    ast::Statement::Comment {
+        object_type: ast::CommentObject::Database,
+        object_name: ast::ObjectName(vec![]),
+        comment: None,
+        if_exists: true,
+    }
+}
+
 /// `TABLE t` is `SELECT * FROM t`, which the parser knows.
 fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut spelled = Vec::with_capacity(tokens.len() + 2);
@@ -125,6 +144,8 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let span = token.span;
         match &token.token {
             Token::Whitespace(_) => spelled.push(token),
+            // No table has another beneath it.
+            Token::Word(word) if word.keyword == Keyword::ONLY && names_table(&spelled) => {}
             Token::Word(word) if is_start && word.keyword == Keyword::TABLE => {
                 is_start = false;
                 for token in [
@@ -142,6 +163,22 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     without_data(spelled)
+}
+
+/// Whether the name of a table comes next.
+fn names_table(before: &[TokenWithSpan]) -> bool {
+    let last = before
+        .iter()
+        .rev()
+        .find(|token| !matches!(token.token, Token::Whitespace(_)));
+    last.is_some_and(|last| match &last.token {
+        Token::Comma => true,
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::FROM | Keyword::JOIN | Keyword::UPDATE | Keyword::TABLE | Keyword::TRUNCATE
+        ),
+        _ => false,
+    })
 }
 
 /// `CREATE TABLE … AS … WITH [NO] DATA`: the parser does not know its end. It is looked for again in the text.

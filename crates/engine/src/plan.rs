@@ -156,7 +156,7 @@ impl Scope {
             });
         }
         let scope = Scope {
-            role: view.owner.clone(),
+            role: self.warehouse.owner(view).await?,
             search_path: view.search_path.clone(),
             depth: self.depth + 1,
             ..self.clone()

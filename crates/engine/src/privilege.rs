@@ -20,7 +20,7 @@ use datafusion::{
 use rapport_catalog_postgres::{Catalogue, Request, Settings};
 use rapport_lake::TableName;
 
-use crate::{Error, Result, Warehouse, plan::Scope};
+use crate::{Error, Result, Warehouse, plan::Scope, view::View};
 
 /// Grants may be changed by another process, which this one is not told.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -87,6 +87,7 @@ type Question = (String, TableName, Privilege);
 #[derive(Default)]
 pub(crate) struct Privileges {
     known: Mutex<HashMap<Question, (Instant, Access)>>,
+    owners: Mutex<HashMap<TableName, (Instant, String)>>,
     generation: AtomicU64,
 }
 
@@ -94,6 +95,7 @@ impl Privileges {
     pub(crate) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.known.lock().expect("never held over a panic").clear();
+        self.owners.lock().expect("never held over a panic").clear();
     }
 
     /// Another one whenever they may have changed.
@@ -139,6 +141,37 @@ fn denied(access: &Access, table: &TableName) -> Error {
 }
 
 impl Warehouse {
+    /// In whose name a view reads: the catalogue knows, and its author where there is none.
+    pub(crate) async fn owner(&self, view: &View) -> Result<String> {
+        let Some(catalogue) = self.catalogue() else {
+            return Ok(view.owner.clone());
+        };
+        let known = {
+            let owners = self.privileges().owners.lock();
+            owners
+                .expect("never held over a panic")
+                .get(&view.name)
+                .cloned()
+        };
+        if let Some((since, owner)) = known
+            && since.elapsed() < REMEMBERED
+        {
+            return Ok(owner);
+        }
+        let generation = self.privileges().generation();
+        let owner = catalogue.owner(&view.name).await?;
+        let owner = owner.unwrap_or_else(|| view.owner.clone());
+        let mut owners = self
+            .privileges()
+            .owners
+            .lock()
+            .expect("never held over a panic");
+        if generation == self.privileges().generation() {
+            owners.insert(view.name.clone(), (Instant::now(), owner.clone()));
+        }
+        Ok(owner)
+    }
+
     /// Without a catalogue there are no roles, and whoever holds the lake may do everything.
     async fn access(&self, role: &str, table: &TableName, privilege: Privilege) -> Result<Access> {
         let Some(catalogue) = self.catalogue() else {

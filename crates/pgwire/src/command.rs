@@ -40,9 +40,14 @@ pub enum Command {
     },
     Deallocate(Option<String>),
     Close(Option<String>),
-    /// Nothing to do here: nobody notifies, no constraint is enforced, and the lake's statistics are always there.
+    /// Nothing to do here: nobody notifies, and no constraint is enforced.
     Nothing {
         tag: &'static str,
+    },
+    /// `VACUUM` or `ANALYZE` of tables, as they are written; none is all of them.
+    Maintain {
+        tag: &'static str,
+        tables: Vec<String>,
     },
     Declare {
         name: String,
@@ -123,9 +128,10 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
             Command::Deallocate(all_or_name(&mut cursor)?)
         }
         "close" => Command::Close(all_or_name(&mut cursor)?),
-        "listen" => {
-            cursor.name()?;
-            Command::Nothing { tag: "LISTEN" }
+        "listen" | "notify" => {
+            let what = format!("{} is not supported", first.to_uppercase());
+            return Err(Failure::not_supported(what)
+                .with_hint("Sessions send each other nothing; ask again from time to time."));
         }
         "unlisten" => {
             if !cursor.take_sign('*') {
@@ -133,8 +139,8 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
             }
             Command::Nothing { tag: "UNLISTEN" }
         }
-        "analyze" | "analyse" => return Ok(Some(Command::Nothing { tag: "ANALYZE" })),
-        "vacuum" => return Ok(Some(Command::Nothing { tag: "VACUUM" })),
+        "analyze" | "analyse" => maintain("ANALYZE", &mut cursor)?,
+        "vacuum" => maintain("VACUUM", &mut cursor)?,
         "declare" => return declare(&mut cursor).map(Some),
         "fetch" => fetch(&mut cursor, false)?,
         "move" => fetch(&mut cursor, true)?,
@@ -144,6 +150,28 @@ pub fn read(piece: &Piece<'_>) -> Result<Option<Command>> {
     };
     cursor.end()?;
     Ok(Some(command))
+}
+
+fn maintain(tag: &'static str, cursor: &mut Cursor<'_>) -> Result<Command> {
+    if cursor.peek().is_some_and(|token| token.is_sign('(')) {
+        parenthesized(cursor)?;
+    }
+    while cursor.take_any(&["full", "freeze", "verbose", "analyze", "analyse"]) {}
+    let mut tables = Vec::new();
+    while !cursor.at_end() {
+        let mut table = quote_name(&cursor.name()?);
+        while cursor.take_sign('.') {
+            table = format!("{table}.{}", quote_name(&cursor.name()?));
+        }
+        tables.push(table);
+        if cursor.peek().is_some_and(|token| token.is_sign('(')) {
+            parenthesized(cursor)?;
+        }
+        if !cursor.take_sign(',') {
+            break;
+        }
+    }
+    Ok(Command::Maintain { tag, tables })
 }
 
 fn begin(tag: &'static str, cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -663,6 +691,21 @@ mod tests {
         refused("set x", "syntax error at end of input");
         refused("set x = ", "syntax error at end of input");
         refused("set x = 1 2", "syntax error at or near \"2\"");
+    }
+
+    #[test]
+    fn maintenance_names_its_tables() {
+        let of = |tag, tables: &[&str]| Command::Maintain {
+            tag,
+            tables: tables.iter().map(|table| (*table).to_owned()).collect(),
+        };
+        check("ANALYZE", of("ANALYZE", &[]));
+        check(
+            "vacuum (verbose, analyze) a, s.\"B\" (x, y)",
+            of("VACUUM", &["a", "s.\"B\""]),
+        );
+        check("VACUUM FULL ANALYZE a", of("VACUUM", &["a"]));
+        refused("listen a", "LISTEN is not supported");
     }
 
     #[test]

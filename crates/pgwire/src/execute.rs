@@ -126,6 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Call::Sleep(time) => return self.guard(run, tokio::time::sleep(*time)).await,
             Call::SetConfig { name, value, local } => (name, value, *local),
         };
+        if ["role", "session_authorization"].contains(&name.to_lowercase().as_str()) {
+            let message = format!("permission denied to set parameter \"{name}\"");
+            return Err(Failure::new("42501", message).into());
+        }
         let value = match (value, &portal.values) {
             (Given::Text(text), _) => Some(text.clone()),
             (Given::Parameter(n), Values::Raw { values, .. }) => {

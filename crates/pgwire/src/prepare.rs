@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use rapport_catalog_postgres::Request;
+use rapport_catalog_postgres::{Reply, Request};
 use rapport_engine::Prepared;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -79,20 +79,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             })),
             Planned::Unknown(error) => {
                 // PostgreSQL may know it; if it does not either, the syntax error is PostgreSQL's own.
-                match self
-                    .catalogue_statement(run, sql, types, true, Vec::new())
-                    .await
-                {
-                    Err(Stop::Failure(failure)) if failure.code() == "0A000" => {
-                        Err(Failure::from(error).into())
-                    }
-                    other => other,
+                let (reply, reads_lake) = self
+                    .judge_statement(run, sql.clone(), types.to_vec())
+                    .await?;
+                if reads_lake {
+                    let failure = Failure::from(error);
+                    let message = format!("Rapport can't read this query: {}", failure.message());
+                    return Err(failure
+                        .told_as("0A000", message)
+                        .with_hint("PostgreSQL can; say it in other words.")
+                        .into());
                 }
+                Ok(Arc::new(Statement {
+                    kind: Kind::Catalogue {
+                        sql,
+                        fields: reply.fields,
+                        calls: Vec::new(),
+                    },
+                    params: reply.param_types,
+                }))
             }
             Planned::Wrong { error, is_query } => Err(self
                 .in_postgresql_s_words(run, sql, types, error, is_query)
                 .await),
         }
+    }
+
+    async fn judge_statement(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: Vec<u32>,
+    ) -> Result<(Reply, bool), Stop> {
+        let catalogue = self.shared.catalogue.clone();
+        let role = self.role.clone();
+        let settings = self.settings.all().clone();
+        let judged = async move { catalogue.judge(&role, &settings, sql, types).await };
+        Ok(self.guard(run, judged).await??)
     }
 
     /// 25P02 in a failed block, unless the command ends it.
@@ -210,7 +233,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if ours.code() == "42883" => {
                 // It is there, but not where the rows are.
-                Failure::not_supported(format!("{} over the lake's tables", ours.message()))
+                let what = ours.message().split(". ").next().unwrap_or_default();
+                Failure::not_supported(format!("{what} over the lake's tables"))
                     .with_hint(
                         "PostgreSQL's functions that Rapport lacks can be called without a table.",
                     )

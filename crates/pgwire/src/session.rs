@@ -136,6 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 None => Err(no_cursor(name).into()),
             },
             Command::Nothing { tag } => Ok(tagged(tag)),
+            Command::Maintain { tag, tables } => self.maintain(run, tag, tables).await,
             Command::Declare { name, hold, query } => self.declare(run, name, *hold, query).await,
             Command::Fetch {
                 name,
@@ -185,6 +186,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Command::Execute { name, .. } => self.columns_of_statement(name)?,
             _ => None,
         })
+    }
+
+    /// There are always statistics, and files are folded by somebody who may remove what is old; what is asked for here
+    /// only has to be there.
+    async fn maintain(
+        &mut self,
+        run: &Run,
+        tag: &'static str,
+        tables: &[String],
+    ) -> Result<Completion, Stop> {
+        if tag == "VACUUM" && self.transaction.in_block() {
+            let message = "VACUUM cannot run inside a transaction block";
+            return Err(Failure::new("25001", message).into());
+        }
+        if tag == "VACUUM" && tables.is_empty() {
+            return Err(
+                Failure::not_supported("VACUUM of all tables is not supported")
+                    .with_hint("`rapport compact --vacuum` folds small files and removes old ones.")
+                    .into(),
+            );
+        }
+        let columns: Vec<String> = tables
+            .iter()
+            .map(|table| {
+                let table = table.replace('\'', "''");
+                format!("'{table}'::pg_catalog.regclass::pg_catalog.text")
+            })
+            .collect();
+        if !columns.is_empty() {
+            self.texts(run, &columns).await?;
+        }
+        if tag == "VACUUM" {
+            self.wire
+                .put(sqlstate::engine_notice(&rapport_engine::Notice {
+                    severity: "NOTICE",
+                    code: "00000".into(),
+                    message: "there is nothing to vacuum here".into(),
+                    detail: None,
+                    hint: Some(
+                        "`rapport compact --vacuum` folds small files and removes old ones.".into(),
+                    ),
+                }));
+        }
+        Ok(tagged(tag))
     }
 
     /// Whether what runs now may only read.

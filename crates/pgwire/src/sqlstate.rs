@@ -71,6 +71,13 @@ impl Failure {
         self
     }
 
+    /// The same place, with another code and other words.
+    pub fn told_as(mut self, code: &str, message: impl Into<String>) -> Self {
+        code.clone_into(&mut self.0.code);
+        self.0.message = message.into();
+        self
+    }
+
     pub fn is_fatal(&self) -> bool {
         self.0.severity == "FATAL"
     }
