@@ -29,6 +29,7 @@ const GROUPS: &str = "
 DO $guard$
 DECLARE
   group_name text;
+  ours regclass;
 BEGIN
   FOREACH group_name IN ARRAY ARRAY['rapport_reader', 'rapport_writer', 'rapport_admin'] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = group_name) THEN
@@ -37,11 +38,15 @@ BEGIN
   END LOOP;
   EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO rapport_writer', pg_catalog.current_database());
   EXECUTE pg_catalog.format('GRANT ALL ON DATABASE %I TO rapport_admin WITH GRANT OPTION', pg_catalog.current_database());
+  FOR ours IN SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'v') AND pg_catalog.pg_get_userbyid(c.relowner) = current_user
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' LOOP
+    EXECUTE pg_catalog.format('GRANT ALL ON TABLE %s TO rapport_admin WITH GRANT OPTION', ours);
+  END LOOP;
   EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
 END
 $guard$;
 GRANT ALL ON SCHEMA public TO rapport_admin WITH GRANT OPTION;
-GRANT ALL ON ALL TABLES IN SCHEMA public TO rapport_admin WITH GRANT OPTION;
 COMMENT ON ROLE rapport_reader IS 'May read the tables of the warehouse.';
 COMMENT ON ROLE rapport_writer IS 'May read the tables of the warehouse and make tables.';
 COMMENT ON ROLE rapport_admin IS 'Answers for the warehouse: may do and grant everything to its tables.';
