@@ -1,37 +1,56 @@
-//! Real drivers against the server: `clients/<driver>/<subject>.py` (or `.mjs`), one test per function.
+//! Real drivers against the server: `clients/<driver>/<subject>.py` (or `.mjs`, `.java`), one check per function.
 //!
-//! A script is plain code of its driver: whoever knows the driver can read it. Functions whose names begin with an
-//! underscore are helpers, all others are tests and take no argument. All scripts share one server and make their
-//! own tables. With `RAPPORT_TEST_SERVER=postgres` they run against a real PostgreSQL instead, which is how we know
-//! that they expect what PostgreSQL does.
+//! A script is plain code of its driver: whoever knows the driver can read it. Files and functions whose names begin with
+//! an underscore are helpers, all others are checks and take no argument. Every check runs on a real PostgreSQL first, with
+//! the tables of `clients/schema.sql` as on Rapport: one that fails there asks for something else than PostgreSQL does.
+//! What a check returns must be the same on both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
-use crate::fixtures::postgres::{self, Postgres};
-use crate::fixtures::trial::{skip, trial};
-use crate::fixtures::warehouse::{Endpoint, Server, finish};
-use crate::fixtures::{files, place, shared};
+use crate::fixtures::place;
+use crate::fixtures::seats::Seat;
+use crate::fixtures::trial::{fault, skip, trial};
+use crate::fixtures::warehouse::Endpoint;
+use crate::fixtures::worker::Outcome;
 
 /// What runs or helps the scripts.
 pub const HELPERS: &[&str] = &[
     "clients/one.py",
     "clients/one.mjs",
+    "clients/One.java",
     "clients/server.py",
     "clients/server.mjs",
+    "clients/Server.java",
+    "clients/npgsql/_dotnet.py",
     "fixtures/make_container.mjs",
     "fixtures/s3.py",
 ];
 const DRIVERS: &[&str] = &[
-    "psql", "socket", "psycopg", "psycopg2", "asyncpg", "pg8000", "node",
+    "psql",
+    "socket",
+    "psycopg",
+    "psycopg2",
+    "asyncpg",
+    "pg8000",
+    "pgjdbc",
+    "npgsql",
+    "psqlodbc",
+    "sqlalchemy",
+    "adbc",
+    "connectorx",
+    "duckdb",
+    "node",
+    "dbt",
+    "pgbench",
+    "pgcli",
 ];
-/// A script that cannot run here ends with this code and the reason as its last line.
-const SKIPPED: i32 = 77;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![];
@@ -62,7 +81,10 @@ pub fn scripts() -> Result<Vec<PathBuf>> {
             fs::read_dir(folder().join(driver)).with_context(|| format!("read clients/{driver}"))?
         {
             let file = file?.path();
-            if file.extension().is_some_and(|e| e == "py" || e == "mjs") {
+            let is_helper = file
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('_'));
+            if matches!(extension(&file), "py" | "mjs" | "java") && !is_helper {
                 found.push(file);
             }
         }
@@ -71,12 +93,20 @@ pub fn scripts() -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+fn extension(file: &Path) -> &str {
+    file.extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+}
+
 fn functions(text: &str) -> Vec<String> {
     let starts = [
         "def ",
         "async def ",
         "export async function ",
         "export function ",
+        "    public static void ",
+        "    public static String ",
     ];
     text.lines()
         .filter_map(|line| starts.iter().find_map(|start| line.strip_prefix(start)))
@@ -92,77 +122,160 @@ fn run(script: &Path, test: &str) -> Result<()> {
         .and_then(Path::file_name)
         .context("a script lies in its driver's folder")?;
     let driver = driver.to_string_lossy();
-    let mut command = match interpreter(&driver) {
-        Ok(command) => command,
-        Err(reason) => return skip(reason),
+    if let Some(missing) = absent(&driver) {
+        return skip(format!(
+            "{missing} is not installed (tests/run installs it where it can)"
+        ));
+    }
+    let command = |endpoint: &Endpoint| command(&driver, script, endpoint);
+    Seat::with(|seat| {
+        let told = match seat.on_postgres(script, test, command) {
+            Ok(Some(Outcome::Failed(said))) => {
+                return fault(format!("PostgreSQL itself fails this check:\n{said}"));
+            }
+            Err(error) => return fault(format!("on PostgreSQL: {error:#}")),
+            Ok(Some(Outcome::Passed(told))) => Some(told),
+            // Some checks have nothing to ask of PostgreSQL.
+            Ok(Some(Outcome::Skipped(_)) | None) => None,
+        };
+        match seat.on_rapport(script, test, command)? {
+            Some(Outcome::Failed(said)) => bail!("{said}"),
+            Some(Outcome::Skipped(reason)) => skip(reason),
+            Some(Outcome::Passed(ours)) => match told {
+                Some(theirs) if theirs != ours => bail!("{}", difference(&theirs, &ours)),
+                _ => Ok(()),
+            },
+            None => Ok(()),
+        }
+    })
+}
+
+/// The lines that only one of two texts has, as far as anybody reads them.
+fn difference(theirs: &str, ours: &str) -> String {
+    let only = |mark: &str, text: &str, other: &str| {
+        let lines = text
+            .lines()
+            .filter(|line| !other.lines().any(|o| o == *line));
+        let lines: Vec<String> = lines
+            .take(20)
+            .map(|line| format!("{mark}{line:.300}\n"))
+            .collect();
+        lines.concat()
     };
-    let (endpoint, _server) = match server() {
-        Ok(server) => server,
-        Err(error) => return Err(error).context("start the server of the client scripts"),
+    let (missing, more) = (only("- ", theirs, ours), only("+ ", ours, theirs));
+    match missing.is_empty() && more.is_empty() {
+        true => format!(
+            "PostgreSQL has these lines in another order:\n{theirs:.2000}\n---\n{ours:.2000}"
+        ),
+        false => format!("PostgreSQL tells otherwise (-):\n{missing}{more}"),
+    }
+}
+
+/// What a driver needs and this machine has not.
+fn absent(driver: &str) -> Option<String> {
+    let program = |name: &str| place::program(name).is_none().then(|| name.to_owned());
+    let python = |environment: &str| {
+        let there = place::python(environment).is_some();
+        (!there).then(|| format!("Python's {driver}"))
     };
-    command.arg(script).arg(test).current_dir(folder());
+    match driver {
+        "psql" | "socket" => program("psql").or_else(|| program("python3")),
+        "pgbench" => program("pgbench").or_else(|| program("python3")),
+        "node" => {
+            let there = place::node_modules().join("pg").exists();
+            program("node").or_else(|| (!there).then(|| "npm's pg".to_owned()))
+        }
+        "pgjdbc" => program("javac").or_else(|| {
+            (!Path::new(JDBC).exists()).then(|| "Debian's libpostgresql-jdbc-java".to_owned())
+        }),
+        "psqlodbc" => {
+            let there = place::psqlodbc().is_some();
+            python("").or_else(|| (!there).then(|| "Debian's odbc-postgresql".to_owned()))
+        }
+        "npgsql" => {
+            let there = place::tests().join(".env/npgsql/Npgsql.dll").exists();
+            python("").or_else(|| (!there).then(|| "Npgsql 4.0.9".to_owned()))
+        }
+        "dbt" | "duckdb" => python(driver),
+        _ => python(""),
+    }
+}
+
+/// The process that runs the tests of a script against a server.
+fn command(driver: &str, script: &Path, endpoint: &Endpoint) -> Result<Command> {
+    let mut command = match (extension(script), driver) {
+        ("java", _) => {
+            let classes = CLASSES
+                .as_ref()
+                .map_err(|error| anyhow::anyhow!("{error}"))?;
+            let mut command = Command::new("java");
+            command
+                .args([
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    "-Xshare:auto",
+                    "-cp",
+                ])
+                .arg(format!("{}:{JDBC}", classes.path().display()))
+                .arg("One")
+                .arg(script.file_stem().unwrap_or_default());
+            command
+        }
+        ("mjs", _) => {
+            let mut command = Command::new("node");
+            command.arg("one.mjs").arg(script);
+            command
+        }
+        (_, driver) => {
+            let python = match driver {
+                "psql" | "socket" | "pgbench" => place::program("python3"),
+                "dbt" | "duckdb" => place::python(driver),
+                _ => place::python(""),
+            };
+            let mut command = Command::new(python.context("python3 was found a moment ago")?);
+            command.arg("one.py").arg(script);
+            command
+        }
+    };
+    if driver == "npgsql" {
+        let npgsql = place::tests().join(".env/npgsql");
+        command
+            .env("LD_LIBRARY_PATH", &npgsql)
+            .env("NPGSQL", &npgsql)
+            .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
+    }
+    if let Some(certificate) = &endpoint.certificate {
+        command.env("PGSSLROOTCERT", certificate);
+    }
+    if let Some(odbc) = place::psqlodbc() {
+        command.env("PSQLODBC", odbc);
+    }
     command
+        .current_dir(folder())
         .envs(endpoint.libpq())
         .env("SERVER_PROCESS", endpoint.process.to_string())
         .env("SERVER_ENGINE", endpoint.engine)
         .env("NODE_MODULES", place::node_modules());
-    let done = finish(command)?;
-    match done.code {
-        Some(0) => Ok(()),
-        Some(SKIPPED) => skip(
-            done.stderr
-                .trim()
-                .lines()
-                .last()
-                .unwrap_or("no reason given"),
-        ),
-        _ => bail!("{}{}", done.stdout, done.stderr),
-    }
+    Ok(command)
 }
 
-/// What runs a driver's scripts, or why nothing can.
-fn interpreter(driver: &str) -> Result<Command, String> {
-    let missing =
-        |what: &str| format!("{what} is not installed (tests/run installs it where it can)");
-    match driver {
-        "psql" | "socket" => {
-            place::program("psql").ok_or_else(|| missing("psql"))?;
-            let mut command =
-                Command::new(place::program("python3").ok_or_else(|| missing("python3"))?);
-            command.arg("one.py");
-            Ok(command)
-        }
-        "node" => {
-            if !place::node_modules().join("pg").exists() {
-                return Err(missing("npm's pg"));
-            }
-            let mut command = Command::new(place::program("node").ok_or_else(|| missing("node"))?);
-            command.arg("one.mjs");
-            Ok(command)
-        }
-        _ => {
-            let mut command = Command::new(
-                place::python().ok_or_else(|| missing(&format!("Python's {driver}")))?,
-            );
-            command.arg("one.py");
-            Ok(command)
-        }
-    }
-}
+const JDBC: &str = "/usr/share/java/postgresql.jar";
 
-/// Keeps the server that an endpoint belongs to.
-type Kept = (Option<Arc<Server>>, Option<Arc<Postgres>>);
-
-fn server() -> Result<(Endpoint, Kept)> {
-    if std::env::var("RAPPORT_TEST_SERVER").is_ok_and(|server| server == "postgres") {
-        if let Some(reason) = postgres::absent() {
-            return skip(reason);
-        }
-        let postgres = shared::POSTGRES.get(Postgres::start)?;
-        let endpoint = postgres.database()?;
-        files::shop_in_postgres(&endpoint)?;
-        return Ok((endpoint, (None, Some(postgres))));
+/// The compiled scripts of pgjdbc; all of them at once, as starting the compiler is what takes the time.
+static CLASSES: LazyLock<Result<TempDir, String>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let sources = scripts().map_err(|error| error.to_string())?;
+    let sources = sources.iter().filter(|file| extension(file) == "java");
+    let done = Command::new("javac")
+        .args(["-nowarn", "-proc:none", "-cp", JDBC, "-d"])
+        .arg(folder.path())
+        .args(["One.java", "Server.java"])
+        .args(sources)
+        .current_dir(self::folder())
+        .output()
+        .map_err(|error| error.to_string())?;
+    match done.status.success() {
+        true => Ok(folder),
+        false => Err(String::from_utf8_lossy(&done.stderr).into_owned()),
     }
-    let server = shared::SHOP.get(|| files::shop()?.serve())?;
-    Ok((server.endpoint().clone(), (Some(server), None)))
-}
+});

@@ -342,7 +342,7 @@ select = "SELECT id AS source_id, at AS occurred_at, who AS customer, 'web' AS c
 }
 
 fn parquet_is_read() -> Result<()> {
-    let Some(python) = place::python() else {
+    let Some(python) = place::python("") else {
         return skip("Python's duckdb is not installed (tests/run installs it where it can)");
     };
     let (warehouse, data) = made_up(0, 10)?;
@@ -451,7 +451,7 @@ fn another_reader_of_delta_sees_the_same_rows() -> Result<()> {
         files = table.file_uris()\n\
         print(*duckdb.sql(f\"SELECT count(*), count(DISTINCT interaction_id), min(occurred_at) >= '2023-01-01', \
             sum(amount) FROM read_parquet({files!r})\").fetchall()[0])\n";
-    let Some(python) = place::python() else {
+    let Some(python) = place::python("") else {
         return skip("Python's deltalake is not installed (tests/run installs it where it can)");
     };
     let (warehouse, _) = made_up(0, 1000)?;

@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 
 const require = createRequire(path.join(process.env.NODE_MODULES, 'x.js'));
-export const pg = require('pg');
+export const module = (name) => require(name);
+export const pg = module('pg');
 export const engine = process.env.SERVER_ENGINE;
 
 export const endless = `SELECT count(*) FROM interactions a, interactions b, interactions c

@@ -98,9 +98,10 @@ impl Catalogue {
         if values.is_empty() {
             return Ok(());
         }
+        // Rows lie on no pages: a client that reads a table by ranges of ctid, as DuckDB does, then reads it in one piece.
         self.transact(&format!(
             "UPDATE pg_catalog.pg_class c
-             SET reltuples = v.rows, relpages = least(pg_catalog.ceil(v.rows / 100), 2147483647)::int4
+             SET reltuples = v.rows, relpages = 0
              FROM (VALUES {}) AS v (schema, name, rows), pg_catalog.pg_namespace n
              WHERE n.nspname = v.schema AND c.relnamespace = n.oid AND c.relname = v.name AND c.relkind = 'r'",
             values.join(", ")
