@@ -3,6 +3,8 @@
 import asyncio
 import datetime
 import decimal
+import os
+import ssl
 import uuid
 
 import asyncpg
@@ -137,4 +139,11 @@ async def executemany_inserts():
     await c.executemany("INSERT INTO q_many VALUES ($1, $2)", [(n, str(n)) for n in range(20)])
     same(await c.fetchval("SELECT sum(a) FROM q_many"), 190)
     await c.execute("DROP TABLE q_many")
+    await c.close()
+
+
+async def tls_is_verified():
+    trusted = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT"))
+    c = await asyncpg.connect(ssl=trusted)
+    same(await c.fetchval("SELECT 1"), 1)
     await c.close()

@@ -1,5 +1,6 @@
 // Node's pg: unnamed and named statements, text results, types by OID.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connected, endless, pg, rejection } from '../server.mjs';
 
 export async function it_logs_in() {
@@ -95,5 +96,11 @@ export async function several_statements_give_several_results() {
   const client = await connected();
   const results = await client.query('SELECT 1 AS a; SELECT 2 AS b');
   assert.deepEqual(results.map((r) => r.rows[0]), [{ a: 1 }, { b: 2 }]);
+  await client.end();
+}
+
+export async function tls_is_verified() {
+  const client = await connected({ ssl: { ca: readFileSync(process.env.PGSSLROOTCERT), rejectUnauthorized: true } });
+  assert.deepEqual((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }]);
   await client.end();
 }

@@ -1,5 +1,6 @@
 // postgres.js: types fetched from the catalogue, pipelined prepared statements, cursors, COPY streams.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { endless, module, rejection } from '../server.mjs';
@@ -140,5 +141,11 @@ export async function the_simple_protocol_takes_several_statements() {
   await _with({}, async (sql) => {
     const results = await sql`SELECT 1 AS a; SELECT 2 AS b`.simple();
     assert.deepEqual(results.map((rows) => ({ ...rows[0] })), [{ a: 1 }, { b: 2 }]);
+  });
+}
+
+export async function tls_is_verified() {
+  await _with({ ssl: { ca: readFileSync(process.env.PGSSLROOTCERT), rejectUnauthorized: true } }, async (sql) => {
+    assert.deepEqual([...await sql`SELECT 1 AS one`], [{ one: 1 }]);
   });
 }

@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import os
+import ssl
 
 import pg8000.native
 
@@ -74,3 +76,9 @@ def copy_goes_in():
     c.run("COPY e_copy TO STDOUT WITH (FORMAT csv)", stream=out)
     same(sorted(out.getvalue().split()), ["1,x", "2,y"])
     c.run("DROP TABLE e_copy")
+
+
+def tls_is_verified():
+    trusted = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT"))
+    c = pg8000.native.Connection(USER, host=HOST, port=PORT, database=DATABASE, password=PASSWORD, ssl_context=trusted)
+    same(c.run("SELECT 1"), [[1]])

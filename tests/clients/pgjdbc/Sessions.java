@@ -15,6 +15,18 @@ public final class Sessions {
         }
     }
 
+    public static void tls_is_verified() throws Exception {
+        try (Connection c = Server.connect("sslmode", "verify-full", "sslrootcert", System.getenv("PGSSLROOTCERT"))) {
+            Server.same(Server.ask(c, "SELECT 1"), List.of("1"));
+        }
+    }
+
+    public static void it_connects_without_tls() throws Exception {
+        try (Connection c = Server.connect("sslmode", "disable")) {
+            Server.same(Server.ask(c, "SELECT 1"), List.of("1"));
+        }
+    }
+
     public static void a_wrong_password_is_refused() throws Exception {
         Server.same(Server.sqlstate(() -> Server.connect("password", "wrong")), "28P01");
     }

@@ -130,3 +130,9 @@ def a_wrong_password_is_refused():
     same(done.returncode, 2)
     assert "password authentication failed for user" in done.stderr, done.stderr
     raises(AssertionError, same, done.stdout, "1")
+
+
+def tls_is_verified():
+    done = _psql("sslmode=verify-full", "-c", "\\conninfo")
+    same(done.stderr, "")
+    assert "SSL connection (protocol: TLSv1." in done.stdout, done.stdout

@@ -3,7 +3,7 @@
 import psycopg
 from psycopg import pq
 
-from server import ENGINE, PASSWORD, raises, same
+from server import ENGINE, HOST, PASSWORD, raises, same
 
 
 def the_right_password_opens_a_session():
@@ -72,3 +72,26 @@ def many_sessions_at_once_do_not_mix():
     for n, c in enumerate(sessions):
         same(c.execute("SELECT current_setting('statement_timeout')").fetchone()[0], f"{1001 + n}ms")
         c.close()
+
+
+def tls_is_verified():
+    with psycopg.connect(sslmode="verify-full") as c:
+        assert c.pgconn.ssl_in_use
+        same(c.execute("SELECT 1").fetchone()[0], 1)
+
+
+def tls_of_another_name_is_refused():
+    error = raises(psycopg.OperationalError, psycopg.connect, sslmode="verify-full", host="another.example",
+                   hostaddr=HOST)
+    assert "does not match host name" in str(error), error
+
+
+def tls_is_spoken_in_both_versions():
+    for version in ["TLSv1.2", "TLSv1.3"]:
+        with psycopg.connect(sslmode="require", ssl_min_protocol_version=version, ssl_max_protocol_version=version) as c:
+            same(c.execute("SELECT 1").fetchone()[0], 1)
+
+
+def the_password_is_bound_to_the_channel():
+    with psycopg.connect(sslmode="require", channel_binding="require") as c:
+        same(c.execute("SELECT 1").fetchone()[0], 1)

@@ -113,3 +113,9 @@ def cancel_from_another_thread_works():
     raises(psycopg2.errors.QueryCanceled, c.cursor().execute, ENDLESS)
     timer.join()
     becomes_idle()
+
+
+def tls_is_verified():
+    c = psycopg2.connect("", sslmode="verify-full")
+    same(c.info.ssl_in_use, True)
+    c.close()
