@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef, TimeUnit};
 use datafusion::{
-    catalog::TableFunctionArgs,
+    catalog::{TableFunctionArgs, TableProvider},
     common::{
-        Column as ColumnRef, DFSchema, Result as PlanResult, TableReference,
+        Column as ColumnRef, DFSchema, Result as PlanResult, ScalarValue, TableReference,
         tree_node::TreeNodeRecursion,
     },
     config::ConfigOptions,
-    datasource::{cte_worktable::CteWorkTable, provider_as_source},
+    datasource::{ViewTable, cte_worktable::CteWorkTable, provider_as_source},
     execution::SessionState,
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
@@ -32,9 +32,11 @@ use crate::{
     pg_type::PgType,
     pins::Pins,
     privilege::check_marks,
+    rephrase::rephrase,
     staged::Staged,
     system::{System, is_postgres_s, reg_type},
     types::PostgresTypes,
+    unions,
     view::View,
     widen::widen,
 };
@@ -101,9 +103,12 @@ impl Scope {
         let labels = columns::labels(query);
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
         columns::name_all(&mut statement);
+        let state = self.state();
+        rephrase(&mut statement, |name| {
+            state.aggregate_functions().contains_key(name)
+        });
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
-        let state = self.state();
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
         let (plan, columns) = presentable(plan, labels, names.system())?;
@@ -126,9 +131,12 @@ impl Scope {
     ) -> Result<Planned> {
         let mut statement = ast::Statement::Insert(insert.clone());
         columns::name_all(&mut statement);
+        let state = self.state();
+        rephrase(&mut statement, |name| {
+            state.aggregate_functions().contains_key(name)
+        });
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
-        let state = self.state();
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));
@@ -309,7 +317,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    widen(planned)
+    unions::undeclare(widen(planned)?)
 }
 
 fn parser_options() -> ParserOptions {
@@ -435,6 +443,30 @@ fn presented_as(data_type: &DataType) -> Option<DataType> {
     }
 }
 
+/// DataFusion counts times from one to another in nanoseconds only.
+fn in_nanoseconds(argument: Expr) -> Expr {
+    let Expr::Literal(ScalarValue::TimestampMicrosecond(micros, zone), metadata) = argument else {
+        return argument;
+    };
+    let nanos = micros.and_then(|micros| micros.checked_mul(1_000));
+    Expr::Literal(ScalarValue::TimestampNanosecond(nanos, zone), metadata)
+}
+
+/// We and PostgreSQL count them in microseconds.
+fn in_microseconds(rows: Arc<dyn TableProvider>) -> PlanResult<Arc<dyn TableSource>> {
+    let schema = rows.schema();
+    let field = schema.field(0);
+    let DataType::Timestamp(TimeUnit::Nanosecond, zone) = field.data_type() else {
+        return Ok(provider_as_source(rows));
+    };
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+    let column = cast(Expr::Column(ColumnRef::from_name(field.name())), micros);
+    let plan = LogicalPlanBuilder::scan("series", provider_as_source(rows), None)?
+        .project([column.alias(field.name())])?
+        .build()?;
+    Ok(provider_as_source(Arc::new(ViewTable::new(plan, None))))
+}
+
 /// What the SQL planner may know of the world: the resolved names and the registered functions.
 struct Context<'a> {
     state: &'a SessionState,
@@ -482,10 +514,9 @@ impl ContextProvider for Context<'_> {
                     .and_then(|arg| simplifier.simplify(arg))
             })
             .collect::<PlanResult<Vec<_>>>()?;
+        let args = args.into_iter().map(in_nanoseconds).collect::<Vec<_>>();
         let args = TableFunctionArgs::new(&args, self.state);
-        Ok(provider_as_source(
-            function.create_table_provider_with_args(args)?,
-        ))
+        in_microseconds(function.create_table_provider_with_args(args)?)
     }
 
     fn create_cte_work_table(

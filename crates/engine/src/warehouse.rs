@@ -16,7 +16,7 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::ScalarUDF,
+    logical_expr::{AggregateUDF, ScalarUDF},
     prelude::{SessionConfig, SessionContext},
 };
 use rapport_catalog_lake::LakeTable;
@@ -31,8 +31,10 @@ use crate::{
     cpu::Cpu,
     literals::ReadMoments,
     numbers::PostgresNumbers,
+    one_row::{one_row, value_of_one_row},
     privilege::Privileges,
     stores::{LakeOnly, NoStores},
+    unions::without_type,
     view::Views,
     yielding::YieldBetweenBatches,
     zones::timezone,
@@ -290,6 +292,14 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = bounded(SessionStateDefaults::default_scalar_functions());
     functions.extend(rapport_udf_postgres::functions());
     functions.push(timezone());
+    functions.push(value_of_one_row());
+    functions.push(without_type());
+    functions
+}
+
+fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    let mut functions = SessionStateDefaults::default_aggregate_functions();
+    functions.push(one_row());
     functions
 }
 
@@ -313,7 +323,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalar_functions())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_analyzer_rule(Arc::new(ReadMoments))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))

@@ -1,0 +1,303 @@
+//! What DataFusion has no plan for, said in other words that mean the same.
+//!
+//! - `(SELECT name FROM p WHERE p.id = o.id)`, and the same with `ORDER BY … LIMIT 1`: only a sub-query that aggregates is
+//!   joined, so it becomes one, by the functions of `one_row`.
+//! - `WHERE (a, b) IN (SELECT …)`: a correlated EXISTS.
+//! - `GROUP BY ROLLUP (1, 2)`: the columns in place of their numbers.
+//! - `SELECT generate_series(1, 3)`: the list of them, unnested.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use datafusion::sql::sqlparser::{
+    ast::{
+        self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+        FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
+        OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+        Value, VisitMut, VisitorMut,
+    },
+    dialect::PostgreSqlDialect,
+    parser::Parser,
+};
+
+use crate::{
+    names::{PRIVATE, folded},
+    one_row::{ONE_ROW, VALUE},
+};
+
+/// `is_aggregate` says it of a function's name.
+pub(crate) fn rephrase(statement: &mut Statement, is_aggregate: impl Fn(&str) -> bool) {
+    let _ = statement.visit(&mut Rephrase { is_aggregate });
+}
+
+struct Rephrase<F> {
+    is_aggregate: F,
+}
+
+impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let mut bodies = vec![&mut *query.body];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Select(select) => {
+                    name_grouped_columns(select);
+                    select.selection.iter_mut().for_each(rows_exist);
+                    select.projection.iter_mut().for_each(unnest_series);
+                }
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Subquery(query) = expr
+            && self.aggregate(query)
+        {
+            let query = Expr::Subquery(query.clone());
+            *expr = call(VALUE, vec![query], vec![]);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: Fn(&str) -> bool> Rephrase<F> {
+    /// Makes the sub-query aggregate its one column, if it does not. Whether the value is to be taken out of that.
+    fn aggregate(&self, query: &mut Query) -> bool {
+        if query.with.is_some() || !is_correlated(query) {
+            return false;
+        }
+        let Some(order_by) = first_of(query) else {
+            return false;
+        };
+        let SetExpr::Select(select) = &mut *query.body else {
+            return false;
+        };
+        let is_plain = select.distinct.is_none()
+            && select.having.is_none()
+            && !select.from.is_empty()
+            && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+        let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+            select.projection.as_mut_slice()
+        else {
+            return false;
+        };
+        if !is_plain || self.aggregates(item) {
+            return false;
+        }
+        let value = std::mem::replace(item, Expr::Value(Value::Null.into()));
+        query.order_by = None;
+        let any = query.limit_clause.take().is_none();
+        *item = match any {
+            true => call(ONE_ROW, vec![value], vec![]),
+            false => call("first_value", vec![value], order_by),
+        };
+        any
+    }
+
+    fn aggregates(&self, expr: &Expr) -> bool {
+        let found = ast::visit_expressions(expr, |expr| match expr {
+            Expr::Function(function)
+                if function.over.is_some() || (self.is_aggregate)(&last(&function.name)) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    }
+}
+
+/// The order of a query that says `LIMIT 1`, or nothing of order and limits.
+fn first_of(query: &Query) -> Option<Vec<OrderByExpr>> {
+    let order_by = match &query.order_by {
+        None => vec![],
+        Some(order_by) => match &order_by.kind {
+            OrderByKind::Expressions(exprs) => exprs.clone(),
+            OrderByKind::All(_) => return None,
+        },
+    };
+    let by_number = |order: &OrderByExpr| matches!(order.expr, Expr::Value(_));
+    match &query.limit_clause {
+        None => Some(vec![]),
+        Some(LimitClause::LimitOffset {
+            limit: Some(Expr::Value(limit)),
+            offset: None,
+            ..
+        }) if limit.to_string() == "1" && !order_by.iter().any(by_number) => Some(order_by),
+        Some(_) => None,
+    }
+}
+
+/// Whether the query calls a column by a relation that is not its own.
+fn is_correlated(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else {
+        return false;
+    };
+    let mut own = HashSet::new();
+    for from in &select.from {
+        let joined = from.joins.iter().map(|join| &join.relation);
+        own.extend(
+            std::iter::once(&from.relation)
+                .chain(joined)
+                .filter_map(name),
+        );
+    }
+    let found = ast::visit_expressions(query, |expr| match expr {
+        Expr::CompoundIdentifier(parts)
+            if parts.len() > 1 && !own.contains(&folded(&parts[parts.len() - 2])) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+fn name(factor: &TableFactor) -> Option<String> {
+    let (name, alias) = match factor {
+        TableFactor::Table { name, alias, .. } => (name.0.last(), alias),
+        TableFactor::Derived { alias, .. } => (None, alias),
+        _ => return None,
+    };
+    let alias = alias.as_ref().map(|alias| &alias.name);
+    alias.or_else(|| name?.as_ident()).map(folded)
+}
+
+/// `ROLLUP (1)` is the first column, as `GROUP BY 1` is.
+fn name_grouped_columns(select: &mut Select) {
+    let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
+        return;
+    };
+    for expr in by {
+        let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = expr else {
+            continue;
+        };
+        for expr in sets.iter_mut().flatten() {
+            let Expr::Value(value) = &*expr else { continue };
+            let column = match value.to_string().parse::<usize>() {
+                Ok(number) if number > 0 => select.projection.get(number - 1),
+                _ => None,
+            };
+            if let Some(
+                SelectItem::UnnamedExpr(column) | SelectItem::ExprWithAlias { expr: column, .. },
+            ) = column
+            {
+                *expr = column.clone();
+            }
+        }
+    }
+}
+
+/// Where a condition must hold, a row that is in a query's rows is one that exists there.
+fn rows_exist(condition: &mut Expr) {
+    match condition {
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            rows_exist(left);
+            rows_exist(right);
+        }
+        Expr::Nested(inner) => rows_exist(inner),
+        Expr::InSubquery {
+            expr,
+            subquery,
+            negated: false,
+        } => {
+            if let Expr::Tuple(values) = &**expr {
+                *condition = exists(values, subquery);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn exists(values: &[Expr], rows: &Query) -> Expr {
+    let column = |index| Ident::with_quote('"', format!("{PRIVATE}{index}"));
+    let relation = Ident::with_quote('"', format!("{PRIVATE}rows"));
+    let columns: Vec<String> = (0..values.len()).map(|i| column(i).to_string()).collect();
+    let text = format!(
+        "EXISTS (SELECT 1 FROM (SELECT 1) AS {relation} ({}))",
+        columns.join(", ")
+    );
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(&text)
+        .and_then(|mut parser| parser.parse_expr());
+    let mut exists = parsed.expect("it is written above");
+    if let Expr::Exists { subquery, .. } = &mut exists
+        && let SetExpr::Select(select) = &mut *subquery.body
+    {
+        if let TableFactor::Derived { subquery, .. } = &mut select.from[0].relation {
+            **subquery = rows.clone();
+        }
+        let equalities = values.iter().enumerate().map(|(index, value)| {
+            let column = Expr::CompoundIdentifier(vec![relation.clone(), column(index)]);
+            binary(value.clone(), BinaryOperator::Eq, column)
+        });
+        select.selection =
+            equalities.reduce(|left, right| binary(left, BinaryOperator::And, right));
+    }
+    exists
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
+/// A function that gives rows gives a list to DataFusion, which `unnest` makes rows of.
+fn unnest_series(item: &mut SelectItem) {
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+        return;
+    };
+    let mut inner = expr;
+    while let Expr::Cast { expr, .. } | Expr::Nested(expr) = inner {
+        inner = expr;
+    }
+    if let Expr::Function(function) = inner
+        && function.over.is_none()
+        && function
+            .name
+            .to_string()
+            .eq_ignore_ascii_case("generate_series")
+    {
+        let series = inner.clone();
+        *inner = call("unnest", vec![series], vec![]);
+    }
+}
+
+fn last(name: &ObjectName) -> String {
+    let ident = name.0.last().and_then(|part| part.as_ident());
+    ident.map(folded).unwrap_or_default()
+}
+
+fn call(name: &str, arguments: Vec<Expr>, order_by: Vec<OrderByExpr>) -> Expr {
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
+    let clauses = match order_by.is_empty() {
+        true => vec![],
+        false => vec![FunctionArgumentClause::OrderBy(order_by)],
+    };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_quote('"', name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses,
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
