@@ -6,12 +6,14 @@
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
 //! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
 
+mod bits;
 mod bounded;
 mod cancel;
 mod change;
 mod coerce;
 mod columns;
 mod compact;
+mod computed_first;
 mod copy_in;
 mod cpu;
 mod define;

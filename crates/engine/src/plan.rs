@@ -27,6 +27,7 @@ use datafusion::{
 
 use crate::{
     Column, Error, Result, Warehouse, columns,
+    computed_first::compute_subqueries_first,
     names::{self, Names},
     numbers::interval_function,
     pg_type::PgType,
@@ -317,6 +318,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
+    let planned = compute_subqueries_first(planned)?;
     unions::undeclare(widen(planned)?)
 }
 

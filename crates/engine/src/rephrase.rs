@@ -5,6 +5,9 @@
 //! - `WHERE (a, b) IN (SELECT …)`: a correlated EXISTS.
 //! - `GROUP BY ROLLUP (1, 2)`: the columns in place of their numbers.
 //! - `SELECT generate_series(1, 3)`: the list of them, unnested.
+//! - `SELECT EXISTS (…)`: a count that is not zero.
+//! - `(a, b) OVERLAPS (c, d)`: comparisons.
+//! - `text::bit(64)::bigint`: the function of `bits`.
 
 use std::{collections::HashSet, ops::ControlFlow};
 
@@ -20,6 +23,7 @@ use datafusion::sql::sqlparser::{
 };
 
 use crate::{
+    bits::BITS,
     names::{PRIVATE, folded},
     one_row::{ONE_ROW, VALUE},
 };
@@ -43,7 +47,10 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
                 SetExpr::Select(select) => {
                     name_grouped_columns(select);
                     select.selection.iter_mut().for_each(rows_exist);
-                    select.projection.iter_mut().for_each(unnest_series);
+                    select.projection.iter_mut().for_each(|item| {
+                        unnest_series(item);
+                        count_what_exists(item);
+                    });
                 }
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
                 _ => {}
@@ -53,6 +60,9 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(rephrased) = overlap(expr).or_else(|| number_of_bits(expr)) {
+            *expr = rephrased;
+        }
         if let Expr::Subquery(query) = expr
             && self.aggregate(query)
         {
@@ -270,6 +280,134 @@ fn unnest_series(item: &mut SelectItem) {
     {
         let series = inner.clone();
         *inner = call("unnest", vec![series], vec![]);
+    }
+}
+
+/// DataFusion joins EXISTS where it is a condition, and nowhere else.
+fn count_what_exists(item: &mut SelectItem) {
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+        return;
+    };
+    let _ = ast::visit_expressions_mut(expr, |expr| {
+        if let Expr::Exists { subquery, negated } = expr
+            && let Some(count) = count_of(subquery)
+        {
+            let op = match negated {
+                true => BinaryOperator::Eq,
+                false => BinaryOperator::Gt,
+            };
+            let zero = Expr::Value(Value::Number("0".to_owned(), false).into());
+            *expr = Expr::Nested(Box::new(binary(count, op, zero)));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// The number of the rows of a query that neither groups nor limits them.
+fn count_of(query: &Query) -> Option<Expr> {
+    let SetExpr::Select(select) = &*query.body else {
+        return None;
+    };
+    let is_plain = query.with.is_none()
+        && query.limit_clause.is_none()
+        && select.distinct.is_none()
+        && select.having.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    if !is_plain {
+        return None;
+    }
+    let mut query = query.clone();
+    query.order_by = None;
+    if let SetExpr::Select(select) = &mut *query.body {
+        let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+        select.projection = vec![SelectItem::UnnamedExpr(call("count", vec![one], vec![]))];
+    }
+    Some(Expr::Subquery(Box::new(query)))
+}
+
+/// PostgreSQL's rule: of two periods, the one that begins later begins before the other's end; two that begin together
+/// overlap. A period may be given backwards, and by its length. One without an end is known to overlap only if the
+/// other's end shows it.
+fn overlap(expr: &Expr) -> Option<Expr> {
+    let Expr::BinaryOp {
+        left,
+        op: BinaryOperator::Overlaps,
+        right,
+    } = expr
+    else {
+        return None;
+    };
+    let (Expr::Tuple(one), Expr::Tuple(other)) = (&**left, &**right) else {
+        return None;
+    };
+    let (begin, end) = period(one)?;
+    let (other_begin, other_end) = period(other)?;
+    let text = "CASE WHEN a > b
+        THEN CASE WHEN a < f THEN true WHEN e IS NULL OR f IS NULL THEN NULL ELSE false END
+        WHEN a < b
+        THEN CASE WHEN b < e THEN true WHEN e IS NULL OR f IS NULL THEN NULL ELSE false END
+        WHEN a = b AND e IS NOT NULL AND f IS NOT NULL THEN true END";
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_expr());
+    let mut parsed = parsed.expect("it is written above");
+    let _ = ast::visit_expressions_mut(&mut parsed, |expr| {
+        if let Expr::Identifier(name) = expr {
+            *expr = match name.value.as_str() {
+                "a" => begin.clone(),
+                "b" => other_begin.clone(),
+                "e" => end.clone(),
+                _ => other_end.clone(),
+            };
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Some(Expr::Nested(Box::new(parsed)))
+}
+
+/// The earlier and the later of two times; the later is unknown if one of them is.
+fn period(times: &[Expr]) -> Option<(Expr, Expr)> {
+    let [begin, end] = times else { return None };
+    let begin = begin.clone();
+    let end = match end {
+        Expr::Interval(_) => binary(begin.clone(), BinaryOperator::Plus, end.clone()),
+        end => end.clone(),
+    };
+    let earlier = call("least", vec![begin.clone(), end.clone()], vec![]);
+    let both = binary(
+        Expr::IsNotNull(Box::new(begin.clone())),
+        BinaryOperator::And,
+        Expr::IsNotNull(Box::new(end.clone())),
+    );
+    let later = Expr::Case {
+        case_token: ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: vec![ast::CaseWhen {
+            condition: both,
+            result: call("greatest", vec![begin, end], vec![]),
+        }],
+        else_result: None,
+    };
+    Some((earlier, later))
+}
+
+fn number_of_bits(expr: &Expr) -> Option<Expr> {
+    let Expr::Cast {
+        expr: bits,
+        data_type: ast::DataType::BigInt(_) | ast::DataType::Int8(_),
+        ..
+    } = expr
+    else {
+        return None;
+    };
+    match &**bits {
+        Expr::Cast {
+            expr: text,
+            data_type: ast::DataType::Bit(Some(64)),
+            ..
+        } => Some(call(BITS, vec![(**text).clone()], vec![])),
+        _ => None,
     }
 }
 

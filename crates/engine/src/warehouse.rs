@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     Error, Limits, Result, Session,
+    bits::bigint_of_64_bits,
     bounded::bounded,
     cancel::Guard,
     cpu::Cpu,
@@ -293,6 +294,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(rapport_udf_postgres::functions());
     functions.push(timezone());
     functions.push(value_of_one_row());
+    functions.push(bigint_of_64_bits());
     functions.push(without_type());
     functions
 }
