@@ -7,8 +7,8 @@ use arrow::datatypes::DataType;
 use datafusion::{
     common::{Column, Result as PlanResult, tree_node::Transformed},
     logical_expr::{
-        ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature, Union, Volatility,
+        ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, RecursiveQuery, ScalarFunctionArgs,
+        ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility,
     },
 };
 use rapport_lake::PG_TYPE;
@@ -18,20 +18,33 @@ use crate::Result;
 pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
     let function = without_type();
     let changed = plan.transform_up_with_subqueries(|node| {
-        let LogicalPlan::Union(union) = node else {
-            return Ok(Transformed::no(node));
+        let inputs: Vec<Arc<LogicalPlan>> = match &node {
+            LogicalPlan::Union(union) => union.inputs.clone(),
+            LogicalPlan::RecursiveQuery(query) => {
+                vec![query.static_term.clone(), query.recursive_term.clone()]
+            }
+            _ => return Ok(Transformed::no(node)),
         };
-        let differs: Vec<bool> = (0..union.schema.fields().len())
-            .map(|column| differs(&union, column))
+        let differs: Vec<bool> = (0..node.schema().fields().len())
+            .map(|column| differs(&inputs, column))
             .collect();
         if !differs.contains(&true) {
-            return Ok(Transformed::no(LogicalPlan::Union(union)));
+            return Ok(Transformed::no(node));
         }
-        let inputs = union.inputs.iter();
+        let inputs = inputs.iter();
         let inputs = inputs.map(|input| undeclared(input, &differs, &function));
-        let inputs = inputs.collect::<PlanResult<Vec<_>>>()?;
-        let union = Union::try_new_with_loose_types(inputs)?;
-        Ok(Transformed::yes(LogicalPlan::Union(union)))
+        let mut inputs = inputs.collect::<PlanResult<Vec<_>>>()?;
+        let changed = match node {
+            LogicalPlan::RecursiveQuery(query) => {
+                let recursive = inputs.pop().expect("it has two terms");
+                let first = inputs.pop().expect("it has two terms");
+                let query =
+                    RecursiveQuery::try_new(query.name, first, recursive, query.is_distinct)?;
+                LogicalPlan::RecursiveQuery(query)
+            }
+            _ => LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?),
+        };
+        Ok(Transformed::yes(changed))
     })?;
     match changed.transformed {
         // What is above has seen the declared types.
@@ -45,8 +58,8 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-fn differs(union: &Union, column: usize) -> bool {
-    let mut declared = union.inputs.iter().map(|input| {
+fn differs(inputs: &[Arc<LogicalPlan>], column: usize) -> bool {
+    let mut declared = inputs.iter().map(|input| {
         let field = input.schema().field(column);
         field.metadata().get(PG_TYPE)
     });
