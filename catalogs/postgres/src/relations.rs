@@ -116,6 +116,23 @@ impl Catalogue {
         Ok(rows.into_iter().flatten().flatten().next())
     }
 
+    /// The number of a table or view in `pg_class`.
+    pub async fn oid(&self, name: &TableName) -> Result<Option<u32>> {
+        let rows = self
+            .ask(&format!(
+                "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = {} AND c.relname = {}",
+                quote::literal(&name.schema),
+                quote::literal(&name.table)
+            ))
+            .await?;
+        let found = rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten());
+        Ok(found.and_then(|oid| oid.parse().ok()))
+    }
+
     /// Every table and view of the warehouse, in order of creation.
     pub async fn relations(&self) -> Result<Vec<Relation>> {
         let rows = self

@@ -27,6 +27,10 @@ pub struct Column {
     pub typmod: i32,
     /// Digits after the point that a number shows even where they are zeros; it shows more only if they are not.
     pub least_scale: i8,
+    /// Of the table that it is a column of, in `pg_class`; 0 for what is computed.
+    pub table_oid: u32,
+    /// In `pg_attribute`; 0 for what is computed.
+    pub number: i16,
     /// What the batches of the stream hold.
     pub data_type: DataType,
 }

@@ -224,6 +224,8 @@ pub(crate) async fn begin(
             pg_type: pg_type.oid,
             typmod: pg_type.typmod,
             least_scale: least_scale(field),
+            table_oid: 0,
+            number: 0,
             data_type: field.data_type().clone(),
         }
     });

@@ -20,6 +20,8 @@ pub(crate) fn column() -> Column {
         pg_type: oid::TEXT,
         typmod: -1,
         least_scale: 0,
+        table_oid: 0,
+        number: 0,
         data_type: DataType::Utf8,
     }
 }

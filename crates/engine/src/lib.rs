@@ -32,6 +32,7 @@ mod moment;
 mod names;
 mod numbers;
 mod one_row;
+mod origin;
 mod parse;
 mod pg_type;
 mod pins;

@@ -53,6 +53,7 @@ impl Warehouse {
         }
         catalogue.mirror(&tables).await?;
         self.privileges().forget();
+        self.oids().forget();
         Ok(())
     }
 
@@ -80,6 +81,7 @@ impl Warehouse {
             return Ok(());
         };
         self.privileges().forget();
+        self.oids().forget();
         let sql = catalogue.dump().await?;
         let store = self.lake().store();
         let mut last = None;

@@ -41,6 +41,9 @@ pub(crate) struct Names {
     marked: HashMap<String, Arc<dyn TableSource>>,
     /// For functions of the catalogue.
     system: Option<System>,
+    /// What the tables among the names are called in the catalogue, and what the views.
+    tables: HashMap<String, TableName>,
+    views: HashMap<String, TableName>,
 }
 
 impl Names {
@@ -69,6 +72,16 @@ impl Names {
 
     pub(crate) fn system(&self) -> Option<&System> {
         self.system.as_ref()
+    }
+
+    /// The table that a scan reads; what a common table expression may hide is none.
+    pub(crate) fn table(&self, scan: &TableReference) -> Option<&TableName> {
+        self.tables.get(&scan.to_string())
+    }
+
+    /// The view that a part of the plan stands for.
+    pub(crate) fn view(&self, alias: &TableReference) -> Option<&TableName> {
+        self.views.get(&alias.to_string())
     }
 
     pub(crate) fn add(&mut self, private: &[(&str, Arc<dyn TableSource>)]) {
@@ -179,6 +192,13 @@ async fn resolve_one(
     if let Some(what) = access.refusal(kind, &name) {
         names.denied.insert(wanted.key, Error::Denied { what });
         return Ok(());
+    }
+    if !may_be_hidden {
+        let called = match relation {
+            Relation::View(_) => &mut names.views,
+            Relation::Table(_) => &mut names.tables,
+        };
+        called.insert(wanted.key.clone(), name.clone());
     }
     let source: Arc<dyn TableSource> = match (relation, wanted.version) {
         (Relation::View(_), Some(_)) => {

@@ -30,6 +30,7 @@ use crate::{
     computed_first::compute_subqueries_first,
     names::{self, Names},
     numbers::interval_function,
+    origin::origin,
     pg_type::PgType,
     pins::Pins,
     privilege::check_marks,
@@ -112,7 +113,16 @@ impl Scope {
         names.add(private);
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
-        let (plan, columns) = presentable(plan, labels, names.system())?;
+        let origins: Vec<_> = (0..plan.schema().fields().len())
+            .map(|index| origin(&plan, index, &names))
+            .collect();
+        let (plan, mut columns) = presentable(plan, labels, names.system())?;
+        for (column, origin) in columns.iter_mut().zip(origins) {
+            if let Some((table, number)) = origin {
+                column.table_oid = self.warehouse.oid(&table).await?;
+                column.number = number;
+            }
+        }
         Ok(Planned {
             plan,
             columns,
@@ -276,7 +286,49 @@ fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Optio
         }
         ControlFlow::<()>::Continue(())
     });
+    let mut limits = Limits(&mut types);
+    let _ = ast::Visit::visit(statement, &mut limits);
     types
+}
+
+/// `LIMIT $1` and `OFFSET $2` are bigint.
+struct Limits<'a>(&'a mut Vec<Option<u32>>);
+
+impl Limits<'_> {
+    fn is_bigint(&mut self, expr: &ast::Expr) {
+        if let ast::Expr::Value(value) = expr
+            && let ast::Value::Placeholder(id) = &value.value
+            && let Ok(index) = parameter_index(id)
+        {
+            if self.0.len() < index {
+                self.0.resize(index, None);
+            }
+            self.0[index - 1].get_or_insert(columns::oid::INT8);
+        }
+    }
+}
+
+impl ast::Visitor for Limits<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            for expr in limit
+                .iter()
+                .chain(offset.as_ref().map(|offset| &offset.value))
+            {
+                self.is_bigint(expr);
+            }
+        }
+        if let Some(rows) = query
+            .fetch
+            .as_ref()
+            .and_then(|fetch| fetch.quantity.as_ref())
+        {
+            self.is_bigint(rows);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn parameter_index(id: &str) -> Result<usize> {
@@ -421,6 +473,8 @@ fn presentable(
             pg_type: pg_type.oid,
             typmod: pg_type.typmod,
             least_scale: columns::least_scale(field),
+            table_oid: 0,
+            number: 0,
             data_type: field.data_type().clone(),
         }
     });

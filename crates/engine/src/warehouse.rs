@@ -33,6 +33,7 @@ use crate::{
     literals::ReadMoments,
     numbers::PostgresNumbers,
     one_row::{one_row, value_of_one_row},
+    origin::Oids,
     privilege::Privileges,
     stores::{LakeOnly, NoStores},
     unions::without_type,
@@ -59,6 +60,7 @@ struct Inner {
     tables: Mutex<HashMap<TableName, Arc<LakeTable>>>,
     views: RwLock<Arc<Views>>,
     privileges: Privileges,
+    oids: Oids,
     /// One change of definitions at a time.
     definitions: tokio::sync::Mutex<()>,
     /// One rewrite of a table at a time in this process: the mark of a rewrite tells only whether it or a later one
@@ -95,6 +97,7 @@ impl Warehouse {
             tables: Mutex::default(),
             views: RwLock::new(Arc::new(views)),
             privileges: Privileges::default(),
+            oids: Oids::default(),
             definitions: tokio::sync::Mutex::default(),
             rewrites: Mutex::default(),
             writer: format!("rapport.rewrite.{}", uuid::Uuid::new_v4()),
@@ -202,6 +205,10 @@ impl Warehouse {
 
     pub(crate) fn privileges(&self) -> &Privileges {
         &self.0.privileges
+    }
+
+    pub(crate) fn oids(&self) -> &Oids {
+        &self.0.oids
     }
 
     pub(crate) async fn lock_definitions(&self) -> tokio::sync::MutexGuard<'_, ()> {

@@ -188,7 +188,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Outcome::Done { tag, notices } => {
                 for notice in &notices {
-                    self.wire.put(sqlstate::engine_notice(notice));
+                    if self.settings.shows(notice.severity) {
+                        self.wire.put(sqlstate::engine_notice(notice));
+                    }
                 }
                 Ok(Some(Completion::Complete { tag, rows: 0 }))
             }

@@ -125,6 +125,15 @@ impl SessionSettings {
         }
     }
 
+    /// Whether `client_min_messages` lets a notice of this severity through.
+    pub fn shows(&self, severity: &str) -> bool {
+        const LEVELS: [&str; 9] = [
+            "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
+        ];
+        let level = |name: &str| LEVELS.iter().position(|one| one.eq_ignore_ascii_case(name));
+        level(severity) >= level(self.get("client_min_messages").unwrap_or("notice"))
+    }
+
     /// The session's time zone; UTC if it is one that only PostgreSQL knows, which [`check`] does not let in.
     pub fn zone(&self) -> Zone {
         self.get("timezone")

@@ -70,6 +70,8 @@ impl ColumnInfo {
 impl From<&Column> for ColumnInfo {
     fn from(column: &Column) -> Self {
         Self {
+            table_oid: column.table_oid,
+            column_id: column.number,
             typmod: column.typmod,
             ..Self::new(&column.name, column.pg_type)
         }

@@ -693,6 +693,8 @@ mod tests {
                         DataType::Decimal128(_, scale) => *scale,
                         _ => 0,
                     },
+                    table_oid: 0,
+                    number: 0,
                     data_type: array.data_type().clone(),
                 }],
                 forms: vec![form],

@@ -551,6 +551,8 @@ mod tests {
             pg_type,
             typmod: -1,
             least_scale: 0,
+            table_oid: 0,
+            number: 0,
             data_type,
         };
         let format = CopyFormat {
