@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::fixtures::place;
 use crate::fixtures::seats::Seat;
+use crate::fixtures::tls;
 use crate::fixtures::trial::{fault, skip, trial};
 use crate::fixtures::warehouse::Endpoint;
 use crate::fixtures::worker::Outcome;
@@ -26,6 +27,7 @@ pub const HELPERS: &[&str] = &[
     "clients/one.mjs",
     "clients/One.java",
     "clients/server.py",
+    "clients/wire.py",
     "clients/server.mjs",
     "clients/Server.java",
     "clients/npgsql/_dotnet.py",
@@ -255,6 +257,7 @@ fn command(driver: &str, script: &Path, endpoint: &Endpoint) -> Result<Command> 
         .envs(endpoint.libpq())
         .env("SERVER_PROCESS", endpoint.process.to_string())
         .env("SERVER_ENGINE", endpoint.engine)
+        .env("SERVER_CA", tls::file("ca.crt"))
         .env("NODE_MODULES", place::node_modules());
     Ok(command)
 }

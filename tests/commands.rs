@@ -1,5 +1,7 @@
 //! The binary's manners: help, exit codes, settings, users, what scripts read.
 
+mod tls;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +14,7 @@ use crate::fixtures::trial::trials;
 use crate::fixtures::warehouse::{Endpoint, Warehouse, finish, free_lake};
 
 pub fn trials() -> Vec<Trial> {
-    trials!["commands";
+    let mut trials = trials!["commands";
         every_command_has_help_with_an_example,
         a_wrong_flag_is_exit_code_2,
         an_unknown_setting_names_the_nearest,
@@ -29,7 +31,9 @@ pub fn trials() -> Vec<Trial> {
         a_bucket_without_credentials_says_what_is_missing,
         the_demo_answers_three_questions_and_lets_its_user_in,
         completions_are_written_for_each_shell,
-    ]
+    ];
+    trials.extend(tls::trials());
+    trials
 }
 
 const COMMANDS: [&str; 9] = [

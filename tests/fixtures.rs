@@ -1,6 +1,5 @@
 //! What the tests stand on: the binary, a warehouse with its server, a private PostgreSQL, object stores, files.
 
-pub mod certificate;
 pub mod failure;
 pub mod files;
 pub mod place;
@@ -10,6 +9,7 @@ pub mod reader;
 pub mod seats;
 pub mod shared;
 pub mod stores;
+pub mod tls;
 pub mod trial;
 pub mod warehouse;
 pub mod worker;

@@ -42,6 +42,7 @@ def run(module, test):
 
 
 server = load("server", os.path.join(here, "server.py"))
+load("wire", os.path.join(here, "wire.py"))
 script, missing = None, None
 try:
     script = load("script", sys.argv[1])

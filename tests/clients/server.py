@@ -8,6 +8,8 @@ PORT = int(os.environ["PGPORT"])
 USER = os.environ["PGUSER"]
 PASSWORD = os.environ["PGPASSWORD"]
 DATABASE = os.environ["PGDATABASE"]
+# Who signed the server's certificate, which is for localhost.
+CA = os.environ["SERVER_CA"]
 # `rapport`, or `postgres` where the scripts themselves are tried on the real thing.
 ENGINE = os.environ["SERVER_ENGINE"]
 
@@ -70,6 +72,7 @@ def stays_busy():
     if ENGINE == "postgres":  # its work is done by other processes
         time.sleep(0.3)
         return
+    # Counted from the beginning: on a busy machine it gets only a little of the processor.
     before = _cpu_seconds()
     for _ in range(300):
         time.sleep(0.1)

@@ -4,6 +4,7 @@
 //! runtime to compute on and a token that says "stop", and answers with a [`failure::Failure`] or nothing.
 
 mod args;
+mod certificate;
 mod commands;
 mod demo;
 mod failure;

@@ -58,7 +58,7 @@ pub async fn catalogue(settings: &Settings, lake: &Location) -> Result<Catalogue
     .await?)
 }
 
-fn catalogue_dir(settings: &Settings, lake: &Location) -> PathBuf {
+pub fn catalogue_dir(settings: &Settings, lake: &Location) -> PathBuf {
     match (&settings.catalog.dir, lake.local_path()) {
         (Some(dir), _) => dir.clone(),
         (None, Some(lake)) => lake.join("_rapport").join("catalogue-pg"),

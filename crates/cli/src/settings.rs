@@ -8,6 +8,7 @@ mod keys;
 mod layer;
 mod size;
 mod span;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use keys::{KEYS, Key};
 use layer::Layer;
 pub use size::Size;
 pub use span::Span;
+pub use tls::TlsMode;
 
 /// The settings file that is read when none is named.
 const FILE: &str = "rapport.toml";
@@ -55,6 +57,9 @@ pub struct LakeSettings {
 #[serde(deny_unknown_fields)]
 pub struct ServeSettings {
     pub listen: SocketAddr,
+    pub tls: Option<TlsMode>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     pub max_connections: usize,
     pub login_timeout: Span,
     pub idle_timeout: Span,
@@ -110,6 +115,31 @@ pub struct LogSettings {
     pub level: Option<String>,
 }
 
+impl ServeSettings {
+    /// Without a word about it, TLS is spoken when there is a certificate.
+    pub fn tls_mode(&self) -> TlsMode {
+        self.tls.unwrap_or(match self.tls_cert {
+            Some(_) => TlsMode::Allow,
+            None => TlsMode::Off,
+        })
+    }
+
+    /// The setting that does not go with the others, and why.
+    fn tls_contradiction(&self) -> Option<(&'static str, &'static str)> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => Some((
+                "serve.tls_cert",
+                "the certificate's key is missing: name it with serve.tls_key",
+            )),
+            (None, Some(_)) => Some((
+                "serve.tls_key",
+                "the key's certificate is missing: name it with serve.tls_cert",
+            )),
+            _ => None,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let megabytes = |n: u64| Size(n << 20);
@@ -121,6 +151,9 @@ impl Default for Settings {
             },
             serve: ServeSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 5432)),
+                tls: None,
+                tls_cert: None,
+                tls_key: None,
                 max_connections: 100,
                 login_timeout: seconds(60),
                 idle_timeout: Span::NEVER,
@@ -412,6 +445,9 @@ fn check(settings: &Settings, figment: &Figment) -> Result<(), Error> {
     if settings.serve.max_connections == 0 {
         return refuse("serve.max_connections", "expected at least 1");
     }
+    if let Some((key, what)) = settings.serve.tls_contradiction() {
+        return refuse(key, what);
+    }
     if settings.query.memory.0 < 64 << 20 {
         return refuse("query.memory", "expected at least 64MB");
     }
@@ -527,6 +563,28 @@ mod tests {
             text.contains(FILE) && text.contains("not a settings file"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn tls_is_on_when_there_is_a_certificate() {
+        let mode = |toml: &str| with(toml, &[], &[]).map(|l| l.settings.serve.tls_mode());
+        assert_eq!(mode("").expect("settings"), TlsMode::Off);
+        let pair = "[serve]\ntls_cert = \"a.crt\"\ntls_key = \"a.key\"\n";
+        assert_eq!(mode(pair).expect("settings"), TlsMode::Allow);
+        let required = format!("{pair}tls = \"require\"");
+        assert_eq!(mode(&required).expect("settings"), TlsMode::Require);
+        let off = format!("{pair}tls = \"off\"");
+        assert_eq!(mode(&off).expect("settings"), TlsMode::Off);
+    }
+
+    #[test]
+    fn half_a_certificate_is_refused() {
+        let text = refusal("[serve]\ntls_cert = \"a.crt\"", &[]);
+        assert!(text.contains("serve.tls_key"), "{text}");
+        let text = refusal("[serve]\ntls_key = \"a.key\"", &[]);
+        assert!(text.contains("serve.tls_cert"), "{text}");
+        let text = refusal("[serve]\ntls = \"maybe\"", &[]);
+        assert!(text.contains("off, allow or require"), "{text}");
     }
 
     #[test]

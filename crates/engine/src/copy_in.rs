@@ -1,4 +1,4 @@
-//! `COPY`: its options, and the receiving end of `COPY … FROM STDIN`: rows in, one commit at the end.
+//! The receiving end of `COPY … FROM STDIN`: rows in, one commit at the end. And what `COPY … TO STDOUT` reads.
 
 use std::sync::Arc;
 
@@ -10,9 +10,7 @@ use arrow::{
 use datafusion::{
     error::DataFusionError,
     physical_plan::stream::RecordBatchStreamAdapter,
-    sql::sqlparser::ast::{
-        self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident,
-    },
+    sql::sqlparser::ast::{self, CopySource, Ident},
 };
 use futures::stream;
 use rapport_catalog_lake::present_schema;
@@ -20,7 +18,7 @@ use rapport_lake::{Snapshot, TableName};
 use tokio::sync::mpsc;
 
 use crate::{
-    Column, Error, Outcome, Result, Statement, Warehouse,
+    Cancel, Column, CopyFormat, Error, Outcome, Result, Warehouse,
     cancel::Guard,
     coerce::Coercer,
     columns::{column_type, least_scale},
@@ -34,24 +32,6 @@ use crate::{
     privilege::{Privilege, quoted},
     session::Block,
 };
-
-/// Options of a COPY statement, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CopyFormat {
-    pub kind: CopyKind,
-    pub delimiter: u8,
-    pub null: String,
-    pub quote: u8,
-    pub escape: u8,
-    pub header: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyKind {
-    Text,
-    Csv,
-    Binary,
-}
 
 /// Batches on their way to the writer.
 const AHEAD: usize = 4;
@@ -85,6 +65,11 @@ impl CopyIn {
 
     pub fn format(&self) -> &CopyFormat {
         &self.format
+    }
+
+    /// Ends it, even while it commits; what [`Self::finish`] answers tells whether that came too late.
+    pub fn cancel(&self) -> Cancel {
+        self.guard.cancel.clone()
     }
 
     /// Batches of this schema, every column Utf8 in PostgreSQL's text form, may be pushed too.
@@ -368,216 +353,5 @@ fn select(scope: &Scope, sql: &str) -> Result<ast::Query> {
             format!("{other} as a source of rows"),
             "",
         )),
-    }
-}
-
-/// The server's files are not the client's to read or write.
-fn refuse_files(target: &CopyTarget) -> Result<()> {
-    match target {
-        CopyTarget::Stdin | CopyTarget::Stdout => Ok(()),
-        CopyTarget::File { .. } => Err(Error::Denied {
-            what: "COPY to or from a file of the server; use STDIN, STDOUT or psql's \\copy"
-                .to_owned(),
-        }),
-        CopyTarget::Program { .. } => Err(Error::Denied {
-            what: "COPY to or from a program of the server".to_owned(),
-        }),
-    }
-}
-
-/// What a COPY statement says about the form of its rows. A file of the server is refused.
-pub fn copy_format(statement: &Statement) -> Result<CopyFormat> {
-    let ast::Statement::Copy {
-        options,
-        legacy_options,
-        target,
-        ..
-    } = &statement.ast
-    else {
-        return Err(Error::not_supported(
-            "COPY options of another statement",
-            "",
-        ));
-    };
-    refuse_files(target)?;
-    let mut given = Given::default();
-    for option in options {
-        given.option(option)?;
-    }
-    for option in legacy_options {
-        given.legacy(option)?;
-    }
-    given.checked()
-}
-
-#[derive(Default)]
-struct Given {
-    kind: Option<CopyKind>,
-    delimiter: Option<char>,
-    null: Option<String>,
-    quote: Option<char>,
-    escape: Option<char>,
-    header: bool,
-}
-
-impl Given {
-    fn option(&mut self, option: &CopyOption) -> Result<()> {
-        match option {
-            CopyOption::Format(name) => self.kind = Some(kind(&name.value)?),
-            CopyOption::Freeze(_) => {}
-            CopyOption::Delimiter(c) => self.delimiter = Some(*c),
-            CopyOption::Null(text) => self.null = Some(text.clone()),
-            CopyOption::Header(header) => self.header = *header,
-            CopyOption::Quote(c) => self.quote = Some(*c),
-            CopyOption::Escape(c) => self.escape = Some(*c),
-            CopyOption::Encoding(name) => utf8(name)?,
-            CopyOption::ForceQuote(_) | CopyOption::ForceNotNull(_) | CopyOption::ForceNull(_) => {
-                return Err(Error::not_supported(format!("COPY option {option}"), ""));
-            }
-        }
-        Ok(())
-    }
-
-    fn legacy(&mut self, option: &CopyLegacyOption) -> Result<()> {
-        match option {
-            CopyLegacyOption::Binary => self.kind = Some(CopyKind::Binary),
-            CopyLegacyOption::Delimiter(c) => self.delimiter = Some(*c),
-            CopyLegacyOption::Null(text) => self.null = Some(text.clone()),
-            CopyLegacyOption::Header => self.header = true,
-            CopyLegacyOption::Csv(options) => {
-                self.kind = Some(CopyKind::Csv);
-                for option in options {
-                    match option {
-                        CopyLegacyCsvOption::Header => self.header = true,
-                        CopyLegacyCsvOption::Quote(c) => self.quote = Some(*c),
-                        CopyLegacyCsvOption::Escape(c) => self.escape = Some(*c),
-                        CopyLegacyCsvOption::ForceQuote(_)
-                        | CopyLegacyCsvOption::ForceNotNull(_) => {
-                            return Err(Error::not_supported(format!("COPY option {option}"), ""));
-                        }
-                    }
-                }
-            }
-            other => return Err(Error::not_supported(format!("COPY option {other}"), "")),
-        }
-        Ok(())
-    }
-
-    fn checked(self) -> Result<CopyFormat> {
-        let kind = self.kind.unwrap_or(CopyKind::Text);
-        let is_csv = kind == CopyKind::Csv;
-        if kind == CopyKind::Binary
-            && (self.delimiter.is_some() || self.null.is_some() || self.header)
-        {
-            return Err(wrong(
-                "cannot specify DELIMITER, NULL or HEADER in BINARY mode",
-            ));
-        }
-        if !is_csv && (self.quote.is_some() || self.escape.is_some()) {
-            return Err(wrong(
-                "COPY quote and escape are available only in CSV mode",
-            ));
-        }
-        let byte = |c: Option<char>, default: u8, what: &str| match c {
-            None => Ok(default),
-            Some(c) => u8::try_from(c)
-                .ok()
-                .filter(|byte| byte.is_ascii() && !matches!(byte, b'\n' | b'\r'))
-                .ok_or_else(|| wrong(&format!("COPY {what} must be a single one-byte character"))),
-        };
-        let quote = byte(self.quote, b'"', "quote")?;
-        let delimiter = byte(
-            self.delimiter,
-            if is_csv { b',' } else { b'\t' },
-            "delimiter",
-        )?;
-        if is_csv && delimiter == quote {
-            return Err(wrong("COPY delimiter and quote must be different"));
-        }
-        Ok(CopyFormat {
-            kind,
-            delimiter,
-            null: self.null.unwrap_or_else(|| {
-                if is_csv {
-                    String::new()
-                } else {
-                    "\\N".to_owned()
-                }
-            }),
-            quote,
-            escape: byte(self.escape, quote, "escape")?,
-            header: self.header,
-        })
-    }
-}
-
-fn kind(name: &str) -> Result<CopyKind> {
-    match name.to_ascii_lowercase().as_str() {
-        "text" => Ok(CopyKind::Text),
-        "csv" => Ok(CopyKind::Csv),
-        "binary" => Ok(CopyKind::Binary),
-        other => Err(wrong(&format!("COPY format \"{other}\" not recognized"))),
-    }
-}
-
-fn utf8(name: &str) -> Result<()> {
-    match name.to_ascii_lowercase().as_str() {
-        "utf8" | "utf-8" | "unicode" => Ok(()),
-        _ => Err(Error::not_supported(
-            format!("COPY encoding {name}"),
-            "Send UTF-8.",
-        )),
-    }
-}
-
-fn wrong(message: &str) -> Error {
-    Error::InvalidParameter {
-        message: message.to_owned(),
-        hint: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Limits;
-
-    fn format(sql: &str) -> Result<CopyFormat> {
-        let statement = parse::parse(sql, &Limits::default())
-            .expect("it parses")
-            .remove(0);
-        copy_format(&statement)
-    }
-
-    #[test]
-    fn text_is_the_default() {
-        let format = format("COPY t FROM STDIN").expect("valid");
-        assert_eq!(
-            (format.kind, format.delimiter, format.null.as_str()),
-            (CopyKind::Text, b'\t', "\\N")
-        );
-    }
-
-    #[test]
-    fn old_and_new_options_mean_the_same() {
-        let new =
-            format("COPY t FROM STDIN WITH (FORMAT csv, HEADER true, DELIMITER ';', NULL 'x')");
-        let old = format("COPY t FROM STDIN DELIMITER ';' NULL 'x' CSV HEADER");
-        assert_eq!(new.expect("valid"), old.expect("valid"));
-    }
-
-    #[test]
-    fn options_that_contradict_each_other_are_refused() {
-        for sql in [
-            "COPY t FROM STDIN (FORMAT binary, HEADER)",
-            "COPY t FROM STDIN (QUOTE '\"')",
-            "COPY t FROM STDIN (FORMAT csv, DELIMITER '\"')",
-            "COPY t FROM STDIN (FORMAT xml)",
-        ] {
-            assert!(
-                matches!(format(sql), Err(Error::InvalidParameter { .. })),
-                "{sql}"
-            );
-        }
     }
 }

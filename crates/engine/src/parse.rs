@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
 
 use rapport_catalog_postgres::is_definition;
 
-use crate::{Error, Limits, Result, dialect::RapportDialect, tree};
+use crate::{Error, Limits, Result, copy_options, dialect::RapportDialect, tree};
 
 /// One statement of a client's message.
 #[derive(Clone, Debug)]
@@ -191,6 +191,24 @@ fn without_data(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         kept.push(token);
     }
     drop_with_data(&mut kept);
+    without_copy_options(kept)
+}
+
+/// The options of COPY are looked for again in the text, because the parser does not know all of them.
+fn without_copy_options(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept = Vec::with_capacity(tokens.len());
+    let mut statement = vec![];
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            copy_options::without_options(&mut statement);
+            kept.append(&mut statement);
+            kept.push(token);
+        } else {
+            statement.push(token);
+        }
+    }
+    copy_options::without_options(&mut statement);
+    kept.append(&mut statement);
     kept
 }
 

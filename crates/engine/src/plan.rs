@@ -36,6 +36,7 @@ use crate::{
     privilege::check_marks,
     rephrase::rephrase,
     staged::Staged,
+    styles::Styles,
     system::{System, is_postgres_s, reg_type},
     types::PostgresTypes,
     unions,
@@ -53,6 +54,8 @@ pub(crate) struct Scope {
     pub settings: Arc<BTreeMap<String, String>>,
     pub search_path: Vec<String>,
     pub time_zone: String,
+    /// What the session wants written otherwise than plainly.
+    pub styles: Styles,
     /// What the open block has written and not committed.
     pub staged: Option<Arc<Staged>>,
     /// Views inside views.
@@ -77,7 +80,7 @@ impl Scope {
         let mut state = self.warehouse.template().clone();
         state.config_mut().options_mut().execution.time_zone = Some(self.time_zone.clone());
         state.mark_start_execution();
-        state
+        self.styles.guard(state)
     }
 
     pub(crate) fn time_zone(&self) -> String {

@@ -16,12 +16,15 @@ use rapport_lake::TableName;
 use crate::{
     Cancel, Column, CopyFormat, CopyIn, Error, Result, Statement, Warehouse,
     cancel::Guard,
-    change, copy_in, define, execute, explain, insert,
+    change, copy_in,
+    copy_options::copy_format,
+    define, execute, explain, insert,
     names::{Relation, parts},
     parse,
     pins::Pins,
     plan::{Planned, Scope},
     staged::Staged,
+    styles::Styles,
     view::Views,
     write,
 };
@@ -191,6 +194,8 @@ impl Session {
                     change::prepare_delete(&scope, &pins, delete, param_types, &guard).await?;
                 prepared.params = planned.params;
             }
+            // What is wrong with the options is wrong now.
+            ast::Statement::Copy { .. } => drop(copy_format(statement)?),
             _ => {}
         }
         Ok(prepared)
@@ -249,7 +254,7 @@ impl Session {
             }
             ast::Statement::Copy { source, to, .. } => {
                 let pins = self.pins();
-                let format = copy_in::copy_format(statement)?;
+                let format = copy_format(statement)?;
                 if *to {
                     let query = copy_in::source_query(&scope, source)?;
                     let planned = self.plan(&scope, &pins, &query, &[], &guard).await?;
@@ -406,6 +411,7 @@ impl Session {
             settings: Arc::new(self.settings.clone()),
             search_path: search_path(self.setting("search_path")),
             time_zone: zone.unwrap_or("UTC").to_owned(),
+            styles: Styles::of(&self.settings),
             staged,
             depth: 0,
         }

@@ -52,11 +52,12 @@ pub enum Command {
     Declare {
         name: String,
         hold: bool,
+        is_binary: bool,
         query: String,
     },
     Fetch {
         name: String,
-        count: Count,
+        step: Step,
         is_move: bool,
     },
     Prepare {
@@ -75,15 +76,31 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modes {
     pub read_only: Option<bool>,
+    pub isolation: Option<Isolation>,
 }
 
-/// How far a FETCH goes; only forward.
+/// As PostgreSQL spells it.
+pub type Isolation = &'static str;
+
+pub const ISOLATIONS: [Isolation; 4] = [
+    "serializable",
+    "repeatable read",
+    "read committed",
+    "read uncommitted",
+];
+
+/// Where a FETCH goes; only forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
+pub enum Step {
+    /// So many rows; 0 is the current one once more.
     Rows(u64),
     All,
-    /// Backwards, or to a place: 55000, as on any cursor without SCROLL.
-    Elsewhere,
+    /// To the row of this number, counted from 1, and that one only; 0 is before the first.
+    To(u64),
+    /// Over all rows but the last of so many, and that one only.
+    Over(u64),
+    /// 55000, as on any cursor without SCROLL.
+    Backward,
 }
 
 /// The command a statement is, if it is one. Errors are PostgreSQL's syntax errors.
@@ -186,13 +203,12 @@ fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
     let mut modes = Modes::default();
     while !cursor.at_end() {
         if cursor.take_all(&["isolation", "level"]) {
-            let known = cursor.take("serializable")
-                || cursor.take_all(&["repeatable", "read"])
-                || cursor.take_all(&["read", "committed"])
-                || cursor.take_all(&["read", "uncommitted"]);
-            if !known {
-                return Err(cursor.unexpected());
-            }
+            let mut known = ISOLATIONS.into_iter();
+            let level = known.find(|level| {
+                let words: Vec<&str> = level.split(' ').collect();
+                cursor.take_all(&words)
+            });
+            modes.isolation = Some(level.ok_or_else(|| cursor.unexpected())?);
         } else if cursor.take_all(&["read", "only"]) {
             modes.read_only = Some(true);
         } else if cursor.take_all(&["read", "write"]) {
@@ -386,6 +402,8 @@ fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
         "transaction_read_only"
     } else if cursor.take("statement_timeout") {
         "statement_timeout"
+    } else if cursor.take("client_encoding") {
+        "client_encoding"
     } else {
         return None;
     };
@@ -438,6 +456,7 @@ fn all_or_name(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
 fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
     let name = cursor.name()?;
     let mut no = false;
+    let mut is_binary = false;
     loop {
         if cursor.take("no") {
             no = true;
@@ -449,8 +468,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
                 );
             }
         } else if cursor.take("binary") {
-            return Err(Failure::not_supported("binary cursors are not supported")
-                .with_hint("Ask for binary results in the extended query protocol."));
+            is_binary = true;
         } else if !cursor.take_any(&["insensitive", "asensitive"]) {
             break;
         }
@@ -468,56 +486,85 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
     Ok(Command::Declare {
         name,
         hold,
+        is_binary,
         query: cursor.rest().to_owned(),
     })
 }
 
 fn fetch(cursor: &mut Cursor<'_>, is_move: bool) -> Result<Command> {
-    let mut count = Count::Rows(1);
+    let mut step = Step::Rows(1);
     // The cursor may be called as a direction is, when nothing follows the name.
     let mut ahead = cursor.clone();
     let is_only_name = ahead.name().is_ok() && ahead.at_end();
     if !is_only_name {
-        if cursor.take("forward") {
-            count = forward(cursor)?;
-        } else if cursor.take_any(&["prior", "first", "last"]) {
-            count = Count::Elsewhere;
-        } else if cursor.take_any(&["backward", "absolute", "relative"]) {
-            count = Count::Elsewhere;
-            forward(cursor)?;
-        } else if !cursor.take("next") {
-            count = forward(cursor)?;
-        }
+        step = direction(cursor)?;
         cursor.take_any(&["from", "in"]);
     }
     Ok(Command::Fetch {
         name: cursor.name()?,
-        count,
+        step,
         is_move,
     })
 }
 
-fn forward(cursor: &mut Cursor<'_>) -> Result<Count> {
+fn direction(cursor: &mut Cursor<'_>) -> Result<Step> {
+    if cursor.take("next") {
+        return Ok(Step::Rows(1));
+    }
+    if cursor.take("first") {
+        return Ok(Step::To(1));
+    }
+    if cursor.take_any(&["prior", "last"]) {
+        return Ok(Step::Backward);
+    }
+    let needed = |count: Option<i64>, cursor: &Cursor<'_>| count.ok_or_else(|| cursor.unexpected());
+    if cursor.take("absolute") {
+        let count = needed(signed(cursor)?, cursor)?;
+        return Ok(u64::try_from(count).map_or(Step::Backward, Step::To));
+    }
+    if cursor.take("relative") {
+        return Ok(match needed(signed(cursor)?, cursor)? {
+            0 => Step::Rows(0),
+            count => u64::try_from(count).map_or(Step::Backward, Step::Over),
+        });
+    }
+    let is_backward = cursor.take("backward");
+    if !is_backward {
+        cursor.take("forward");
+    }
     if cursor.take("all") {
-        return Ok(Count::All);
+        return Ok(if is_backward {
+            Step::Backward
+        } else {
+            Step::All
+        });
     }
-    if cursor.take_sign('-') {
-        cursor.advance();
-        return Ok(Count::Elsewhere);
-    }
+    let count = signed(cursor)?.unwrap_or(1);
+    let count = if is_backward { -count } else { count };
+    Ok(u64::try_from(count).map_or(Step::Backward, Step::Rows))
+}
+
+/// A number with or without a sign; `None` if there is none.
+fn signed(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
+    let is_negative = cursor.take_sign('-');
+    let has_sign = is_negative || cursor.take_sign('+');
     let Some(Token {
         kind: Kind::Number,
         start,
         end,
     }) = cursor.peek()
     else {
-        return Ok(Count::Rows(1));
+        return match has_sign {
+            true => Err(cursor.unexpected()),
+            false => Ok(None),
+        };
     };
-    let count = cursor.text[*start..*end]
+    let count: i32 = cursor.text[*start..*end]
         .parse()
         .map_err(|_| cursor.unexpected())?;
     cursor.advance();
-    Ok(Count::Rows(count))
+    let count = i64::from(count);
+    Ok(Some(if is_negative { -count } else { count }))
 }
 
 fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -612,6 +659,10 @@ mod tests {
                 modes,
             },
         );
+        let modes = Modes {
+            read_only: None,
+            isolation: Some("repeatable read"),
+        };
         check(
             "begin work isolation level repeatable read",
             Command::Begin {
@@ -621,6 +672,7 @@ mod tests {
         );
         let read_only = Modes {
             read_only: Some(true),
+            isolation: Some("serializable"),
         };
         check(
             "START TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE DEFERRABLE",
@@ -678,12 +730,14 @@ mod tests {
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
             Command::SetCharacteristics(Modes {
                 read_only: Some(false),
+                isolation: None,
             }),
         );
         check(
             "set transaction read only",
             Command::SetTransaction(Modes {
                 read_only: Some(true),
+                isolation: None,
             }),
         );
         check("RESET ALL", Command::ResetAll);
@@ -722,35 +776,60 @@ mod tests {
             Command::Declare {
                 name: "SQL_CUR0x".into(),
                 hold: true,
+                is_binary: false,
                 query: "select 1".into(),
             },
         );
         check(
-            "DECLARE c NO SCROLL CURSOR FOR select 2",
+            "DECLARE c BINARY NO SCROLL CURSOR WITHOUT HOLD FOR select 2",
             Command::Declare {
                 name: "c".into(),
                 hold: false,
+                is_binary: true,
                 query: "select 2".into(),
             },
         );
-        let fetch = |count| Command::Fetch {
+        let fetch = |step| Command::Fetch {
             name: "c".into(),
-            count,
+            step,
             is_move: false,
         };
-        check("fetch 500 in c", fetch(Count::Rows(500)));
-        check("FETCH FORWARD 100 FROM c", fetch(Count::Rows(100)));
-        check("fetch all c", fetch(Count::All));
-        check("fetch c", fetch(Count::Rows(1)));
-        check("fetch next from c", fetch(Count::Rows(1)));
-        check("fetch backward 1 from c", fetch(Count::Elsewhere));
-        check("fetch absolute 3 c", fetch(Count::Elsewhere));
-        check("fetch -1 from c", fetch(Count::Elsewhere));
+        for (sql, step) in [
+            ("fetch 500 in c", Step::Rows(500)),
+            ("FETCH FORWARD 100 FROM c", Step::Rows(100)),
+            ("fetch forward c", Step::Rows(1)),
+            ("fetch all c", Step::All),
+            ("fetch forward all c", Step::All),
+            ("fetch c", Step::Rows(1)),
+            ("fetch from c", Step::Rows(1)),
+            ("fetch next from c", Step::Rows(1)),
+            ("fetch +2 c", Step::Rows(2)),
+            ("fetch 0 c", Step::Rows(0)),
+            ("fetch relative 0 c", Step::Rows(0)),
+            ("fetch relative 3 c", Step::Over(3)),
+            ("fetch first c", Step::To(1)),
+            ("fetch absolute 3 c", Step::To(3)),
+            ("fetch backward -3 c", Step::Rows(3)),
+            ("fetch backward 1 from c", Step::Backward),
+            ("fetch backward all c", Step::Backward),
+            ("fetch absolute -3 c", Step::Backward),
+            ("fetch relative -1 c", Step::Backward),
+            ("fetch last c", Step::Backward),
+            ("fetch prior in c", Step::Backward),
+            ("fetch -1 from c", Step::Backward),
+        ] {
+            check(sql, fetch(step));
+        }
+        refused("fetch absolute c", "syntax error at or near \"c\"");
+        refused(
+            "fetch 3000000000 c",
+            "syntax error at or near \"3000000000\"",
+        );
         check(
             "move forward all in c",
             Command::Fetch {
                 name: "c".into(),
-                count: Count::All,
+                step: Step::All,
                 is_move: true,
             },
         );

@@ -43,6 +43,10 @@ pub struct Client<S> {
     pub registered: Registered,
     /// After an error in the extended protocol, until Sync.
     pub skipping: bool,
+    /// Within a message of several statements, which are one transaction.
+    pub is_implicit_block: bool,
+    /// Portals that there have been.
+    pub portals_made: u64,
 }
 
 /// What guards one statement.
@@ -75,11 +79,21 @@ enum Next {
 impl From<Broken> for Next {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::Encoding { kind, .. } => Next::Garbled {
+            Broken::Encoding { kind, failure } => Next::Garbled {
                 kind,
-                failure: broken.into(),
+                failure: *failure,
             },
             other => Next::Stop(other.into()),
+        }
+    }
+}
+
+impl Stop {
+    /// The failing statement stood so many characters into the client's message.
+    pub fn moved_by(self, characters: usize) -> Self {
+        match self {
+            Stop::Failure(failure) => Stop::Failure(failure.moved_by(characters)),
+            other => other,
         }
     }
 }
@@ -124,7 +138,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sha
             drop(permit);
             return;
         }
-        Ok(Ok(None)) => return,
+        // Over TLS a cancel request waits for a proper end.
+        Ok(Ok(None)) => return wire.close().await,
         Ok(Err(failure)) => failure,
         Err(_) => Failure::fatal("57014", "canceling authentication due to timeout"),
     };
@@ -145,7 +160,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         .sessions
         .clone()
         .try_acquire_owned()
-        .map_err(|_| Failure::fatal("53300", "sorry, too many clients already"))?;
+        .map_err(|_| Failure::too_many())?;
     Ok(Some((login, permit)))
 }
 
@@ -163,6 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             statements: HashMap::new(),
             portals: HashMap::new(),
             skipping: false,
+            is_implicit_block: false,
+            portals_made: 0,
         };
         let ended = match client.welcome(login.settings, login.database).await {
             Ok(()) => client.converse().await,
@@ -188,11 +205,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<(), Stop> {
         let mut judged = rapport_catalog_postgres::Settings::new();
         for (name, value) in startup {
-            let value = self
-                .shared
-                .catalogue
-                .judge_setting(&self.role, &judged, &name, Some(&value))
-                .await?;
+            let value = match settings::known_value(&name, &value)? {
+                Some(value) => value,
+                None => {
+                    self.shared
+                        .catalogue
+                        .judge_setting(&self.role, &judged, &name, Some(&value))
+                        .await?
+                }
+            };
             settings::check(&name, &value)?;
             judged.insert(name, value);
         }
@@ -211,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let reply = self
             .shared
             .catalogue
-            .relay(&self.role, self.settings.all(), Request::Simple(sql))
+            .relay(&self.role, &self.settings.relayed(), Request::Simple(sql))
             .await?;
         for row in &reply.rows {
             if let [Some(name), Some(value)] = raw_fields(row)[..] {
@@ -280,8 +301,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     self.ready().await?;
                 }
                 PgWireFrontendMessage::Sync(_) => {
-                    self.skipping = false;
                     self.sync().await?;
+                    self.skipping = false;
                     self.ready().await?;
                 }
                 PgWireFrontendMessage::Flush(_) => self.wire.flush().await?,
@@ -480,7 +501,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn relay(&mut self, run: &Run, request: Request) -> Result<Reply, Stop> {
         let catalogue = self.shared.catalogue.clone();
         let role = self.role.clone();
-        let settings = self.settings.all().clone();
+        let settings = self.settings.relayed();
         let reply = self
             .guard(run, async move {
                 catalogue.relay(&role, &settings, request).await
@@ -491,7 +512,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Makes the engine's settings those of the session.
     pub fn apply_settings(&mut self) -> Result<()> {
-        let mut wanted = self.settings.all().clone();
+        self.wire.charset = self.settings.charset();
+        let mut wanted = self.settings.relayed();
+        // The clock runs here, and only while the client waits: between two fetches of a cursor it stands still.
+        wanted.insert("statement_timeout".into(), "0".into());
         if let Some(zone) = self.settings.get("timezone") {
             wanted.insert("timezone".into(), zone.to_owned());
         }
@@ -511,6 +535,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
         }
         Ok(())
+    }
+}
+
+impl Run {
+    /// Fails if the time is up or the client has cancelled: what was begun meanwhile is not worth going on with.
+    pub fn check(&self) -> Result<()> {
+        if self.token.is_cancelled() {
+            return Err(Failure::cancelled());
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Failure::timed_out()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
@@ -13,15 +12,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::calls::{Call, Given};
+use crate::charset::{self, Charset};
 use crate::connection::{Client, Run, Stop};
-use crate::copy::input::{self, Input};
-use crate::copy::out::CopyOut;
+use crate::copy::{
+    self,
+    input::{self, Input},
+    out::CopyOut,
+};
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
-    ColumnInfo, Completion, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Completion, Declared, Forms, Kind, Portal, Progress, Statement, Values, describe,
 };
+use crate::style::Style;
 use crate::wire;
 
 /// What happens to rows on their way.
@@ -59,6 +63,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     portal.progress = Progress::Ended;
                     return Box::pin(self.run_command(run, command, &portal.forms, rows)).await;
                 }
+                Kind::Declare {
+                    name,
+                    hold,
+                    is_binary,
+                    query,
+                } => {
+                    portal.progress = Progress::Ended;
+                    let mut cursor =
+                        Portal::new(query.clone(), portal.values.clone(), Forms::default());
+                    cursor.cursor = Some(Declared {
+                        hold: *hold,
+                        is_binary: *is_binary,
+                        is_in_block: true,
+                    });
+                    return self.declare(run, name, cursor).await;
+                }
                 Kind::CatalogueCopy { query, format } => {
                     portal.progress = Progress::Ended;
                     return self
@@ -86,7 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.wire.put(describe(Some(columns), &portal.forms));
             }
         }
-        self.fetch(run, portal, limit, rows != Rows::Skipped).await
+        let completion = self
+            .fetch(run, portal, limit, rows != Rows::Skipped)
+            .await?;
+        portal.passed(limit, completion.rows());
+        Ok(completion)
     }
 
     async fn ask_catalogue(
@@ -143,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Starts the engine; what has no rows is done at once.
-    async fn ask_engine(
+    pub async fn ask_engine(
         &mut self,
         run: &Run,
         portal: &mut Portal,
@@ -165,6 +189,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Box::pin(async move { session.execute(&statement, values).await })
             })
             .await?;
+        if !matches!(outcome, Outcome::Done { .. }) {
+            run.check()?;
+        }
         match outcome {
             Outcome::Rows {
                 columns,
@@ -176,7 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let layout = Layout {
                     columns,
                     forms: Vec::new(),
-                    zone: self.settings.zone(),
+                    style: Style::of(&self.settings),
+                    charset: self.wire.charset,
                 };
                 let pump = Pump::start(&self.shared.config.cpu, stream, layout);
                 portal.progress = Progress::Running {
@@ -245,8 +273,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     .map_or(reply.rows.len(), |end| end.min(reply.rows.len()));
                 *next = end;
                 if wanted {
+                    let is_text = match self.wire.charset {
+                        Charset::Utf8 => Vec::new(),
+                        _ => {
+                            let fields = reply.fields.iter().flatten();
+                            let columns: Vec<ColumnInfo> = fields.map(ColumnInfo::from).collect();
+                            charset::text_columns(&columns, &portal.forms.all(columns.len()))?
+                        }
+                    };
                     for row in &reply.rows[from..end] {
-                        put_raw_row(self.wire.output(), row);
+                        self.put_raw_row(row, &is_text)?;
                         self.flush_guarded(run).await?;
                     }
                 }
@@ -270,6 +306,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 false => Err(Failure::new("55000", "portal cannot be run").into()),
             },
         }
+    }
+
+    /// A row in UTF-8, its body as in a DataRow message.
+    pub fn put_raw_row(&mut self, body: &[u8], is_text: &[bool]) -> Result<(), Failure> {
+        let mut encoded = Vec::new();
+        let body = match self.wire.charset {
+            Charset::Utf8 => body,
+            charset => {
+                charset.encode_row(body, is_text, &mut encoded)?;
+                &encoded
+            }
+        };
+        let out = self.wire.output();
+        out.extend_from_slice(b"D");
+        out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+        out.extend_from_slice(body);
+        Ok(())
     }
 
     /// Moves a pump's messages to the client until the request is done.
@@ -300,14 +353,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         stream: datafusion::execution::SendableRecordBatchStream,
         format: CopyFormat,
     ) -> Result<Completion, Stop> {
-        let copy = CopyOut::new(format);
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let copy = CopyOut::new(format, &names, self.wire.charset)?;
         let form = copy.form();
         self.begin_copy_out(form, columns.len());
         let forms = vec![form; columns.len()];
         let layout = Layout {
             columns,
             forms,
-            zone: self.settings.zone(),
+            style: Style::of(&self.settings),
+            charset: self.wire.charset,
         };
         let mut pump = Pump::start(&self.shared.config.cpu, stream, layout);
         let (rows, _) = self
@@ -328,8 +383,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         query: String,
         format: CopyFormat,
     ) -> Result<Completion, Stop> {
-        let mut copy = CopyOut::new(format);
-        let form = copy.form();
+        let form = copy::form(format.kind);
         let reply = self
             .relay(
                 run,
@@ -343,12 +397,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             )
             .await?;
         let fields = reply.fields.unwrap_or_default();
-        self.begin_copy_out(form, fields.len());
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let mut copy = CopyOut::new(format, &names, self.wire.charset)?;
+        self.begin_copy_out(form, fields.len());
         let mut out = Vec::new();
-        copy.put_header(&names, &mut out);
+        copy.put_header(&names, &mut out)?;
         for row in &reply.rows {
-            copy.put_raw_row(row, &mut out);
+            copy.put_raw_row(row, &mut out)?;
             if out.len() >= wire::FLUSH_AT {
                 self.wire.output().extend_from_slice(&out);
                 out.clear();
@@ -382,7 +437,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         table: String,
     ) -> Result<Completion, Stop> {
         let n_columns = copy.columns().len();
-        let form = CopyOut::new(copy.format().clone()).form();
+        let form = copy::form(copy.format().kind);
+        let reader = input::Reader::new(
+            table,
+            copy.columns(),
+            copy.format().clone(),
+            self.settings.zone(),
+            self.wire.charset,
+        )?;
+        let cancel = copy.cancel();
         self.wire
             .put(PgWireBackendMessage::CopyInResponse(CopyInResponse::new(
                 form.code() as i8,
@@ -392,19 +455,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.flush().await?;
 
         let (pieces, waiting) = mpsc::channel(COPY_WAITING);
-        let zone = self.settings.zone();
-        let reading = self
+        let mut reading = self
             .shared
             .config
             .cpu
-            .spawn(input::receive(copy, table, zone, waiting));
+            .spawn(input::receive(copy, reader, waiting));
         let sent = self.send_pieces(run, pieces).await;
-        // The reader has been told of the end, one way or the other.
-        let read = match reading.await {
+        // The reader has been told of the end, one way or the other; it may still have much to write.
+        let (read, stop) = match self.guard(run, &mut reading).await {
+            Ok(read) => (read, None),
+            Err(stop @ Stop::Failure(_)) => {
+                cancel.cancel();
+                (reading.await, Some(stop))
+            }
+            Err(stop) => return Err(stop),
+        };
+        let read = match read {
             Ok(read) => read,
             Err(_) => Err(Failure::internal(
                 "internal error: reading the rows of COPY panicked",
             )),
+        };
+        let sent = match (&read, stop) {
+            // It came to its end after all.
+            (Ok(Some(_)), _) | (_, None) => sent,
+            (_, Some(stop)) => return Err(stop),
         };
         match (read, sent) {
             (_, Err(stop @ (Stop::Gone(_) | Stop::Shutdown))) => Err(stop),
@@ -475,7 +550,7 @@ fn has_rows(statement: &Arc<Statement>) -> bool {
     match &statement.kind {
         Kind::Engine(prepared) => prepared.columns.is_some(),
         Kind::Catalogue { .. } => true,
-        Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => false,
+        Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => false,
     }
 }
 
@@ -521,10 +596,4 @@ fn copied_table(prepared: &Prepared) -> String {
         },
         _ => String::new(),
     }
-}
-
-fn put_raw_row(out: &mut bytes::BytesMut, body: &Bytes) {
-    out.extend_from_slice(b"D");
-    out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
-    out.extend_from_slice(body);
 }

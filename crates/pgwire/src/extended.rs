@@ -10,12 +10,14 @@ use pgwire::messages::extendedquery::{
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::charset::Charset;
 use crate::connection::{Client, Stop};
 use crate::execute::{Rows, portal_columns};
 use crate::lexer;
+use crate::rows::Form;
 use crate::sqlstate::Failure;
 use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
-use crate::value;
+use crate::{types, value};
 
 /// Statements and portals that one session may keep.
 const MAX_KEPT: usize = 10_000;
@@ -35,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// The end of a series of messages, and of a transaction that nobody began.
     pub async fn sync(&mut self) -> Result<(), Stop> {
         if !self.transaction.in_block() {
-            self.close_portals();
+            self.close_portals(!self.skipping);
         }
         Ok(())
     }
@@ -53,10 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let before = piece.before;
                 self.prepare(&run, piece, &parse.type_oids, true)
                     .await
-                    .map_err(|stop| match stop {
-                        Stop::Failure(failure) => Stop::Failure(failure.moved_by(before)),
-                        other => other,
-                    })?
+                    .map_err(|stop| stop.moved_by(before))?
             }
             _ => {
                 return Err(Failure::new(
@@ -104,19 +103,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         })
     }
 
-    pub fn keep_portal(&mut self, name: String, portal: Portal) -> Result<(), Failure> {
-        if !name.is_empty() && self.portals.contains_key(&name) {
-            return Err(Failure::new(
-                "42P03",
-                format!("cursor \"{name}\" already exists"),
-            ));
+    pub fn keep_portal(&mut self, name: String, mut portal: Portal) -> Result<(), Failure> {
+        if !name.is_empty() {
+            self.refuse_portal(&name)?;
         }
         if self.portals.len() >= MAX_KEPT {
             return Err(Failure::new("53400", "too many portals")
                 .with_hint("Close those that are not needed any more."));
         }
+        self.portals_made += 1;
+        portal.number = self.portals_made;
         self.portals.insert(name, portal);
         Ok(())
+    }
+
+    /// 42P03 if there is one of the name.
+    pub fn refuse_portal(&self, name: &str) -> Result<(), Failure> {
+        match self.portals.contains_key(name) {
+            true => Err(Failure::new(
+                "42P03",
+                format!("cursor \"{name}\" already exists"),
+            )),
+            false => Ok(()),
+        }
     }
 
     async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
@@ -138,12 +147,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .into());
         }
         let forms = Forms::read(&bind.result_column_format_codes)?;
-        let mut values = match &statement.kind {
+        let formats = Forms::read(&bind.parameter_format_codes)?;
+        let mut parameters = bind.parameters;
+        if self.wire.charset != Charset::Utf8 {
+            for (n, parameter) in parameters.iter_mut().enumerate() {
+                let type_oid = statement.params[n];
+                let is_text =
+                    formats.of(n) == Form::Text || types::is_text_in_binary(type_oid) == Some(true);
+                if let Some(bytes) = parameter.as_mut().filter(|_| is_text) {
+                    *bytes = self.wire.charset.decode(bytes)?.into_owned().into();
+                }
+            }
+        }
+        let mut values = match &statement.innermost().kind {
             Kind::Engine(_) => {
-                let formats = Forms::read(&bind.parameter_format_codes)?;
                 let zone = self.settings.zone();
-                let scalars = bind
-                    .parameters
+                let scalars = parameters
                     .iter()
                     .zip(&statement.params)
                     .enumerate()
@@ -158,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Values::Scalars(scalars)
             }
             _ => Values::Raw {
-                values: bind.parameters,
+                values: parameters,
                 formats: bind.parameter_format_codes,
             },
         };
@@ -216,9 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// What a statement answers, before it is run.
-    fn columns_of(&self, statement: &Statement) -> Result<Option<Vec<ColumnInfo>>, Failure> {
+    pub fn columns_of(&self, statement: &Statement) -> Result<Option<Vec<ColumnInfo>>, Failure> {
         Ok(match &statement.kind {
-            Kind::Empty | Kind::CatalogueCopy { .. } => None,
+            Kind::Empty | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => None,
             Kind::Engine(prepared) => prepared
                 .columns
                 .as_ref()
@@ -287,10 +306,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(())
     }
 
-    /// At the end of a transaction only held cursors stay.
-    pub fn close_portals(&mut self) {
-        if !self.transaction.in_block() {
-            self.portals.retain(|_, portal| portal.hold);
-        }
+    /// At the end of a transaction only held cursors stay, and those declared in it only if it took effect.
+    pub fn close_portals(&mut self, took_effect: bool) {
+        self.portals.retain(|_, portal| match &mut portal.cursor {
+            Some(cursor) if cursor.hold && (took_effect || !cursor.is_in_block) => {
+                cursor.is_in_block = false;
+                true
+            }
+            _ => false,
+        });
     }
 }

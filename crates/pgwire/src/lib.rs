@@ -7,7 +7,8 @@
 //! ```text
 //! server.rs       accepts, counts, ends
 //!  └ connection.rs  one client: the loop over its messages, and what guards a running statement
-//!     ├ wire.rs        bytes ↔ messages, lengths checked before anything is decoded
+//!     ├ wire.rs        bytes ↔ messages, lengths checked before anything is decoded; tls.rs  encrypted or not;
+//!     │                  charset.rs  in the encoding of the client
 //!     ├ login.rs       negotiation, SCRAM; cancel.rs  which statement a cancel request means
 //!     ├ simple.rs, extended.rs   the two protocols
 //!     │   ├ lexer.rs      a message to statements
@@ -15,7 +16,7 @@
 //!     │   ├ prepare.rs    all others: route.rs says whose question it is
 //!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
-//!     │           └ rows.rs     Arrow to text (text.rs) and binary
+//!     │           └ rows.rs     Arrow to text (text.rs, style.rs) and binary
 //!     ├ settings.rs, transaction.rs   what a session remembers;
 //!     │                  calls.rs  functions that are about the session
 //!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
@@ -24,6 +25,7 @@
 
 mod calls;
 mod cancel;
+mod charset;
 mod command;
 mod connection;
 mod copy;
@@ -42,10 +44,13 @@ mod settings;
 mod simple;
 mod sqlstate;
 mod statement;
+mod style;
 mod text;
+mod tls;
 mod transaction;
 mod types;
 mod value;
 mod wire;
 
 pub use server::{Error, ServerConfig, scram_verifier, serve};
+pub use tls::{Tls, TlsError};

@@ -1,4 +1,4 @@
-//! From the first byte to a proven role: negotiation, SCRAM-SHA-256, and what a session begins with.
+//! From the first byte to a proven role: negotiation, TLS, SCRAM-SHA-256, and what a session begins with.
 //!
 //! A role that does not exist is asked for its password like any other, with a salt that is its own and always the
 //! same, so that nobody learns from the answers which roles exist. Whatever fails in here ends the connection.
@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
 use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth, gen_salted_password};
+use pgwire::api::auth::sasl::{SCRAM_SHA_256_METHOD, SCRAM_SHA_256_PLUS_METHOD};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::{
     Authentication, GssEncRequest, NegotiateProtocolVersion, SslRequest, Startup,
@@ -21,12 +21,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::server::Shared;
 use crate::settings;
 use crate::sqlstate::{Failure, Result};
+use crate::tls::Identity;
 use crate::wire::{self, Broken, Wire};
 
 /// What PostgreSQL and this server take for a password's strength unless told otherwise.
 const ITERATIONS: usize = 4096;
 
 const CANCEL_REQUEST: u32 = 80_877_102;
+
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Who logged in, and what the client asked for.
 pub struct Login {
@@ -43,7 +47,8 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     shared: &Arc<Shared>,
 ) -> Result<Option<Login>> {
-    let Some(startup) = negotiate(wire, shared).await.map_err(Failure::into_fatal)? else {
+    let Some((startup, identity)) = negotiate(wire, shared).await.map_err(Failure::into_fatal)?
+    else {
         return Ok(None);
     };
     let mut parameters = startup.parameters;
@@ -61,6 +66,16 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     let database = parameters
         .remove("database")
         .filter(|name| !name.is_empty() && *name != role);
+    let is_required = shared
+        .config
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.is_required());
+    if is_required && !wire.is_encrypted() {
+        let message = format!("connection of user \"{role}\" refused, no encryption");
+        let hint = "This server takes encrypted connections only: ask for sslmode=require or more.";
+        return Err(Failure::fatal("28000", message).with_hint(hint));
+    }
     if parameters
         .remove("replication")
         .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0"))
@@ -81,7 +96,7 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     );
 
     let secret = secret_of(&shared.catalogue, &role, &shared.config.secret).await?;
-    prove(wire, &role, secret).await?;
+    prove(wire, &role, secret, identity.as_deref()).await?;
     Ok(Some(Login {
         role,
         database,
@@ -90,13 +105,26 @@ pub async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     }))
 }
 
-/// Up to the startup packet. Encryption is offered by none of the ways to ask for it yet.
+/// Up to the startup packet, encrypted if the client wants it and the server can.
 async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     shared: &Arc<Shared>,
-) -> Result<Option<Startup>> {
+) -> Result<Option<(Startup, Option<Arc<Identity>>)>> {
     let mut asked_tls = false;
     let mut asked_gss = false;
+    let mut identity = None;
+    if let Some(tls) = &shared.config.tls
+        && wire.first_byte().await? == Some(TLS_HANDSHAKE)
+    {
+        let shown = tls.identity();
+        wire.encrypt(&shown).await?;
+        if !wire.has_alpn() {
+            let message = "received direct SSL connection request without ALPN protocol negotiation extension";
+            return Err(Failure::fatal("08P01", message));
+        }
+        identity = Some(shown);
+        (asked_tls, asked_gss) = (true, true);
+    }
     loop {
         let Some(mut packet) = wire.startup_packet().await? else {
             return Ok(None);
@@ -130,7 +158,8 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             }
             wire::check_text(0, &packet[8..])?;
             let context = DecodeContext::default();
-            return Startup::decode(&mut packet, &context).map_err(|_| invalid());
+            let startup = Startup::decode(&mut packet, &context).map_err(|_| invalid())?;
+            return Ok(startup.map(|startup| (startup, identity)));
         };
         // Bytes that came along would count as sent under encryption, had it been agreed on.
         if std::mem::replace(asked, true) || packet.len() != 8 || wire.has_input() {
@@ -139,8 +168,21 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 "received unencrypted data after SSL or GSSAPI request",
             ));
         }
-        wire.output().extend_from_slice(b"N");
-        wire.flush().await?;
+        let is_tls = code == SslRequest::BODY_MAGIC_NUMBER as u32;
+        match shared.config.tls.as_ref().filter(|_| is_tls) {
+            Some(tls) => {
+                wire.output().extend_from_slice(b"S");
+                wire.flush().await?;
+                let shown = tls.identity();
+                wire.encrypt(&shown).await?;
+                identity = Some(shown);
+                asked_gss = true;
+            }
+            None => {
+                wire.output().extend_from_slice(b"N");
+                wire.flush().await?;
+            }
+        }
     }
 }
 
@@ -175,11 +217,12 @@ fn agree<S: AsyncRead + AsyncWrite + Unpin>(
     version
 }
 
-/// SCRAM-SHA-256, RFC 7677.
+/// SCRAM-SHA-256, RFC 7677; within TLS it can be bound to the server's certificate, so that nobody can stand between.
 async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     role: &str,
     secret: ScramSecret,
+    identity: Option<&Identity>,
 ) -> Result<()> {
     let refused = || {
         Failure::fatal(
@@ -189,19 +232,32 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let malformed = || Failure::fatal("08P01", "malformed SCRAM message");
 
+    let scram = identity.map_or_else(ScramServerAuth::new, |identity| identity.scram.clone());
+    let mut offered = vec![SCRAM_SHA_256_METHOD.to_owned()];
+    if scram.supports_channel_binding() {
+        offered.insert(0, SCRAM_SHA_256_PLUS_METHOD.to_owned());
+    }
     wire.put(PgWireBackendMessage::Authentication(Authentication::SASL(
-        vec![SCRAM_SHA_256_METHOD.to_owned()],
+        offered.clone(),
     )));
     wire.flush().await?;
     let first = wire::sasl_initial(password_message(wire).await?).ok_or_else(malformed)?;
-    if first.auth_method != SCRAM_SHA_256_METHOD {
+    if !offered.contains(&first.auth_method) {
         return Err(Failure::fatal(
             "08P01",
             "client selected an invalid SASL authentication mechanism",
         ));
     }
-    let (server_first, waiting) = ScramServerAuth::new()
-        .on_client_first_message_with_secret(&first.data.unwrap_or_default(), secret)
+    let data = first.data.unwrap_or_default();
+    let is_bound = first.auth_method == SCRAM_SHA_256_PLUS_METHOD;
+    if data.starts_with(b"p") != is_bound {
+        return Err(malformed().with_detail(match is_bound {
+            true => "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding data.",
+            false => "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.",
+        }));
+    }
+    let (server_first, waiting) = scram
+        .on_client_first_message_with_secret(&data, secret)
         .map_err(|_| malformed())?;
     wire.put(PgWireBackendMessage::Authentication(
         Authentication::SASLContinue(server_first.into()),
@@ -309,7 +365,7 @@ mod tests {
         let (client, server) = tokio::io::duplex(16 << 10);
         let mut wire = Wire::new(server, Duration::from_secs(5));
         let server = async {
-            let proved = prove(&mut wire, "ann", secret).await;
+            let proved = prove(&mut wire, "ann", secret, None).await;
             if let Err(failure) = &proved {
                 wire.put(failure.clone().into_message());
             }
@@ -378,7 +434,7 @@ mod tests {
             frame.extend_from_slice(&(n as u32 + 4).to_be_bytes());
             frame.extend_from_slice(&body);
             client.write_all(&frame).await.expect("the pipe is open");
-            let failure = prove(&mut wire, "ann", mock_secret("ann", &[7; 32]))
+            let failure = prove(&mut wire, "ann", mock_secret("ann", &[7; 32]), None)
                 .await
                 .expect_err("nonsense");
             assert!(failure.is_fatal());

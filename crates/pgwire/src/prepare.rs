@@ -50,6 +50,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<Arc<Statement>, Stop> {
         let command = command::read(piece)?;
         self.check_block(command.as_ref())?;
+        if let Some(Command::Declare {
+            name,
+            hold,
+            is_binary,
+            query,
+        }) = command
+        {
+            let before = piece.text[..piece.text.len() - query.len()].chars().count();
+            let query = self
+                .prepare_text(run, &query, types)
+                .await
+                .map_err(|stop| stop.moved_by(before))?;
+            return Ok(Arc::new(Statement {
+                params: query.params.clone(),
+                kind: Kind::Declare {
+                    name,
+                    hold,
+                    is_binary,
+                    query,
+                },
+            }));
+        }
         if let Some(command) = command {
             return Ok(Arc::new(Statement {
                 kind: Kind::Command(command),
@@ -113,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<(Reply, bool), Stop> {
         let catalogue = self.shared.catalogue.clone();
         let role = self.role.clone();
-        let settings = self.settings.all().clone();
+        let settings = self.settings.relayed();
         let judged = async move { catalogue.judge(&role, &settings, sql, types).await };
         Ok(self.guard(run, judged).await??)
     }

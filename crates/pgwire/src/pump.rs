@@ -12,9 +12,11 @@ use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::charset::{self, Charset};
 use crate::copy::out::CopyOut;
 use crate::rows::{Form, Layout, Rows};
 use crate::sqlstate::Failure;
+use crate::statement::ColumnInfo;
 
 /// A chunk is sent when it has grown to this.
 const CHUNK: usize = 128 << 10;
@@ -142,8 +144,18 @@ impl Work {
         if let Encoding::Rows(forms) = &request.encoding {
             self.layout.forms.clone_from(forms);
         }
-        if let Encoding::Copy(copy) = &mut request.encoding {
-            copy.put_start(&self.layout.columns, &mut out);
+        let mut is_text = Vec::new();
+        if matches!(request.encoding, Encoding::Rows(_)) && self.layout.charset != Charset::Utf8 {
+            let columns: Vec<ColumnInfo> = self.layout.columns.iter().map(Into::into).collect();
+            match charset::text_columns(&columns, &self.layout.forms) {
+                Ok(columns) => is_text = columns,
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        if let Encoding::Copy(copy) = &mut request.encoding
+            && let Err(failure) = copy.put_start(&self.layout.columns, &mut out)
+        {
+            return Ok(Err(failure));
         }
         let mut sent = 0;
         let exhausted = loop {
@@ -165,10 +177,19 @@ impl Work {
                 Err(error) => return Ok(Err(error.into())),
             };
             for row in first..end {
-                match &mut request.encoding {
-                    Encoding::Rows(_) => rows.put_data_row(row, &mut out),
+                let put = match &mut request.encoding {
+                    Encoding::Rows(_) if self.layout.charset == Charset::Utf8 => {
+                        rows.put_data_row(row, &mut out);
+                        Ok(())
+                    }
+                    Encoding::Rows(_) => {
+                        rows.put_data_row_in(self.layout.charset, &is_text, row, &mut out)
+                    }
                     Encoding::Copy(copy) => copy.put_row(&rows, row, &mut out),
-                    Encoding::Skip => {}
+                    Encoding::Skip => Ok(()),
+                };
+                if let Err(failure) = put {
+                    return Ok(Err(failure));
                 }
                 if out.len() >= CHUNK {
                     self.send(&mut out).await?;

@@ -21,7 +21,10 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use rapport_engine::{Column, oid};
 
-use crate::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
+use crate::charset::Charset;
+use crate::sqlstate::Failure;
+use crate::style::Style;
+use crate::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::{parse, types, wire};
 
 /// Between 1970-01-01 and 2000-01-01, where PostgreSQL counts from.
@@ -49,7 +52,8 @@ impl Form {
 pub struct Layout {
     pub columns: Vec<Column>,
     pub forms: Vec<Form>,
-    pub zone: Zone,
+    pub style: Style,
+    pub charset: Charset,
 }
 
 /// One batch, ready to be written row by row.
@@ -71,7 +75,7 @@ impl<'a> Rows<'a> {
                     column.pg_type,
                     Some(column.least_scale),
                     *form,
-                    layout.zone,
+                    layout.style,
                 )
             })
             .collect::<Result<_, _>>()?;
@@ -83,6 +87,22 @@ impl<'a> Rows<'a> {
         let start = wire::begin_message(out, b'D');
         self.put_body(row, out);
         wire::end_message(out, start);
+    }
+
+    /// The same in another encoding; `is_text` tells which columns are text.
+    pub fn put_data_row_in(
+        &self,
+        charset: Charset,
+        is_text: &[bool],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let start = wire::begin_message(out, b'D');
+        self.put_body(row, out);
+        let body = out.split_off(start + 4);
+        charset.encode_row(&body, is_text, out)?;
+        wire::end_message(out, start);
+        Ok(())
     }
 
     /// The number of columns and the values, each after its length; also a tuple of binary COPY.
@@ -104,6 +124,7 @@ pub struct Cell<'a> {
     values: Values<'a>,
     type_oid: u32,
     form: Form,
+    style: Style,
 }
 
 /// The concrete array, and what of its type matters for the form.
@@ -144,7 +165,7 @@ enum Values<'a> {
     Time32(&'a [i32], Unit),
     Time64(&'a [i64], Unit),
     Timestamp(&'a [i64], Unit),
-    TimestampTz(&'a [i64], Unit, Zone),
+    TimestampTz(&'a [i64], Unit),
     Months(&'a [i32]),
     DayTime(&'a [IntervalDayTime]),
     MonthDayNano(&'a [IntervalMonthDayNano]),
@@ -195,9 +216,9 @@ impl<'a> Cell<'a> {
         type_oid: u32,
         least_scale: Option<i8>,
         form: Form,
-        zone: Zone,
+        style: Style,
     ) -> Result<Self, ArrowError> {
-        let child = |array, type_oid| Cell::new(array, type_oid, None, form, zone);
+        let child = |array, type_oid| Cell::new(array, type_oid, None, form, style);
         let values = match array.data_type() {
             DataType::Null => Values::Null,
             DataType::Boolean => Values::Bool(array.as_boolean()),
@@ -269,7 +290,7 @@ impl<'a> Cell<'a> {
                 };
                 // The result's type decides; a nested value has none of its own.
                 match type_oid == oid::TIMESTAMPTZ || (type_oid == 0 && stored_zone.is_some()) {
-                    true => Values::TimestampTz(values, Unit::of(*unit), zone),
+                    true => Values::TimestampTz(values, Unit::of(*unit)),
                     false => Values::Timestamp(values, Unit::of(*unit)),
                 }
             }
@@ -297,7 +318,7 @@ impl<'a> Cell<'a> {
                         type_oid,
                         least_scale,
                         form,
-                        zone,
+                        style,
                     )?),
                 }
             }
@@ -347,6 +368,7 @@ impl<'a> Cell<'a> {
             values,
             type_oid,
             form,
+            style,
         })
     }
 
@@ -380,6 +402,9 @@ impl<'a> Cell<'a> {
 
     /// The value, which is not null, in text form.
     pub fn put_text(&self, row: usize, out: &mut Vec<u8>) {
+        if !self.style.is_plain() && self.put_styled(row, out) {
+            return;
+        }
         match &self.values {
             Values::Null => {}
             Values::Bool(values) => text::push_bool(out, values.value(row)),
@@ -433,8 +458,8 @@ impl<'a> Cell<'a> {
             Values::Time32(values, unit) => text::push_time(out, unit.micros(values[row].into())),
             Values::Time64(values, unit) => text::push_time(out, unit.micros(values[row])),
             Values::Timestamp(values, unit) => text::push_timestamp(out, unit.micros(values[row])),
-            Values::TimestampTz(values, unit, zone) => {
-                text::push_timestamptz(out, unit.micros(values[row]), *zone);
+            Values::TimestampTz(values, unit) => {
+                text::push_timestamptz(out, unit.micros(values[row]), self.style.zone);
             }
             Values::Months(_)
             | Values::DayTime(_)
@@ -481,6 +506,49 @@ impl<'a> Cell<'a> {
                 out.push(b')');
             }
         }
+    }
+
+    /// The same, where the session has asked for other forms than the plain ones; false if the type has only one.
+    fn put_styled(&self, row: usize, out: &mut Vec<u8>) -> bool {
+        let style = &self.style;
+        match &self.values {
+            Values::Float32(values) => style.push_float4(out, values[row]),
+            Values::Float64(values) => style.push_float8(out, values[row]),
+            Values::Bytes(values) => style.push_bytea(out, values.value(row)),
+            Values::LargeBytes(values) => style.push_bytea(out, values.value(row)),
+            Values::BytesView(values) => style.push_bytea(out, values.value(row)),
+            Values::FixedBytes(values) => style.push_bytea(out, values.value(row)),
+            Values::Date32(values) => style.push_date(out, values[row].into()),
+            Values::Date64(values) => {
+                style.push_date(out, values[row].div_euclid(MICROS_PER_DAY / 1_000));
+            }
+            Values::Timestamp(values, unit) => style.push_timestamp(out, unit.micros(values[row])),
+            Values::TimestampTz(values, unit) => {
+                style.push_timestamptz(out, unit.micros(values[row]));
+            }
+            Values::Months(_)
+            | Values::DayTime(_)
+            | Values::MonthDayNano(_)
+            | Values::Micros(_) => {
+                let (months, days, micros) = self.interval(row);
+                style.push_interval(out, months, days, micros);
+            }
+            Values::Text(values) => return self.put_styled_text(values.value(row), out),
+            Values::LargeText(values) => return self.put_styled_text(values.value(row), out),
+            Values::TextView(values) => return self.put_styled_text(values.value(row), out),
+            _ => return false,
+        }
+        true
+    }
+
+    /// An interval that the lake stores as text.
+    fn put_styled_text(&self, value: &str, out: &mut Vec<u8>) -> bool {
+        let interval = (self.type_oid == oid::INTERVAL).then(|| parse::interval(value));
+        let Some((months, days, micros)) = interval.flatten() else {
+            return false;
+        };
+        self.style.push_interval(out, months, days, micros);
+        true
     }
 
     /// The value, which is not null, as the type's send function gives it.
@@ -531,7 +599,7 @@ impl<'a> Cell<'a> {
             Values::Time64(values, unit) => {
                 out.extend_from_slice(&unit.micros(values[row]).to_be_bytes());
             }
-            Values::Timestamp(values, unit) | Values::TimestampTz(values, unit, _) => {
+            Values::Timestamp(values, unit) | Values::TimestampTz(values, unit) => {
                 put_timestamp(out, unit.micros(values[row]));
             }
             Values::Months(_)
@@ -785,8 +853,8 @@ fn put_numeric(out: &mut Vec<u8>, value: i128, scale: i8) {
             whole /= 10_000;
         }
         let groups = scale.div_ceil(4);
-        let mut fraction =
-            u128::from(magnitude % POWERS[scale]) * u128::from(POWERS[groups * 4 - scale]);
+        // Sixteen digits at most, which fit into a machine word too.
+        let mut fraction = magnitude % POWERS[scale] * POWERS[groups * 4 - scale];
         for n in (0..groups).rev() {
             digits[8 + n] = (fraction % 10_000) as u16;
             fraction /= 10_000;

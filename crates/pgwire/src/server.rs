@@ -1,8 +1,10 @@
 //! Accepts connections, counts them, and lets them go at shutdown.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rapport_catalog_postgres::Catalogue;
 use rapport_engine::Warehouse;
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Registry;
 use crate::connection;
+use crate::sqlstate::Failure;
+use crate::tls::Tls;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +41,8 @@ pub struct ServerConfig {
     pub max_message_bytes: usize,
     /// How long running statements may go on after `shutdown` before they are ended with 57P01.
     pub shutdown_grace: Duration,
+    /// Encryption, for clients that ask for it; `None`: they are told that there is none.
+    pub tls: Option<Arc<Tls>>,
     /// What the answers about roles that do not exist are made of; the same over restarts, and nobody else's to know.
     pub secret: [u8; 32],
 }
@@ -52,6 +58,7 @@ impl ServerConfig {
             idle_timeout: None,
             max_message_bytes: 256 << 20,
             shutdown_grace: Duration::from_secs(5),
+            tls: None,
             secret: rand::random(),
         }
     }
@@ -114,8 +121,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                // Closing without a word is all that is left to do when even strangers are too many.
                 let Ok(permit) = sockets.clone().try_acquire_owned() else {
+                    refuse(stream);
                     continue;
                 };
                 let shared = shared.clone();
@@ -152,6 +159,17 @@ pub async fn serve(
         let _ = tokio::time::timeout(Duration::from_secs(2), all_ended).await;
     }
     Ok(())
+}
+
+/// All that can be done when even strangers are too many: a word, if it fits.
+fn refuse(stream: TcpStream) {
+    let mut word = BytesMut::new();
+    let message = Failure::too_many().into_message();
+    if message.encode(&mut word).is_ok()
+        && let Ok(mut stream) = stream.into_std()
+    {
+        let _ = stream.write(&word);
+    }
 }
 
 async fn serve_one(stream: TcpStream, shared: Arc<Shared>) {

@@ -6,14 +6,16 @@ use rapport_catalog_postgres::Request;
 use rapport_engine::oid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::command::{Command, Count};
+use crate::command::{Command, ISOLATIONS, Modes, Step};
 use crate::connection::{Client, Run, Stop};
 use crate::copy::out::raw_fields;
 use crate::execute::Rows;
 use crate::lexer;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{self, Failure};
-use crate::statement::{ColumnInfo, Completion, Forms, Kind, Portal, Statement, Values, describe};
+use crate::statement::{
+    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Statement, Values, describe,
+};
 use crate::transaction::State;
 use crate::value;
 
@@ -31,8 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 if self.transaction.in_block() {
                     self.warn("25001", "there is already a transaction in progress");
                 } else {
-                    let read_only = modes.read_only.unwrap_or_else(|| self.is_read_only());
-                    self.begin_block(read_only)?;
+                    self.begin_block(*modes)?;
                 }
                 Ok(tagged(tag))
             }
@@ -47,7 +48,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::Savepoint(name) => {
                 self.need_block("SAVEPOINT")?;
-                self.transaction.savepoint(name.clone(), &self.settings);
+                self.transaction
+                    .savepoint(name.clone(), &self.settings, self.portals_made);
                 Ok(tagged("SAVEPOINT"))
             }
             Command::Release(name) => {
@@ -59,10 +61,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::RollbackTo(name) => {
                 self.need_block("ROLLBACK TO SAVEPOINT")?;
-                let before = self
+                let (before, portals) = self
                     .transaction
                     .roll_back_to(name)
                     .ok_or_else(|| no_savepoint(name))?;
+                self.portals.retain(|_, portal| portal.number <= portals);
                 self.restore_settings(before)?;
                 Ok(tagged("ROLLBACK"))
             }
@@ -72,8 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         "25P01",
                         "SET TRANSACTION can only be used in transaction blocks",
                     );
-                } else if let Some(read_only) = modes.read_only {
-                    self.transaction.read_only = read_only;
+                } else {
+                    self.transaction.change(*modes);
                 }
                 Ok(tagged("SET"))
             }
@@ -81,6 +84,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 if let Some(read_only) = modes.read_only {
                     let name = "default_transaction_read_only";
                     self.change_setting(run, name, Some(on_or_off(read_only)), false)
+                        .await?;
+                }
+                if let Some(level) = modes.isolation {
+                    self.change_setting(run, "default_transaction_isolation", Some(level), false)
                         .await?;
                 }
                 Ok(tagged("SET"))
@@ -92,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::Show(name) => {
                 let value = self.shown(run, name).await?;
-                self.put_value(name, value, forms, rows);
+                self.put_value(name, value, forms, rows)?;
                 Ok(one_row("SHOW"))
             }
             Command::Reset(name) => {
@@ -128,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("DEALLOCATE"))
             }
             Command::Close(None) => {
-                self.portals.retain(|_, portal| !portal.is_cursor);
+                self.portals.retain(|_, portal| portal.cursor.is_none());
                 Ok(tagged("CLOSE CURSOR ALL"))
             }
             Command::Close(Some(name)) => match self.portals.remove(name) {
@@ -137,14 +144,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             },
             Command::Nothing { tag } => Ok(tagged(tag)),
             Command::Maintain { tag, tables } => self.maintain(run, tag, tables).await,
-            Command::Declare { name, hold, query } => self.declare(run, name, *hold, query).await,
+            Command::Declare { .. } => {
+                Err(Failure::internal("internal error: DECLARE was not prepared").into())
+            }
             Command::Fetch {
                 name,
-                count,
+                step,
                 is_move,
             } => {
-                self.fetch_cursor(run, name, *count, *is_move, forms, rows)
-                    .await
+                let rows = if *is_move { Rows::Skipped } else { rows };
+                self.fetch_cursor(run, name, *step, forms, rows).await
             }
             Command::Prepare { name, types, query } => {
                 let types = self.type_oids(run, types).await?;
@@ -244,12 +253,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.put(sqlstate::warning(code, message));
     }
 
-    fn begin_block(&mut self, read_only: bool) -> Result<(), Stop> {
+    fn begin_block(&mut self, modes: Modes) -> Result<(), Stop> {
+        let default = |name: &str| self.settings.get(name);
+        let modes = Modes {
+            read_only: modes
+                .read_only
+                .or_else(|| Some(default("default_transaction_read_only")? == "on")),
+            isolation: modes.isolation.or_else(|| {
+                let level = default("default_transaction_isolation")?;
+                ISOLATIONS.into_iter().find(|known| *known == level)
+            }),
+        };
         // Several statements in one message have begun one already.
         if self.session().transaction() == rapport_engine::TransactionStatus::Idle {
             self.session().begin()?;
         }
-        self.transaction.begin(read_only, &self.settings);
+        self.transaction.begin(modes, &self.settings);
         Ok(())
     }
 
@@ -264,22 +283,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("ROLLBACK"))
             }
             State::Open => {
-                let read_only = self.transaction.read_only;
+                let modes = self.transaction.modes();
                 let committed = self.commit_engine(run).await;
                 if committed.is_err() {
                     // The block is over, and nothing of it is there.
                     let before = self.transaction.end();
                     self.restore_settings(before)?;
-                    self.close_portals();
+                    self.close_portals(false);
                     committed?;
                 }
                 self.transaction.end();
-                self.close_portals();
+                self.close_portals(true);
                 let reported = self.reported();
                 self.settings.end_local();
                 self.settings_changed(reported)?;
                 if chain {
-                    self.begin_block(read_only)?;
+                    self.begin_block(modes)?;
                 }
                 Ok(tagged("COMMIT"))
             }
@@ -287,13 +306,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn roll_back(&mut self, chain: bool) -> Result<(), Stop> {
-        let read_only = self.transaction.read_only;
+        let modes = self.transaction.modes();
         self.roll_back_engine().await;
         let before = self.transaction.end();
         self.restore_settings(before)?;
-        self.close_portals();
+        self.close_portals(false);
         if chain {
-            self.begin_block(read_only)?;
+            self.begin_block(modes)?;
         }
         Ok(())
     }
@@ -343,7 +362,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
                 return Ok(());
             }
-            "transaction_isolation" | "transaction_deferrable" => return Ok(()),
+            "transaction_isolation" => {
+                let default = self.settings.get("default_transaction_isolation");
+                let level = value.or(default).unwrap_or_default().to_lowercase();
+                match ISOLATIONS.into_iter().find(|known| *known == level) {
+                    Some(level) => self.transaction.change(Modes {
+                        isolation: Some(level),
+                        ..Modes::default()
+                    }),
+                    // PostgreSQL says what is wrong with it.
+                    None => drop(self.judge(run, name, value).await?),
+                }
+                return Ok(());
+            }
+            "transaction_deferrable" => return Ok(()),
             _ => {}
         }
         if local && !self.transaction.in_block() {
@@ -353,10 +385,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Some(value) => {
                 settings::check(name, value).or_else(|failure| match lower.as_str() {
                     // These are judged in the form PostgreSQL makes of them.
-                    "timezone" | "datestyle" | "client_encoding" => Ok(()),
+                    "timezone" => Ok(()),
                     _ => Err(failure),
                 })?;
-                Some(self.judge(run, name, Some(value)).await?)
+                Some(match settings::known_value(name, value)? {
+                    Some(value) => value,
+                    None => self.judge(run, name, Some(value)).await?,
+                })
             }
             // What has been set before has been judged before.
             None if self.settings.get(name).is_some() => None,
@@ -385,7 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn judge(&mut self, run: &Run, name: &str, value: Option<&str>) -> Result<String, Stop> {
         let catalogue = self.shared.catalogue.clone();
         let role = self.role.clone();
-        let all = self.settings.all().clone();
+        let all = self.settings.relayed();
         let judged = async move { catalogue.judge_setting(&role, &all, name, value).await };
         Ok(self.guard(run, judged).await??)
     }
@@ -423,7 +458,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn shown(&mut self, run: &Run, name: &str) -> Result<String, Stop> {
         Ok(match name {
             "transaction_read_only" => on_or_off(self.is_read_only()).into(),
-            "transaction_isolation" => "read committed".into(),
+            "transaction_isolation" => self
+                .transaction
+                .modes()
+                .isolation
+                .or_else(|| self.settings.get("default_transaction_isolation"))
+                .unwrap_or("read committed")
+                .into(),
+            "client_encoding" => self.settings.get(name).unwrap_or("UTF8").to_owned(),
             _ => {
                 let value = self.settings.get(name).unwrap_or("0").to_owned();
                 self.judge(run, name, Some(&value)).await?
@@ -432,21 +474,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// One row of one text, which is the same in both forms.
-    fn put_value(&mut self, column: &str, value: String, forms: &Forms, rows: Rows) {
+    fn put_value(
+        &mut self,
+        column: &str,
+        value: String,
+        forms: &Forms,
+        rows: Rows,
+    ) -> Result<(), Failure> {
         if rows == Rows::Described {
             self.wire
                 .put(describe(Some(&[ColumnInfo::new(column, oid::TEXT)]), forms));
         }
-        let out = self.wire.output();
-        out.extend_from_slice(b"D");
-        out.extend_from_slice(&(value.len() as u32 + 10).to_be_bytes());
-        out.extend_from_slice(&1u16.to_be_bytes());
-        out.extend_from_slice(&(value.len() as u32).to_be_bytes());
-        out.extend_from_slice(value.as_bytes());
+        let mut body = 1u16.to_be_bytes().to_vec();
+        body.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        body.extend_from_slice(value.as_bytes());
+        self.put_raw_row(&body, &[true])
     }
 
     /// A statement inside another one.
-    async fn prepare_text(
+    pub async fn prepare_text(
         &mut self,
         run: &Run,
         sql: &str,
@@ -458,32 +504,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    async fn declare(
+    /// Starts a cursor: what it sees is what there is now.
+    pub async fn declare(
         &mut self,
         run: &Run,
         name: &str,
-        hold: bool,
-        query: &str,
+        mut portal: Portal,
     ) -> Result<Completion, Stop> {
-        if !hold && !self.transaction.in_block() {
+        let in_block = self.transaction.in_block() || self.is_implicit_block;
+        if !in_block && portal.cursor.is_some_and(|cursor| !cursor.hold) {
             return Err(Failure::new(
                 "25P01",
                 "DECLARE CURSOR can only be used in transaction blocks",
             )
             .into());
         }
-        let statement = self.prepare_text(run, query, &[]).await?;
+        let statement = portal.statement.clone();
         let is_query = match &statement.kind {
             Kind::Engine(prepared) => prepared.columns.is_some(),
             Kind::Catalogue { fields, .. } => fields.is_some(),
-            Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => false,
+            Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => {
+                false
+            }
         };
         if !is_query {
             return Err(Failure::new("42601", "a cursor can only be declared for a query").into());
         }
-        let mut portal = Portal::simple(statement);
-        portal.hold = hold;
-        portal.is_cursor = true;
+        self.refuse_portal(name)?;
+        if let Kind::Engine(prepared) = &statement.kind {
+            self.ask_engine(run, &mut portal, prepared).await?;
+        }
         self.keep_portal(name.to_owned(), portal)?;
         Ok(tagged("DECLARE CURSOR"))
     }
@@ -492,62 +542,78 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         &mut self,
         run: &Run,
         name: &str,
-        count: Count,
-        is_move: bool,
+        step: Step,
         forms: &Forms,
         rows: Rows,
     ) -> Result<Completion, Stop> {
-        let limit = match count {
-            Count::Rows(rows) => rows,
-            Count::All => u64::MAX,
-            Count::Elsewhere => {
-                return Err(Failure::new("55000", "cursor can only scan forward")
-                    .with_hint("Declare it with SCROLL option to enable backward scan.")
-                    .into());
-            }
-        };
         let mut portal = self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
-        if !matches!(portal.statement.kind, Kind::Catalogue { .. }) {
-            portal.forms = forms.clone();
-        }
-        let rows = if is_move { Rows::Skipped } else { rows };
-        let columns = match (rows, self.columns_of_cursor(&portal)) {
-            (Rows::Described, Some(columns)) => Some(columns),
-            _ => None,
-        };
-        if let Some(columns) = &columns {
-            self.wire.put(describe(Some(columns), &portal.forms));
-        }
-        let rows = if rows == Rows::Described {
-            Rows::Plain
-        } else {
-            rows
-        };
-        let done = self.run_portal(run, &mut portal, limit, rows).await;
+        let done = self.step(run, &mut portal, step, forms, rows).await;
+        // After an error there is nothing left to fetch.
         if done.is_ok() {
             self.portals.insert(name.to_owned(), portal);
         }
-        let fetched = match done? {
-            Completion::Suspended { rows } | Completion::Complete { rows, .. } => rows,
-            Completion::Empty => 0,
+        let fetched = done?;
+        let verb = match rows {
+            Rows::Skipped => "MOVE",
+            Rows::Plain | Rows::Described => "FETCH",
         };
-        let verb = if is_move { "MOVE" } else { "FETCH" };
         Ok(Completion::Complete {
             tag: format!("{verb} {fetched}"),
             rows: fetched,
         })
     }
 
-    fn columns_of_cursor(&self, portal: &Portal) -> Option<Vec<ColumnInfo>> {
-        match &portal.statement.kind {
-            Kind::Engine(prepared) => prepared
-                .columns
-                .as_ref()
-                .map(|columns| columns.iter().map(ColumnInfo::from).collect()),
-            Kind::Catalogue { fields, .. } => fields
-                .as_ref()
-                .map(|fields| fields.iter().map(ColumnInfo::from).collect()),
-            Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } => None,
+    async fn step(
+        &mut self,
+        run: &Run,
+        portal: &mut Portal,
+        step: Step,
+        forms: &Forms,
+        rows: Rows,
+    ) -> Result<u64, Stop> {
+        let backward = || {
+            Failure::new("55000", "cursor can only scan forward")
+                .with_hint("Declare it with SCROLL option to enable backward scan.")
+        };
+        let is_on_row = portal.position > 0 && !portal.is_at_end;
+        let (skipped, wanted) = match step {
+            Step::All => (0, u64::MAX),
+            Step::Rows(0) if is_on_row && rows == Rows::Skipped => return Ok(1),
+            Step::Rows(0) if is_on_row => return Err(backward().into()),
+            Step::Rows(rows) => (0, rows),
+            Step::Over(rows) => (rows - 1, 1),
+            Step::To(0) if portal.position == 0 => (0, 0),
+            Step::To(row) if row > portal.position => (row - 1 - portal.position, 1),
+            Step::To(_) | Step::Backward => return Err(backward().into()),
+        };
+        let forms = match portal.cursor {
+            Some(cursor) if cursor.is_binary && rows == Rows::Described => Forms::binary(),
+            _ => forms.clone(),
+        };
+        // PostgreSQL's own rows come in the form that they were first asked for.
+        let is_fixed = matches!(portal.progress, Progress::Answered { .. });
+        if is_fixed && portal.forms != forms {
+            return Err(Failure::not_supported(
+                "rows of this cursor can't be fetched in another format than before",
+            )
+            .into());
+        }
+        portal.forms = forms;
+        if rows == Rows::Described
+            && let Some(columns) = self.columns_of(&portal.statement)?
+        {
+            self.wire.put(describe(Some(&columns), &portal.forms));
+        }
+        if skipped > 0 {
+            self.run_portal(run, portal, skipped, Rows::Skipped).await?;
+        }
+        let rows = match rows {
+            Rows::Described => Rows::Plain,
+            other => other,
+        };
+        match wanted {
+            0 => Ok(0),
+            _ => Ok(self.run_portal(run, portal, wanted, rows).await?.rows()),
         }
     }
 

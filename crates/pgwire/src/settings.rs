@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rapport_catalog_postgres::Settings;
 
+use crate::charset::Charset;
 use crate::sqlstate::{Failure, Result};
 use crate::text::Zone;
 
@@ -51,9 +52,19 @@ impl SessionSettings {
         settings
     }
 
-    /// All that differs from the server's own settings.
-    pub fn all(&self) -> &Settings {
-        &self.effective
+    /// All that differs from the server's own settings, for PostgreSQL and the engine to know. Both speak UTF-8 with
+    /// us, whatever the client speaks.
+    pub fn relayed(&self) -> Settings {
+        let mut relayed = self.effective.clone();
+        relayed.remove("client_encoding");
+        relayed
+    }
+
+    /// The client's encoding of text.
+    pub fn charset(&self) -> Charset {
+        self.get("client_encoding")
+            .and_then(Charset::parse)
+            .unwrap_or_default()
     }
 
     /// Remembers what the server says without being told anything.
@@ -152,13 +163,6 @@ impl SessionSettings {
 /// Values that PostgreSQL accepts and our own output can't follow yet are refused, rather than answered in another form.
 pub fn check(name: &str, value: &str) -> Result<()> {
     let supported = match name.to_ascii_lowercase().as_str() {
-        "datestyle" => value.to_ascii_uppercase().starts_with("ISO"),
-        "intervalstyle" => value.eq_ignore_ascii_case("postgres"),
-        "bytea_output" => value.eq_ignore_ascii_case("hex"),
-        "client_encoding" => ["utf8", "utf-8", "unicode", "sql_ascii"]
-            .iter()
-            .any(|known| value.eq_ignore_ascii_case(known)),
-        "extra_float_digits" => value.parse::<i32>().is_ok_and(|digits| digits > 0),
         "standard_conforming_strings" => {
             matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "1")
         }
@@ -178,6 +182,19 @@ pub fn check(name: &str, value: &str) -> Result<()> {
         ))
         .with_hint("Leave it at its default.")),
     }
+}
+
+/// What PostgreSQL makes of a value, if that need not be asked: our encodings are not all known to it.
+pub fn known_value(name: &str, value: &str) -> Result<Option<String>> {
+    if !name.eq_ignore_ascii_case("client_encoding") {
+        return Ok(None);
+    }
+    let charset = Charset::find(value)?;
+    let is_ascii = charset == Some(Charset::Utf8) && value.to_ascii_lowercase().contains("ascii");
+    Ok(match is_ascii {
+        true => Some("SQL_ASCII".to_owned()),
+        false => charset.map(|charset| charset.name().to_owned()),
+    })
 }
 
 /// As PostgreSQL prints a setting of time: `0`, `500ms`, `5s`, `1min`, `2h`, `1d`; a bare number is milliseconds.
@@ -292,9 +309,14 @@ mod tests {
 
     #[test]
     fn output_that_we_cannot_follow_is_refused() {
-        assert!(check("DateStyle", "ISO, DMY").is_ok());
         assert_eq!(
-            check("DateStyle", "German").expect_err("not ISO").code(),
+            known_value("client_encoding", "latin-1").expect("ours"),
+            Some("LATIN1".to_owned())
+        );
+        assert_eq!(
+            known_value("client_encoding", "EUC_JP")
+                .expect_err("many bytes a character")
+                .code(),
             "0A000"
         );
         assert_eq!(

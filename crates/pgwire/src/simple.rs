@@ -21,7 +21,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if implicit {
             self.session().begin()?;
         }
-        for piece in &pieces {
+        self.is_implicit_block = implicit;
+        let done = self.simple_statements(&pieces, implicit).await;
+        self.is_implicit_block = false;
+        if !self.transaction.in_block() {
+            self.close_portals(matches!(done, Ok(true)));
+        }
+        done.map(drop)
+    }
+
+    /// True if all of them took effect.
+    async fn simple_statements(
+        &mut self,
+        pieces: &[Piece<'_>],
+        implicit: bool,
+    ) -> Result<bool, Stop> {
+        for piece in pieces {
             let done = self.simple_statement(piece).await;
             self.registered.statement_ended();
             match done {
@@ -31,22 +46,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         self.roll_back_engine().await;
                     }
                     self.fail(failure.moved_by(piece.before));
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(stop) => return Err(stop),
             }
-            self.close_portals();
+            if !implicit && !self.transaction.in_block() {
+                self.close_portals(true);
+            }
         }
         if implicit && !self.transaction.in_block() {
             let run = self.begin_run();
             let committed = self.commit_engine(&run).await;
             self.registered.statement_ended();
             match committed {
-                Err(Stop::Failure(failure)) if !failure.is_fatal() => self.fail(failure),
-                other => return other,
+                Err(Stop::Failure(failure)) if !failure.is_fatal() => {
+                    self.fail(failure);
+                    return Ok(false);
+                }
+                other => other?,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn simple_statement(&mut self, piece: &Piece<'_>) -> Result<(), Stop> {

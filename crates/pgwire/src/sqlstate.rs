@@ -86,6 +86,11 @@ impl Failure {
         &self.0.code
     }
 
+    #[cfg(test)]
+    pub fn context(&self) -> Option<&str> {
+        self.0.where_.as_deref()
+    }
+
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -102,6 +107,10 @@ impl Failure {
 
     pub fn timed_out() -> Self {
         Self::new("57014", "canceling statement due to statement timeout")
+    }
+
+    pub fn too_many() -> Self {
+        Self::fatal("53300", "sorry, too many clients already")
     }
 
     pub fn shutting_down() -> Self {
@@ -195,7 +204,7 @@ impl From<Broken> for Failure {
                 Failure::fatal("08006", error.to_string())
             }
             Broken::Protocol(_) => Failure::fatal("08P01", error.to_string()),
-            Broken::Encoding { .. } => Failure::new("22021", error.to_string()),
+            Broken::Encoding { failure, .. } => *failure,
         }
     }
 }

@@ -28,6 +28,13 @@ pub struct Statement {
 pub enum Kind {
     Empty,
     Command(Command),
+    /// `DECLARE … CURSOR FOR query`: the parameters are the query's.
+    Declare {
+        name: String,
+        hold: bool,
+        is_binary: bool,
+        query: Arc<Statement>,
+    },
     Engine(Box<Prepared>),
     Catalogue {
         sql: String,
@@ -41,6 +48,16 @@ pub enum Kind {
         query: String,
         format: rapport_engine::CopyFormat,
     },
+}
+
+impl Statement {
+    /// The one that gets the parameters: that of a cursor, or itself.
+    pub fn innermost(&self) -> &Statement {
+        match &self.kind {
+            Kind::Declare { query, .. } => query,
+            _ => self,
+        }
+    }
 }
 
 /// What a result's column is, whoever computes it.
@@ -64,6 +81,13 @@ impl ColumnInfo {
             type_size: types::size(type_oid),
             typmod: -1,
         }
+    }
+}
+
+impl ColumnInfo {
+    /// `None` if parts of the values are.
+    pub fn is_text_in_binary(&self) -> Option<bool> {
+        types::is_text_in_binary(self.type_oid)
     }
 }
 
@@ -115,7 +139,7 @@ pub fn describe(columns: Option<&[ColumnInfo]>, forms: &Forms) -> PgWireBackendM
 }
 
 /// The forms a client asked for: none is all text, one is for all columns.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forms(Vec<Form>);
 
 impl Forms {
@@ -129,6 +153,11 @@ impl Forms {
             )),
         };
         codes.iter().map(form).collect::<Result<_>>().map(Self)
+    }
+
+    /// All columns in binary.
+    pub fn binary() -> Self {
+        Self(vec![Form::Binary])
     }
 
     /// Fails if there are neither none nor one nor as many as columns.
@@ -177,11 +206,26 @@ pub struct Portal {
     pub statement: Arc<Statement>,
     pub values: Values,
     pub forms: Forms,
-    /// Outlives its transaction.
-    pub hold: bool,
-    /// Made by DECLARE.
-    pub is_cursor: bool,
+    /// What DECLARE said of it, if it was made by DECLARE.
+    pub cursor: Option<Declared>,
     pub progress: Progress,
+    /// Rows that have been passed.
+    pub position: u64,
+    /// More was asked for than there was.
+    pub is_at_end: bool,
+    /// Counts the session's portals, so that a savepoint knows which were there before it.
+    pub number: u64,
+}
+
+/// A cursor beside what every portal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Outlives the transaction block that it was declared in, if that takes effect.
+    pub hold: bool,
+    /// Simple queries get its rows in binary.
+    pub is_binary: bool,
+    /// Of a block that is still open.
+    pub is_in_block: bool,
 }
 
 pub enum Progress {
@@ -205,15 +249,23 @@ impl Portal {
             statement,
             values,
             forms,
-            hold: false,
-            is_cursor: false,
+            cursor: None,
             progress: Progress::New,
+            position: 0,
+            is_at_end: false,
+            number: 0,
         }
+    }
+
+    /// Takes note of how far it was asked to go, and how far it went.
+    pub fn passed(&mut self, asked: u64, rows: u64) {
+        self.position += rows;
+        self.is_at_end = rows < asked;
     }
 
     /// One that is run at once, in text.
     pub fn simple(statement: Arc<Statement>) -> Self {
-        let values = match statement.kind {
+        let values = match statement.innermost().kind {
             Kind::Engine(_) => Values::Scalars(Vec::new()),
             _ => Values::Raw {
                 values: Vec::new(),
@@ -236,4 +288,13 @@ pub enum Completion {
         tag: String,
         rows: u64,
     },
+}
+
+impl Completion {
+    pub fn rows(&self) -> u64 {
+        match self {
+            Completion::Empty => 0,
+            Completion::Suspended { rows } | Completion::Complete { rows, .. } => *rows,
+        }
+    }
 }

@@ -24,10 +24,7 @@ impl Zone {
     /// Understands what `SHOW TimeZone` says: a name of the tz database, or a fixed offset in POSIX form such
     /// as `<+02>-02`, where the sign is turned round.
     pub fn parse(text: &str) -> Option<Zone> {
-        if matches!(
-            text,
-            "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu" | "Universal" | "UCT"
-        ) {
+        if matches!(text, "UTC" | "Etc/UTC" | "Zulu" | "Universal" | "UCT") {
             return Some(Zone::UTC);
         }
         if let Ok(zone) = text.parse::<chrono_tz::Tz>() {
@@ -298,7 +295,7 @@ pub fn push_digits(out: &mut Vec<u8>, digits: &str, scale: i8, least: i8) {
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar without end.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn civil(days: i64) -> (i64, u32, u32) {
+pub fn civil(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -401,7 +398,7 @@ fn push_infinity(out: &mut Vec<u8>, micros: i64) -> bool {
     true
 }
 
-fn push_offset(out: &mut Vec<u8>, offset: i32) {
+pub fn push_offset(out: &mut Vec<u8>, offset: i32) {
     out.push(if offset < 0 { b'-' } else { b'+' });
     let offset = offset.unsigned_abs();
     push_padded(out, offset / 3600, 2);

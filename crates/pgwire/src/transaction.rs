@@ -1,5 +1,6 @@
 //! Where a session stands between BEGIN and COMMIT.
 
+use crate::command::{Isolation, Modes};
 use crate::settings::SessionSettings;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,10 +16,11 @@ pub enum State {
 pub struct Transaction {
     state: State,
     pub read_only: bool,
+    isolation: Option<Isolation>,
     /// The settings at BEGIN, which ROLLBACK brings back.
     before: SessionSettings,
-    /// Savepoints, oldest first, each with the settings at it.
-    savepoints: Vec<(String, SessionSettings)>,
+    /// Savepoints, oldest first, each with the settings at it, and how many portals there had been.
+    savepoints: Vec<(String, SessionSettings, u64)>,
 }
 
 impl Transaction {
@@ -30,11 +32,28 @@ impl Transaction {
         self.state != State::Idle
     }
 
-    pub fn begin(&mut self, read_only: bool, settings: &SessionSettings) {
+    pub fn begin(&mut self, modes: Modes, settings: &SessionSettings) {
         self.state = State::Open;
-        self.read_only = read_only;
+        self.read_only = modes.read_only.unwrap_or(false);
+        self.isolation = modes.isolation;
         self.before = settings.clone();
         self.savepoints.clear();
+    }
+
+    /// What the block was begun with, or SET TRANSACTION said since.
+    pub fn modes(&self) -> Modes {
+        Modes {
+            read_only: self.in_block().then_some(self.read_only),
+            isolation: self.isolation,
+        }
+    }
+
+    /// SET TRANSACTION; nothing outside of a block.
+    pub fn change(&mut self, modes: Modes) {
+        if self.in_block() {
+            self.read_only = modes.read_only.unwrap_or(self.read_only);
+            self.isolation = modes.isolation.or(self.isolation);
+        }
     }
 
     /// An error makes an open block a failed one.
@@ -48,12 +67,13 @@ impl Transaction {
     pub fn end(&mut self) -> SessionSettings {
         self.state = State::Idle;
         self.read_only = false;
+        self.isolation = None;
         self.savepoints.clear();
         std::mem::take(&mut self.before)
     }
 
-    pub fn savepoint(&mut self, name: String, settings: &SessionSettings) {
-        self.savepoints.push((name, settings.clone()));
+    pub fn savepoint(&mut self, name: String, settings: &SessionSettings, portals: u64) {
+        self.savepoints.push((name, settings.clone(), portals));
     }
 
     /// Forgets the savepoint and those after it; false if there is none of the name.
@@ -67,19 +87,20 @@ impl Transaction {
         }
     }
 
-    /// Goes back to the savepoint, which stays; answers the settings at it.
-    pub fn roll_back_to(&mut self, name: &str) -> Option<SessionSettings> {
+    /// Goes back to the savepoint, which stays; answers the settings at it, and how many portals there had been.
+    pub fn roll_back_to(&mut self, name: &str) -> Option<(SessionSettings, u64)> {
         let at = self.find(name)?;
         self.savepoints.truncate(at + 1);
         self.state = State::Open;
-        Some(self.savepoints[at].1.clone())
+        let (_, settings, portals) = &self.savepoints[at];
+        Some((settings.clone(), *portals))
     }
 
     /// The newest one of the name.
     fn find(&self, name: &str) -> Option<usize> {
         self.savepoints
             .iter()
-            .rposition(|(savepoint, _)| savepoint == name)
+            .rposition(|(savepoint, _, _)| savepoint == name)
     }
 }
 
@@ -90,9 +111,9 @@ mod tests {
     #[test]
     fn a_savepoint_revives_a_failed_block() {
         let mut transaction = Transaction::default();
-        transaction.begin(false, &SessionSettings::default());
-        transaction.savepoint("a".into(), &SessionSettings::default());
-        transaction.savepoint("b".into(), &SessionSettings::default());
+        transaction.begin(Modes::default(), &SessionSettings::default());
+        transaction.savepoint("a".into(), &SessionSettings::default(), 0);
+        transaction.savepoint("b".into(), &SessionSettings::default(), 0);
         transaction.fail();
         assert_eq!(transaction.state(), State::Failed);
         assert!(transaction.roll_back_to("a").is_some());

@@ -47,6 +47,23 @@ const ARRAYS: [(u32, u32); 23] = [
     (3807, oid::JSONB),
 ];
 
+/// Whether values of the type are text in the binary form too; `None` if parts of them are.
+pub fn is_text_in_binary(type_oid: u32) -> Option<bool> {
+    const RECORD: u32 = 2249;
+    const XML: u32 = 142;
+    match type_oid {
+        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN | CHAR | XML => {
+            Some(true)
+        }
+        oid::JSON | oid::JSONB => Some(true),
+        RECORD => None,
+        other => match element_of(other) {
+            Some(element) if is_text_in_binary(element) != Some(false) => None,
+            _ => Some(false),
+        },
+    }
+}
+
 /// The type of an array's elements.
 pub fn element_of(array_oid: u32) -> Option<u32> {
     ARRAYS

@@ -698,7 +698,8 @@ mod tests {
                     data_type: array.data_type().clone(),
                 }],
                 forms: vec![form],
-                zone: Zone::UTC,
+                style: crate::style::Style::plain(Zone::UTC),
+                charset: crate::charset::Charset::Utf8,
             };
             let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);
             let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).expect("one column");

@@ -13,6 +13,10 @@ use pgwire::messages::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::charset::Charset;
+use crate::sqlstate::Failure;
+use crate::tls::{Identity, Transport};
+
 /// Until the login is done, nothing a client may say is longer.
 pub const LIMIT_BEFORE_LOGIN: usize = 16 << 10;
 
@@ -40,17 +44,17 @@ pub enum Broken {
     #[error("{0}")]
     Protocol(String),
     /// 22021; the message itself came whole, so that the session can go on.
-    #[error("invalid byte sequence for encoding \"UTF8\": {bytes}")]
+    #[error("the client has sent bytes that are no text")]
     Encoding {
         /// The kind of the message.
         kind: u8,
-        bytes: String,
+        failure: Box<Failure>,
     },
 }
 
 /// One client's stream, with what has been read but not understood and what has been said but not sent.
 pub struct Wire<S> {
-    stream: S,
+    stream: Transport<S>,
     input: BytesMut,
     output: BytesMut,
     limit: usize,
@@ -58,6 +62,8 @@ pub struct Wire<S> {
     read_size: usize,
     write_timeout: Duration,
     context: DecodeContext,
+    /// The client's encoding of text.
+    pub charset: Charset,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -66,13 +72,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         context.awaiting_frontend_ssl = false;
         context.awaiting_frontend_startup = false;
         Self {
-            stream,
+            stream: Transport::Plain(stream),
             input: BytesMut::new(),
             output: BytesMut::new(),
             limit: LIMIT_BEFORE_LOGIN,
             read_size: LEAST_READ,
             write_timeout,
             context,
+            charset: Charset::default(),
         }
     }
 
@@ -84,6 +91,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Bytes that have arrived and nobody has asked for.
     pub fn has_input(&self) -> bool {
         !self.input.is_empty()
+    }
+
+    /// The first byte that has not been taken yet; `None` at a clean end.
+    pub async fn first_byte(&mut self) -> Result<Option<u8>, Broken> {
+        while self.input.is_empty() {
+            if self.fill().await? == 0 {
+                return Ok(None);
+            }
+        }
+        Ok(self.input.first().copied())
+    }
+
+    /// Goes on in TLS; what has arrived and was not taken is the beginning of it.
+    pub async fn encrypt(&mut self, identity: &Identity) -> Result<(), Broken> {
+        let first = self.input.split().freeze();
+        Ok(self.stream.encrypt(identity, first).await?)
+    }
+
+    pub fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Whether PostgreSQL's protocol was agreed on within TLS.
+    pub fn has_alpn(&self) -> bool {
+        self.stream.has_alpn()
     }
 
     /// The body of a packet without a type byte: its code and the rest. `None` at a clean end.
@@ -124,9 +156,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// The next message if it has arrived whole.
     pub fn buffered(&mut self) -> Result<Option<PgWireFrontendMessage>, Broken> {
-        let Some(mut frame) = cut_frame(&mut self.input, self.limit)? else {
+        let Some(frame) = cut_frame(&mut self.input, self.limit)? else {
             return Ok(None);
         };
+        let kind = frame[0];
+        let mut frame = self
+            .charset
+            .decode_frame(frame)
+            .map_err(|failure| Broken::Encoding {
+                kind,
+                failure: Box::new(failure),
+            })?;
         check_frame(&frame)?;
         let malformed = || Broken::Protocol("invalid message format".into());
         let message = PgWireFrontendMessage::decode(&mut frame, &self.context)
@@ -163,7 +203,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             // Only a message that is longer than the protocol allows; half of it must not go out.
             tracing::error!(%error, "a message could not be encoded");
             self.output.truncate(before);
+            return;
         }
+        self.charset
+            .encode_message(&message, &mut self.output, before);
     }
 
     /// What `put` could not say: ready-made bytes.
@@ -327,19 +370,13 @@ impl Fields<'_> {
 
 /// Fails if the text of a message of this kind is not UTF-8.
 pub fn check_text(kind: u8, text: &[u8]) -> Result<(), Broken> {
-    let Err(error) = std::str::from_utf8(text) else {
-        return Ok(());
-    };
-    let start = error.valid_up_to();
-    let end = (start + error.error_len().unwrap_or(1)).min(text.len());
-    let bytes: Vec<String> = text[start..end]
-        .iter()
-        .map(|byte| format!("0x{byte:02x}"))
-        .collect();
-    Err(Broken::Encoding {
-        kind,
-        bytes: bytes.join(" "),
-    })
+    match Charset::Utf8.decode(text) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(Broken::Encoding {
+            kind,
+            failure: Box::new(failure),
+        }),
+    }
 }
 
 /// The first SASL message, whose inner length pgwire would trust.

@@ -21,7 +21,7 @@ def _answer(sql):
 
 def _file(content):
     handle, path = tempfile.mkstemp()
-    os.write(handle, content.encode())
+    os.write(handle, content if isinstance(content, bytes) else content.encode())
     os.close(handle)
     return path
 
@@ -112,6 +112,83 @@ INSERT INTO c_name VALUES (1, 'x');
 \copy c_name (b) TO STDOUT WITH (FORMAT csv)
 DROP TABLE c_name;
 """), ["CREATE TABLE", "INSERT 0 1", "1\tx", "x", "DROP TABLE"])
+
+
+def every_option_of_copy_out_is_followed():
+    for options, expected in [
+        ("FORMAT text", "1\tx,y\t\\N\n2\t\ta\\tb\n"),
+        ("HEADER", "a\tb\tc\n1\tx,y\t\\N\n2\t\ta\\tb\n"),
+        ("DELIMITER '|', NULL '-'", "1|x,y|-\n2||a\\tb\n"),
+        ("FORMAT csv", '1,"x,y",\n2,"",a\tb\n'),
+        ("FORMAT csv, HEADER, FORCE_QUOTE *", 'a,b,c\n"1","x,y",\n"2","","a\tb"\n'),
+        ("FORMAT csv, FORCE_QUOTE (c, a)", '"1","x,y",\n"2","","a\tb"\n'),
+        ("FORMAT csv, QUOTE '''', DELIMITER ';', NULL 'none'", "1;x,y;none\n2;;a\tb\n"),
+        ("FORMAT csv, NULL '', ESCAPE '\\'", '1,"x,y",\n2,"",a\tb\n'),
+    ]:
+        path = _file("")
+        _answer(rf"""CREATE TABLE c_opt (a int, b text, c text);
+INSERT INTO c_opt VALUES (1, 'x,y', NULL), (2, '', E'a\tb');
+\copy (SELECT * FROM c_opt ORDER BY a) TO '{path}' WITH ({options})
+DROP TABLE c_opt;
+""")
+        with open(path, newline="") as file:
+            same((options, file.read()), (options, expected))
+
+
+def every_option_of_copy_in_is_followed():
+    for options, content, expected in [
+        ("HEADER", "a\tb\n1\tx\n", "1|x"),
+        ("HEADER match", "a\tb\n1\tx\n", "1|x"),
+        ("DELIMITER ';', NULL '?'", "1;?\n", "1|NULL"),
+        ("FORMAT csv, FORCE_NULL (b)", '1,""\n', "1|NULL"),
+        ("FORMAT csv, FORCE_NOT_NULL (b)", "1,\n", "1|"),
+        ("FORMAT csv, NULL 'NULL', FORCE_NOT_NULL (b)", "1,NULL\n", "1|NULL"),
+        ("FORMAT csv, QUOTE '~', ESCAPE '\\', HEADER match", "a,b\n1,~x\\~y~\n", "1|x~y"),
+        ("ENCODING 'LATIN1'", b"1\tK\xe4se\n", "1|Käse"),
+        ("FORMAT csv", "1,x\r\n2,y\r\n", "1|x\n2|y"),
+        ("FORMAT text", "1\tx\r2\ty\r", "1|x\n2|y"),
+        ("FORMAT text", "1\tx\n\\.\n", "1|x"),
+    ]:
+        path = _file(content)
+        lines = _answer(rf"""CREATE TABLE c_opt (a int, b text);
+\copy c_opt FROM '{path}' WITH ({options})
+SELECT a, coalesce(b, 'NULL') FROM c_opt ORDER BY a;
+DROP TABLE c_opt;
+""")
+        same((options, "\n".join(lines[2:-1])), (options, expected))
+
+
+def wrong_data_is_refused_in_postgresql_s_words():
+    for options, content, message, context in [
+        ("FORMAT csv", "1,x,y\n", "extra data after last expected column", 'COPY c_wrong, line 1: "1,x,y"'),
+        ("FORMAT csv", "abc,x,y\n", "extra data after last expected column", 'COPY c_wrong, line 1: "abc,x,y"'),
+        ("FORMAT csv", "1\n", 'missing data for column "b"', 'COPY c_wrong, line 1: "1"'),
+        ("FORMAT csv", '1,x\n2,"y\n', "unterminated CSV quoted field", "COPY c_wrong, line "),
+        ("FORMAT text", "1\tx\n2\ty\rz\n", "literal carriage return found in data", "COPY c_wrong, line 2"),
+        ("FORMAT csv", "1,x\n2,y\rz\n", "unquoted carriage return found in data", "COPY c_wrong, line 2"),
+        ("HEADER match", "a\tc\n", 'column name mismatch in header line field 2: got "c", expected "b"',
+         'COPY c_wrong, line 1: "a\tc"'),
+        ("HEADER match", "a\n", "wrong number of fields in header line: got 1, expected 2", 'COPY c_wrong, line 1: "a"'),
+        ("FORMAT text", b"1\t\xff\n", 'invalid byte sequence for encoding "UTF8": 0xff', "COPY c_wrong, line 1"),
+        ("FORMAT csv", "99999999999,x\n", 'value "99999999999" is out of range for type integer',
+         'COPY c_wrong, line 1, column a: "99999999999"'),
+        ("FORMAT csv", ",x\n", 'null value in column "a" of relation "c_wrong" violates not-null constraint',
+         "COPY c_wrong, line 1"),
+    ]:
+        path = _file(content)
+        done = _psql(rf"""CREATE TABLE c_wrong (a int NOT NULL, b text);
+\copy c_wrong FROM '{path}' WITH ({options})
+""")
+        assert f"ERROR:  {message}\n" in done.stderr, (content, done.stderr)
+        assert f"CONTEXT:  {context}" in done.stderr, (content, done.stderr)
+        same(_answer("SELECT count(*) FROM c_wrong;\nDROP TABLE c_wrong;\n"), ["0", "DROP TABLE"])
+
+
+def a_computed_query_goes_out():
+    same(_answer(r"""\copy (SELECT n, n * n FROM generate_series(1, 3) AS g(n)) TO STDOUT WITH (FORMAT csv, HEADER)
+\copy (SELECT channel, count(*) > 1 FROM interactions WHERE channel = 'web' GROUP BY channel) TO STDOUT
+\copy (SELECT relname FROM pg_class WHERE relname = 'pg_class') TO STDOUT
+"""), ["n,?column?", "1,1", "2,4", "3,9", "web\tt", "pg_class"])
 
 
 def many_rows_go_in_and_out():

@@ -1,21 +1,22 @@
 //! `rapport serve`: the PostgreSQL endpoint, until somebody says stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clap::Args;
 use rapport_engine::Warehouse;
-use rapport_pgwire::ServerConfig;
+use rapport_pgwire::{ServerConfig, Tls};
 use tokio::net::TcpListener;
 
 use super::Context;
 use crate::failure::{Failure, Result};
-use crate::settings::{Flags, Settings};
-use crate::{open, output, runtimes};
+use crate::settings::{Flags, ServeSettings, Settings, TlsMode};
+use crate::{certificate, open, output, runtimes};
 
 /// Serve the lake to PostgreSQL clients: psql, Tableau, Power BI and all others
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  rapport serve\n  rapport serve --listen 0.0.0.0:5432 --lake s3://my-bucket/rapport\n\n\
+    after_help = "Examples:\n  rapport serve\n  rapport serve --listen 0.0.0.0:5432 --lake s3://my-bucket/rapport\n  rapport serve --listen 0.0.0.0:5432 --tls-self-signed\n\n\
     Users are added with `rapport user add`, also while it serves. Ctrl-C stops it."
 )]
 pub struct Serve {
@@ -25,6 +26,9 @@ pub struct Serve {
     /// Clients beyond this many are refused (setting serve.max_connections)
     #[arg(long, value_name = "N")]
     max_connections: Option<usize>,
+    /// Encrypt with a certificate of the server's own making, which is kept beside the catalogue
+    #[arg(long)]
+    tls_self_signed: bool,
 }
 
 impl Serve {
@@ -37,9 +41,13 @@ impl Serve {
         );
     }
 
-    pub async fn run(self, context: Context) -> Result {
+    pub async fn run(self, mut context: Context) -> Result {
+        if self.tls_self_signed {
+            give_certificate(&mut context.loaded.settings)?;
+        }
         let settings = context.settings().clone();
-        // First the port: it is free or not in no time, and the lake may be far away.
+        // First what is known in no time: the lake may be far away.
+        tls(&settings.serve)?;
         let listener = bind(settings.serve.listen).await?;
         let opening = runtimes::on(
             &context.compute,
@@ -56,9 +64,14 @@ impl Serve {
             .local_addr()
             .map_err(|e| Failure::doing("asking for the port", &e))?;
         eprintln!(
-            "serving {} ({}) on {address}; Ctrl-C stops",
+            "serving {} ({}) on {address}, {}; Ctrl-C stops",
             warehouse.lake().location().display(),
             output::counted(tables as u64, "table", "tables"),
+            match context.settings().serve.tls_mode() {
+                TlsMode::Off => "not encrypted",
+                TlsMode::Allow => "encrypted for those who ask for it",
+                TlsMode::Require => "encrypted",
+            }
         );
         if !users.iter().any(|role| role.can_login && role.has_password) {
             eprintln!("nobody can log in yet: add a user with `rapport user add NAME`");
@@ -70,6 +83,12 @@ impl Serve {
 /// Serves until the first Ctrl-C or SIGTERM; the catalogue is closed after the last connection.
 pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context) -> Result {
     let mut config = config(context);
+    if let Some(tls) = tls(&context.settings().serve)? {
+        let tls = Arc::new(tls);
+        config.tls = Some(tls.clone());
+        #[cfg(unix)]
+        reload_at_hangup(tls)?;
+    }
     match open::endpoint_secret(context.settings(), warehouse.lake().location()) {
         Ok(secret) => config.secret = secret,
         Err(error) => {
@@ -102,6 +121,55 @@ fn config(context: &Context) -> ServerConfig {
         shutdown_grace: serve.shutdown_grace.limit().unwrap_or_default(),
         ..ServerConfig::new(context.compute.clone())
     }
+}
+
+/// Names the server's own certificate in the settings, where none is named.
+fn give_certificate(settings: &mut Settings) -> Result {
+    if settings.serve.tls_cert.is_some() {
+        return Err(Failure::usage(
+            "--tls-self-signed is for a server without a certificate, and serve.tls_cert names one",
+        ));
+    }
+    let lake = open::location(settings)?;
+    let place = open::catalogue_dir(settings, &lake).with_file_name("endpoint");
+    let (certificate, key) = certificate::own(&place, settings.serve.listen.ip())?;
+    settings.serve.tls_cert = Some(certificate);
+    settings.serve.tls_key = Some(key);
+    Ok(())
+}
+
+/// The certificate, if one is to be used.
+fn tls(serve: &ServeSettings) -> Result<Option<Tls>> {
+    let is_required = match serve.tls_mode() {
+        TlsMode::Off => return Ok(None),
+        TlsMode::Allow => false,
+        TlsMode::Require => true,
+    };
+    let (Some(certificate), Some(key)) = (&serve.tls_cert, &serve.tls_key) else {
+        return Err(Failure::new("TLS needs a certificate").hint(
+            "name its files with serve.tls_cert and serve.tls_key, or let `--tls-self-signed` make one",
+        ));
+    };
+    Tls::open(certificate, key, is_required)
+        .map(Some)
+        .map_err(|error| {
+            Failure::doing("starting TLS", &error)
+                .hint("serve.tls_cert and serve.tls_key name two PEM files that belong together")
+        })
+}
+
+/// SIGHUP reads the certificate again, as it does in PostgreSQL.
+#[cfg(unix)]
+fn reload_at_hangup(tls: Arc<Tls>) -> Result {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups =
+        signal(SignalKind::hangup()).map_err(|e| Failure::doing("watching for SIGHUP", &e))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tls.reload();
+        }
+    });
+    Ok(())
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -1,65 +1,77 @@
 //! `COPY … TO STDOUT`: one CopyData message a row.
 
-use rapport_engine::{Column, CopyFormat, CopyKind};
+use rapport_engine::{Column, CopyColumns, CopyFormat, CopyKind, Header};
 
-use super::{BINARY_END, BINARY_START};
+use super::{BINARY_END, BINARY_START, charset, form, marked};
+use crate::charset::Charset;
 use crate::rows::{Form, Rows};
+use crate::sqlstate::Result;
 use crate::wire;
 
 /// How the rows of one COPY are written.
 #[derive(Clone, Debug)]
 pub struct CopyOut {
     format: CopyFormat,
+    /// Columns that are quoted in any case.
+    quoted: Vec<bool>,
+    charset: Charset,
     /// The binary signature travels in one message with what comes first, the way PostgreSQL sends it.
     signature: &'static [u8],
 }
 
 impl CopyOut {
-    pub fn new(format: CopyFormat) -> Self {
-        Self {
+    /// Fails if the options are about other columns, or an encoding that we do not have.
+    pub fn new(format: CopyFormat, columns: &[&str], client: Charset) -> Result<Self> {
+        let quoted = match &format.force_quote {
+            CopyColumns::All => vec![true; columns.len()],
+            CopyColumns::Named(named) => marked(columns, named)?,
+        };
+        Ok(Self {
+            quoted,
+            charset: charset(&format, client)?,
             format,
             signature: b"",
-        }
+        })
     }
 
     /// What the columns have to be encoded as.
     pub fn form(&self) -> Form {
-        match self.format.kind {
-            CopyKind::Text | CopyKind::Csv => Form::Text,
-            CopyKind::Binary => Form::Binary,
-        }
+        form(self.format.kind)
     }
 
-    pub fn put_start(&mut self, columns: &[Column], out: &mut Vec<u8>) {
+    pub fn put_start(&mut self, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        self.put_header(&names, out);
+        self.put_header(&names, out)
     }
 
-    pub fn put_header(&mut self, names: &[&str], out: &mut Vec<u8>) {
+    pub fn put_header(&mut self, names: &[&str], out: &mut Vec<u8>) -> Result<()> {
         if self.format.kind == CopyKind::Binary {
             self.signature = BINARY_START;
-        } else if self.format.header {
-            self.put_line(out, |copy, out| {
-                for (n, name) in names.iter().enumerate() {
-                    if n > 0 {
-                        out.push(copy.format.delimiter);
-                    }
-                    let start = out.len();
-                    out.extend_from_slice(name.as_bytes());
-                    copy.escape_field(out, start, names.len() == 1);
-                }
-            });
+            return Ok(());
         }
+        if self.format.header == Header::No {
+            return Ok(());
+        }
+        self.put_line(out, |copy, out| {
+            for (n, name) in names.iter().enumerate() {
+                if n > 0 {
+                    out.push(copy.format.delimiter);
+                }
+                let start = out.len();
+                out.extend_from_slice(name.as_bytes());
+                copy.escape_field(out, start, false, names.len() == 1);
+            }
+        })
     }
 
-    pub fn put_row(&mut self, rows: &Rows<'_>, row: usize, out: &mut Vec<u8>) {
+    pub fn put_row(&mut self, rows: &Rows<'_>, row: usize, out: &mut Vec<u8>) -> Result<()> {
         if self.format.kind == CopyKind::Binary {
             self.put_binary(out, |out| rows.put_body(row, out));
-            return;
+            return Ok(());
         }
         let cells = rows.cells();
         self.put_line(out, |copy, out| {
-            for (n, cell) in cells.iter().enumerate() {
+            for (n, (cell, is_quoted)) in cells.iter().zip(&copy.quoted).enumerate() {
                 if n > 0 {
                     out.push(copy.format.delimiter);
                 }
@@ -69,20 +81,20 @@ impl CopyOut {
                 }
                 let start = out.len();
                 cell.put_text(row, out);
-                copy.escape_field(out, start, cells.len() == 1);
+                copy.escape_field(out, start, *is_quoted, cells.len() == 1);
             }
-        });
+        })
     }
 
     /// A row that PostgreSQL has encoded: the body of a DataRow message.
-    pub fn put_raw_row(&mut self, body: &[u8], out: &mut Vec<u8>) {
+    pub fn put_raw_row(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<()> {
         if self.format.kind == CopyKind::Binary {
             self.put_binary(out, |out| out.extend_from_slice(body));
-            return;
+            return Ok(());
         }
         let fields = raw_fields(body);
         self.put_line(out, |copy, out| {
-            for (n, field) in fields.iter().enumerate() {
+            for (n, (field, is_quoted)) in fields.iter().zip(&copy.quoted).enumerate() {
                 if n > 0 {
                     out.push(copy.format.delimiter);
                 }
@@ -91,11 +103,11 @@ impl CopyOut {
                     Some(field) => {
                         let start = out.len();
                         out.extend_from_slice(field);
-                        copy.escape_field(out, start, fields.len() == 1);
+                        copy.escape_field(out, start, *is_quoted, fields.len() == 1);
                     }
                 }
             }
-        });
+        })
     }
 
     pub fn put_end(&mut self, out: &mut Vec<u8>) {
@@ -111,18 +123,23 @@ impl CopyOut {
         wire::end_message(out, start);
     }
 
-    fn put_line(&self, out: &mut Vec<u8>, line: impl FnOnce(&Self, &mut Vec<u8>)) {
+    fn put_line(&self, out: &mut Vec<u8>, line: impl FnOnce(&Self, &mut Vec<u8>)) -> Result<()> {
         let start = wire::begin_message(out, b'd');
         line(self, out);
         out.push(b'\n');
+        if self.charset != Charset::Utf8 && !out[start..].is_ascii() {
+            let line = out.split_off(start + 4);
+            self.charset.encode(&String::from_utf8_lossy(&line), out)?;
+        }
         wire::end_message(out, start);
+        Ok(())
     }
 
     /// Makes what was written from `start` on a field of the format; most fields need no change.
-    fn escape_field(&self, out: &mut Vec<u8>, start: usize, is_only: bool) {
+    fn escape_field(&self, out: &mut Vec<u8>, start: usize, is_quoted: bool, is_only: bool) {
         match self.format.kind {
             CopyKind::Text => self.escape_text(out, start),
-            CopyKind::Csv => self.quote_csv(out, start, is_only),
+            CopyKind::Csv => self.quote_csv(out, start, is_quoted, is_only),
             CopyKind::Binary => {}
         }
     }
@@ -151,7 +168,7 @@ impl CopyOut {
         }
     }
 
-    fn quote_csv(&self, out: &mut Vec<u8>, start: usize, is_only: bool) {
+    fn quote_csv(&self, out: &mut Vec<u8>, start: usize, is_quoted: bool, is_only: bool) {
         let CopyFormat {
             delimiter,
             quote,
@@ -160,7 +177,8 @@ impl CopyOut {
         } = self.format;
         let field = &out[start..];
         // An unquoted field that reads like NULL, or like the end of the data, would be one.
-        let needs = field == self.format.null.as_bytes()
+        let needs = is_quoted
+            || field == self.format.null.as_bytes()
             || (is_only && field == b"\\.")
             || field
                 .iter()
@@ -201,23 +219,11 @@ pub fn raw_fields(body: &[u8]) -> Vec<Option<&[u8]>> {
 mod tests {
     use super::*;
 
-    fn format(kind: CopyKind) -> CopyFormat {
-        CopyFormat {
-            kind,
-            delimiter: if kind == CopyKind::Csv { b',' } else { b'\t' },
-            null: if kind == CopyKind::Csv {
-                String::new()
-            } else {
-                "\\N".into()
-            },
-            quote: b'"',
-            escape: b'"',
-            header: true,
-        }
+    fn copy_of(format: CopyFormat, columns: &[&str], client: Charset) -> CopyOut {
+        CopyOut::new(format, columns, client).expect("options of the test")
     }
 
-    fn check(kind: CopyKind, fields: &[Option<&str>], expected: &str) {
-        let mut copy = CopyOut::new(format(kind));
+    fn body(fields: &[Option<&str>]) -> Vec<u8> {
         let mut body = (fields.len() as u16).to_be_bytes().to_vec();
         for field in fields {
             match field {
@@ -228,9 +234,54 @@ mod tests {
                 }
             }
         }
+        body
+    }
+
+    fn check_with(format: CopyFormat, fields: &[Option<&str>], expected: &[u8]) {
+        let names = ["a", "b", "c", "d"];
+        let mut copy = copy_of(format, &names[..fields.len()], Charset::Utf8);
         let mut out = Vec::new();
-        copy.put_raw_row(&body, &mut out);
-        assert_eq!(String::from_utf8_lossy(&out[5..]), expected);
+        copy.put_raw_row(&body(fields), &mut out)
+            .expect("it can be said");
+        assert_eq!(
+            String::from_utf8_lossy(&out[5..]),
+            String::from_utf8_lossy(expected)
+        );
+    }
+
+    fn check(kind: CopyKind, fields: &[Option<&str>], expected: &str) {
+        check_with(CopyFormat::plain(kind), fields, expected.as_bytes());
+    }
+
+    #[test]
+    fn quotes_can_be_forced() {
+        let format = |force_quote| CopyFormat {
+            force_quote,
+            ..CopyFormat::plain(CopyKind::Csv)
+        };
+        let fields = [Some("x"), None, Some("1")];
+        let named = CopyColumns::Named(vec!["c".into()]);
+        check_with(format(named), &fields, b"x,,\"1\"\n");
+        check_with(format(CopyColumns::All), &fields, b"\"x\",,\"1\"\n");
+        let unknown = format(CopyColumns::Named(vec!["z".into()]));
+        let failure = CopyOut::new(unknown, &["a"], Charset::Utf8).expect_err("no such column");
+        assert_eq!(failure.code(), "42703");
+    }
+
+    #[test]
+    fn lines_are_in_the_encoding_that_was_asked_for() {
+        let mut format = CopyFormat::plain(CopyKind::Text);
+        let mut copy = copy_of(format.clone(), &["a"], Charset::Latin1);
+        let mut out = Vec::new();
+        copy.put_raw_row(&body(&[Some("ä")]), &mut out)
+            .expect("it can be said");
+        assert_eq!(out, b"d\0\0\0\x06\xe4\n");
+        format.encoding = Some("WIN1251".into());
+        let mut copy = copy_of(format, &["a"], Charset::Latin1);
+        let failure = copy
+            .put_raw_row(&body(&[Some("ä")]), &mut out)
+            .expect_err("not Cyrillic");
+        assert_eq!(failure.code(), "22P05");
     }
 
     #[test]
@@ -255,10 +306,10 @@ mod tests {
 
     #[test]
     fn the_binary_signature_travels_with_the_first_row() {
-        let mut copy = CopyOut::new(format(CopyKind::Binary));
+        let mut copy = copy_of(CopyFormat::plain(CopyKind::Binary), &[], Charset::Utf8);
         let mut out = Vec::new();
-        copy.put_header(&[], &mut out);
-        copy.put_raw_row(b"\0\0", &mut out);
+        copy.put_header(&[], &mut out).expect("a signature");
+        copy.put_raw_row(b"\0\0", &mut out).expect("a tuple");
         copy.put_end(&mut out);
         let mut expected = b"d\0\0\0\x19".to_vec();
         expected.extend_from_slice(BINARY_START);
@@ -269,7 +320,14 @@ mod tests {
     #[test]
     fn a_header_names_the_columns() {
         let mut out = Vec::new();
-        CopyOut::new(format(CopyKind::Csv)).put_header(&["a", "b,c"], &mut out);
+        let names = ["a", "b,c"];
+        let format = CopyFormat {
+            header: Header::Yes,
+            ..CopyFormat::plain(CopyKind::Csv)
+        };
+        copy_of(format, &names, Charset::Utf8)
+            .put_header(&names, &mut out)
+            .expect("it can be said");
         assert_eq!(&out[5..], b"a,\"b,c\"\n");
     }
 }

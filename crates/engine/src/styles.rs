@@ -1,0 +1,173 @@
+//! Text made of values inside a query is in the plain styles only. Where a session has asked for others, the results
+//! are written in them, and a query that would make text of such a value itself is refused rather than answered in
+//! another style than PostgreSQL's.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::DataType;
+use datafusion::{
+    common::{
+        DFSchema, Result as PlanResult,
+        config::ConfigOptions,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    error::DataFusionError,
+    execution::{SessionState, session_state::SessionStateBuilder},
+    logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan},
+    optimizer::AnalyzerRule,
+};
+
+use crate::Error;
+
+/// Which values a session wants in other styles than the plain ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Styles {
+    dates: bool,
+    intervals: bool,
+    bytes: bool,
+    floats: bool,
+}
+
+impl Styles {
+    /// As PostgreSQL shows the settings; what is not set is plain.
+    pub(crate) fn of(settings: &BTreeMap<String, String>) -> Self {
+        let is = |name: &str, plain: &dyn Fn(&str) -> bool| {
+            settings
+                .get(name)
+                .is_some_and(|value| !plain(&value.to_ascii_lowercase()))
+        };
+        Self {
+            dates: is("datestyle", &|value| value.starts_with("iso")),
+            intervals: is("intervalstyle", &|value| value == "postgres"),
+            bytes: is("bytea_output", &|value| value == "hex"),
+            floats: is("extra_float_digits", &|value| {
+                value.parse::<i32>().is_ok_and(|digits| digits > 0)
+            }),
+        }
+    }
+
+    /// A state whose queries make no text in another style.
+    pub(crate) fn guard(self, state: SessionState) -> SessionState {
+        if self == Self::default() {
+            return state;
+        }
+        SessionStateBuilder::new_from_existing(state)
+            .with_analyzer_rule(Arc::new(RefuseStyled(self)))
+            .build()
+    }
+
+    /// The setting that a value of this type would have to follow.
+    fn wanted(self, data_type: &DataType) -> Option<&'static str> {
+        use DataType::{
+            Binary, BinaryView, Date32, Float32, Float64, Interval, LargeBinary, Timestamp,
+        };
+        match data_type {
+            Date32 | Timestamp(_, _) if self.dates => Some("DateStyle"),
+            Interval(_) if self.intervals => Some("IntervalStyle"),
+            Binary | BinaryView | LargeBinary if self.bytes => Some("bytea_output"),
+            Float32 | Float64 if self.floats => Some("extra_float_digits"),
+            DataType::List(field) => self.wanted(field.data_type()),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RefuseStyled(Styles);
+
+impl AnalyzerRule for RefuseStyled {
+    fn name(&self) -> &str {
+        "RefuseStyled"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> PlanResult<LogicalPlan> {
+        plan.apply_with_subqueries(|node| {
+            let mut schema = DFSchema::empty();
+            for input in node.inputs() {
+                schema.merge(input.schema());
+            }
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| self.check(expr, &schema))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(plan)
+    }
+}
+
+impl RefuseStyled {
+    fn check(&self, expr: &Expr, schema: &DFSchema) -> PlanResult<TreeNodeRecursion> {
+        let sources: Vec<&Expr> = match expr {
+            Expr::Cast(Cast { expr: inner, field }) if is_text(field.data_type()) => vec![inner],
+            Expr::ScalarFunction(function) if !HAS_NO_STYLE.contains(&function.name()) => {
+                match expr.get_type(schema) {
+                    Ok(data_type) if is_text(&data_type) => function.args.iter().collect(),
+                    _ => vec![],
+                }
+            }
+            _ => vec![],
+        };
+        let setting = sources
+            .into_iter()
+            .filter_map(|source| source.get_type(schema).ok())
+            .find_map(|data_type| self.0.wanted(&data_type));
+        match setting {
+            None => Ok(TreeNodeRecursion::Continue),
+            Some(setting) => Err(DataFusionError::from(Error::not_supported(
+                format!("a conversion to text under this {setting} is not supported"),
+                "Set it to its default, or convert what the query answers.",
+            ))),
+        }
+    }
+}
+
+/// Functions that answer with text and say themselves how it is made.
+const HAS_NO_STYLE: [&str; 8] = [
+    "arrow_typeof",
+    "convert_from",
+    "date_format",
+    "encode",
+    "md5",
+    "pg_typeof",
+    "to_char",
+    "to_hex",
+];
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_styles_that_are_not_plain_matter() {
+        let of = |settings: &[(&str, &str)]| {
+            let settings = settings.iter();
+            Styles::of(
+                &settings
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+            )
+        };
+        let plain = [
+            ("datestyle", "ISO, DMY"),
+            ("intervalstyle", "postgres"),
+            ("bytea_output", "hex"),
+            ("extra_float_digits", "3"),
+        ];
+        assert_eq!(of(&plain), Styles::default());
+        assert_eq!(of(&[]), Styles::default());
+        let german = of(&[("datestyle", "German, DMY"), ("extra_float_digits", "0")]);
+        assert_eq!(german.wanted(&DataType::Date32), Some("DateStyle"));
+        assert_eq!(
+            german.wanted(&DataType::Float64),
+            Some("extra_float_digits")
+        );
+        assert_eq!(german.wanted(&DataType::Binary), None);
+    }
+}
