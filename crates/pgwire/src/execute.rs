@@ -198,6 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 stream,
                 tag,
             } => {
+                if !is_same_result(prepared.columns.as_deref(), &columns) {
+                    let message = "cached plan must not change result type";
+                    return Err(Failure::not_supported(message).into());
+                }
                 portal.forms.check(columns.len())?;
                 let infos = columns.iter().map(ColumnInfo::from).collect();
                 let layout = Layout {
@@ -580,6 +584,17 @@ fn change(statement: &rapport_engine::Statement) -> Option<String> {
             }
         }
     }
+}
+
+/// Whether the rows are those that were described when the statement was prepared; its tables may have changed since.
+fn is_same_result(described: Option<&[Column]>, columns: &[Column]) -> bool {
+    described.is_none_or(|described| {
+        described.len() == columns.len()
+            && described
+                .iter()
+                .zip(columns)
+                .all(|(before, now)| before.name == now.name && before.pg_type == now.pg_type)
+    })
 }
 
 /// The name PostgreSQL calls the table by in the errors of COPY.

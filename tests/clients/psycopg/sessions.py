@@ -160,3 +160,18 @@ def another_role_is_not_taken_on():
         if ENGINE == "rapport":
             assert raises(psycopg.Error, c.execute, "SET ROLE postgres").sqlstate in ("0A000", "42501")
             assert raises(psycopg.Error, c.execute, "SET SESSION AUTHORIZATION postgres").sqlstate in ("0A000", "42501")
+
+
+def a_prepared_statement_does_not_change_its_columns():
+    with _connect() as c:
+        c.execute("CREATE TABLE se_changing (a int)")
+        c.execute("INSERT INTO se_changing VALUES (1)")
+        c.execute("PREPARE se AS SELECT * FROM se_changing")
+        same(c.execute("EXECUTE se").fetchall(), [(1,)])
+        c.execute("ALTER TABLE se_changing ADD COLUMN b text")
+        error = raises(psycopg.Error, c.execute, "EXECUTE se")
+        same((error.sqlstate, error.diag.message_primary), ("0A000", "cached plan must not change result type"))
+        c.execute("DEALLOCATE se")
+        c.execute("PREPARE se AS SELECT * FROM se_changing")
+        same(c.execute("EXECUTE se").fetchall(), [(1, None)])
+        c.execute("DROP TABLE se_changing")
