@@ -83,7 +83,7 @@ def discard_all_forgets_everything():
 def what_pools_say_between_their_users():
     with _connect() as c:
         c.execute("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;")
-        for sql, tag in [("LISTEN news", "LISTEN"), ("UNLISTEN news", "UNLISTEN"), ("UNLISTEN *", "UNLISTEN"),
+        for sql, tag in [("UNLISTEN news", "UNLISTEN"), ("UNLISTEN *", "UNLISTEN"),
                          ("RESET ALL", "RESET"), ("DEALLOCATE ALL", "DEALLOCATE ALL"), ("CLOSE ALL", "CLOSE CURSOR ALL"),
                          ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SET")]:
             same((sql, c.execute(sql).statusmessage), (sql, tag))
