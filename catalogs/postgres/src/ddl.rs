@@ -16,12 +16,14 @@ use crate::session;
 
 /// What a client may define here, by the first words of its statement. A function could change its role from within,
 /// so there are none.
-const DEFINITIONS: [&[&str]; 26] = [
+const DEFINITIONS: [&[&str]; 29] = [
     &["create", "table"],
     &["create", "view"],
     &["create", "recursive", "view"],
     &["create", "or", "replace", "view"],
     &["create", "or", "replace", "recursive", "view"],
+    &["create", "index"],
+    &["create", "unique", "index"],
     &["create", "schema"],
     &["create", "role"],
     &["create", "user"],
@@ -33,6 +35,7 @@ const DEFINITIONS: [&[&str]; 26] = [
     &["alter", "default", "privileges"],
     &["drop", "table"],
     &["drop", "view"],
+    &["drop", "index"],
     &["drop", "schema"],
     &["drop", "role"],
     &["drop", "user"],
@@ -156,20 +159,32 @@ impl std::fmt::Debug for Ddl {
 impl Catalogue {
     /// Runs one definition as `role` and leaves its transaction open.
     pub async fn begin_ddl(&self, role: &str, settings: &Settings, statement: &str) -> Result<Ddl> {
+        self.begin_ddl_after(role, &[], settings, statement).await
+    }
+
+    /// The same behind definitions that were judged before, each with its settings, and not committed.
+    pub async fn begin_ddl_after(
+        &self,
+        role: &str,
+        earlier: &[(Settings, String)],
+        settings: &Settings,
+        statement: &str,
+    ) -> Result<Ddl> {
+        let again = session::again(role, earlier)?;
         let become_role = session::become_role(role, settings)?;
         let mut attempts = Attempts::default();
         loop {
-            let begun = self.begin_ddl_once(&become_role, statement).await;
+            let begun = self.begin_ddl_once(&again, &become_role, statement).await;
             if !self.is_to_repeat(&begun, &mut attempts) {
                 return begun;
             }
         }
     }
 
-    async fn begin_ddl_once(&self, become_role: &str, statement: &str) -> Result<Ddl> {
+    async fn begin_ddl_once(&self, again: &str, become_role: &str, statement: &str) -> Result<Ddl> {
         let mut lease = self.lease().await?;
         let mut notices = Vec::new();
-        let judged = judge(&mut lease, become_role, statement, &mut notices);
+        let judged = judge(&mut lease, again, become_role, statement, &mut notices);
         let judged = tokio::time::timeout(self.statement_timeout(), judged).await;
         match judged.unwrap_or(Err(Error::TimedOut)) {
             Ok(Judged {
@@ -201,11 +216,19 @@ struct Judged {
 
 async fn judge(
     connection: &mut Connection,
+    again: &str,
     become_role: &str,
     statement: &str,
     notices: &mut Vec<ErrorFields>,
 ) -> Result<Judged> {
     connection.query("BEGIN").await?;
+    if !again.is_empty() {
+        connection.query(again).await?;
+        let superuser = quote::ident(connection.user());
+        connection
+            .query(&format!("SET LOCAL SESSION AUTHORIZATION {superuser}"))
+            .await?;
+    }
     let before = relations::read(connection).await?;
     connection
         .query(&format!("SET LOCAL search_path TO DEFAULT;{become_role}"))

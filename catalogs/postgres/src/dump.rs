@@ -54,7 +54,8 @@ impl Catalogue {
 
 async fn dump(connection: &mut Connection) -> Result<String> {
     connection.query("BEGIN READ ONLY").await?;
-    let there = relations::read(connection).await?;
+    let mut there = relations::read(connection).await?;
+    there.retain(|relation| !relation.is_temporary());
     let roles = connection
         .query(&format!(
             "{STATEMENTS} WHERE stage <= 3 ORDER BY stage, name, step, sql"

@@ -61,16 +61,46 @@ ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO rapport_writer;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO rapport_admin WITH GRANT OPTION;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO rapport_admin WITH GRANT OPTION";
 
+/// A session's temporary tables are ordinary ones here, in a schema of its own that is on its search_path. PostgreSQL does
+/// not take it for a temporary one, so the views of the information schema have to ask somebody else.
+const TEMPORARY: &str = r"
+CREATE OR REPLACE FUNCTION pg_catalog.rapport_my_temp_schema() RETURNS oid LANGUAGE sql STABLE PARALLEL SAFE AS $guard$
+  SELECT coalesce((
+    SELECT n.oid FROM pg_catalog.pg_namespace n
+    WHERE n.nspname LIKE 'pg\_tmp\_r%' AND n.nspname = ANY (pg_catalog.current_schemas(false)) LIMIT 1), 0::oid)
+$guard$;
+CREATE OR REPLACE FUNCTION pg_catalog.rapport_is_other_temp_schema(oid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $guard$
+  SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_namespace n
+    WHERE n.oid = $1 AND n.nspname ~ '^pg_((toast_)?temp_|tmp_r)' AND n.nspname <> ALL (pg_catalog.current_schemas(false)))
+$guard$;
+DO $guard$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN SELECT c.oid, c.relname, pg_catalog.pg_get_viewdef(c.oid) AS query
+    FROM pg_catalog.pg_class c
+    WHERE c.relnamespace = 'information_schema'::regnamespace AND c.relkind = 'v'
+      AND pg_catalog.pg_get_viewdef(c.oid) ~ '[^_](pg_is_other_temp_schema|pg_my_temp_schema)'
+    ORDER BY c.oid
+  LOOP
+    EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW information_schema.%I AS %s', one.relname,
+      pg_catalog.regexp_replace(one.query, '(pg_catalog\.)?\mpg_(is_other_temp_schema|my_temp_schema)\M', 'pg_catalog.rapport_\2', 'g'));
+  END LOOP;
+END
+$guard$";
+
 /// Asks whether [`set`] has been done to this database, whole.
 pub(crate) const IS_SET: &str =
     "SELECT pg_catalog.shobj_description(oid, 'pg_authid') LIKE '%may do and grant everything%'
   AND NOT has_function_privilege('public', 'pg_catalog.set_config(text,text,boolean)', 'execute')
   AND pg_catalog.to_regnamespace('public') IS NOT NULL
+  AND pg_catalog.to_regprocedure('pg_catalog.rapport_my_temp_schema()') IS NOT NULL
 FROM pg_catalog.pg_roles WHERE rolname = 'rapport_admin'";
 
 /// The statements that set it; they may be run again.
 pub(crate) fn set() -> String {
-    format!("{GROUPS};\n{}", deny())
+    format!("{GROUPS};\n{TEMPORARY};\n{}", deny())
 }
 
 fn deny() -> String {

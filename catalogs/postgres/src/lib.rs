@@ -40,6 +40,7 @@ mod roles;
 mod server;
 mod session;
 mod system;
+mod temporary;
 
 pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;

@@ -36,6 +36,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// One of a session's own, which nobody else sees.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.name.schema.starts_with(Catalogue::TEMPORARY)
+    }
+
     /// A table with these columns and nothing declared about it.
     pub fn table(name: TableName, columns: Vec<Column>) -> Self {
         Self {
@@ -57,6 +62,8 @@ impl Relation {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Column {
+    /// Stays the same when the column gets another name.
+    pub number: i16,
     pub name: String,
     /// `format_type` text, e.g. `numeric(18,2)`.
     pub pg_type: String,
@@ -72,6 +79,7 @@ impl Column {
     /// `pg_type` is what `format_type` says, e.g. `numeric(18,2)`.
     pub fn new(name: impl Into<String>, pg_type: impl Into<String>) -> Self {
         Self {
+            number: 0,
             name: name.into(),
             pg_type: pg_type.into(),
             type_oid: 0,
@@ -133,14 +141,16 @@ impl Catalogue {
         Ok(found.and_then(|oid| oid.parse().ok()))
     }
 
-    /// Every table and view of the warehouse, in order of creation.
+    /// Every table and view of the warehouse, in order of creation; not those of single sessions.
     pub async fn relations(&self) -> Result<Vec<Relation>> {
         let rows = self
             .ask(&format!(
                 "BEGIN READ ONLY;SET LOCAL search_path = '';{QUERY};ROLLBACK"
             ))
             .await?;
-        Ok(parse(rows))
+        let mut relations = parse(rows);
+        relations.retain(|relation| !relation.is_temporary());
+        Ok(relations)
     }
 }
 

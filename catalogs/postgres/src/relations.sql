@@ -12,6 +12,7 @@ SELECT coalesce(json_agg(r ORDER BY r.oid), '[]') FROM (
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END AS query,
     (
       SELECT coalesce(json_agg(json_build_object(
+        'number', a.attnum,
         'name', a.attname,
         'pg_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'type_oid', a.atttypid::int8,
@@ -54,5 +55,5 @@ SELECT coalesce(json_agg(r ORDER BY r.oid), '[]') FROM (
     ) AS reads
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  WHERE c.relkind IN ('r', 'v') AND (n.nspname !~ '^pg_' OR n.nspname ~ '^pg_tmp_r') AND n.nspname <> 'information_schema'
 ) r

@@ -61,6 +61,11 @@ pub struct Field {
 }
 
 impl Request {
+    /// SHOW: it asks for a setting as the client has made it.
+    pub fn is_show(&self) -> bool {
+        session::first_words(self.sql(), 1) == ["show"]
+    }
+
     fn sql(&self) -> &str {
         match self {
             Request::Simple(sql)
@@ -89,10 +94,21 @@ impl Catalogue {
         settings: &Settings,
         request: Request,
     ) -> Result<Reply> {
+        self.relay_after(as_role, &[], settings, request).await
+    }
+
+    /// The same as if the definitions, each judged before and with its settings, had been made.
+    pub async fn relay_after(
+        &self,
+        as_role: &str,
+        earlier: &[(Settings, String)],
+        settings: &Settings,
+        request: Request,
+    ) -> Result<Reply> {
         let bound = session::timeout(settings).map_or(self.statement_timeout(), |asked| {
             asked.min(self.statement_timeout())
         });
-        let prologue = session::begin(as_role, settings)?;
+        let prologue = session::begin_after(as_role, earlier, settings)?;
         let mut attempts = Attempts::default();
         loop {
             let result = self.relay_once(&prologue, &request, bound, false).await;

@@ -22,6 +22,22 @@ pub(crate) fn begin(role: &str, settings: &Settings) -> Result<String> {
     Ok(format!("BEGIN READ ONLY;{}", become_role(role, settings)?))
 }
 
+/// The same behind definitions that nobody else sees.
+pub(crate) fn begin_after(
+    role: &str,
+    earlier: &[(Settings, String)],
+    settings: &Settings,
+) -> Result<String> {
+    if earlier.is_empty() {
+        return begin(role, settings);
+    }
+    Ok(format!(
+        "BEGIN;{}SET LOCAL search_path TO DEFAULT;SET TRANSACTION READ ONLY;{}",
+        again(role, earlier)?,
+        become_role(role, settings)?
+    ))
+}
+
 /// The rest of the open transaction is the role's own.
 pub(crate) fn become_role(role: &str, settings: &Settings) -> Result<String> {
     let mut sql = match role {
@@ -34,6 +50,19 @@ pub(crate) fn become_role(role: &str, settings: &Settings) -> Result<String> {
             sql.push(';');
             sql.push_str(&set(name, value)?);
         }
+    }
+    Ok(sql)
+}
+
+/// Definitions that were judged before, each as the role and with its settings. They are single statements: PostgreSQL
+/// has taken each through the extended protocol.
+pub(crate) fn again(role: &str, definitions: &[(Settings, String)]) -> Result<String> {
+    let mut sql = String::new();
+    for (settings, definition) in definitions {
+        sql.push_str("SET LOCAL search_path TO DEFAULT;");
+        sql.push_str(&become_role(role, settings)?);
+        // The line's end, because the definition may end with a comment.
+        sql.push_str(&format!(";{definition}\n;"));
     }
     Ok(sql)
 }

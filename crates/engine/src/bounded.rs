@@ -1,7 +1,7 @@
 //! Functions that make much text out of little, with a bound on how much.
 //!
-//! `repeat('x', 2000000000)` is computed while the plan is made, outside of every memory pool, and a failed allocation
-//! ends the process. So the size of the answer is estimated before it is made.
+//! `repeat('x', 2000000000)` is computed outside of every memory pool, and a failed allocation ends the process. So the
+//! size of the answer is estimated before it is made.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use datafusion::{
     common::Result,
     logical_expr::{
         ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature,
+        ScalarUDFImpl, Signature, Volatility,
         simplify::{ExprSimplifyResult, SimplifyContext},
     },
 };
@@ -23,6 +23,8 @@ use crate::Error;
 
 /// Of one batch of rows.
 const MAX_BYTES: u128 = 256 << 20;
+/// One value of this size for all rows of a batch is counted once for each: most functions make a row of it each.
+const BIG_CONSTANT: u128 = 1 << 20;
 
 /// The functions of the list, those that amplify replaced by bounded ones.
 pub(crate) fn bounded(functions: Vec<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
@@ -35,8 +37,14 @@ pub(crate) fn bounded(functions: Vec<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
                 "replace" => Growth::Replace,
                 _ => return function,
             };
+            let mut signature = function.signature().clone();
+            if growth != Growth::Replace {
+                // Never computed while the plan is made: nobody knows then for how many rows.
+                signature.volatility = Volatility::Volatile;
+            }
             Arc::new(ScalarUDF::from(Bounded {
                 inner: function,
+                signature,
                 growth,
             }))
         })
@@ -53,21 +61,27 @@ enum Growth {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded {
     inner: Arc<ScalarUDF>,
+    signature: Signature,
     growth: Growth,
 }
 
 impl Bounded {
     fn check(&self, args: &ScalarFunctionArgs) -> Result<()> {
         let rows = args.number_rows.max(1);
+        let constant = is_constant(args);
         let arrays = args
             .args
             .iter()
-            .map(|arg| arg.to_array(if is_constant(args) { 1 } else { rows }));
+            .map(|arg| arg.to_array(if constant { 1 } else { rows }));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let estimate = match self.growth {
             Growth::Repeat => repeated(&arrays)?,
             Growth::Pad => padded(&arrays)?,
             Growth::Replace => replaced(&arrays)?,
+        };
+        let estimate = match constant && estimate > BIG_CONSTANT {
+            true => estimate * rows as u128,
+            false => estimate,
         };
         if estimate > MAX_BYTES {
             let message = format!(
@@ -144,7 +158,7 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {

@@ -20,7 +20,6 @@ use crate::{
     Error, Outcome, Result,
     cancel::Guard,
     execute,
-    insert::newest,
     names::folded,
     parse,
     pg_type::{Kind, PgType},
@@ -32,13 +31,15 @@ use crate::{
 };
 
 /// What the statements that we make call the files that are written anew.
-const FILES: &str = "\u{1}files";
+pub(crate) const FILES: &str = "\u{1}files";
 
 /// An UPDATE or a DELETE, taken apart.
 struct Change {
     name: TableName,
     /// What the statement calls the table.
     alias: String,
+    /// Other tables that it looks at: FROM of an UPDATE, USING of a DELETE.
+    beside: Option<String>,
     filter: Option<String>,
     /// New values by column; none for a DELETE.
     values: BTreeMap<String, Expr>,
@@ -105,8 +106,15 @@ pub(crate) async fn truncate(
         names.push(name);
     }
     for name in names {
+        if let Some(block) = &scope.block {
+            let base = scope.base(pins, &name).await?;
+            let mut draft = scope.draft(block, &base).await?;
+            draft.truncate()?;
+            block.put(scope, draft);
+            continue;
+        }
         let _turn = scope.warehouse.turn_to_rewrite(&name).await;
-        let table = scope.warehouse.lake().table(&name).await?;
+        let table = scope.lake(&name).table(&name).await?;
         let work = async move { table.truncate().await.map_err(write::told) };
         scope.warehouse.cpu().run(guard, work).await?;
         scope.warehouse.tell_rows(&name).await;
@@ -129,12 +137,6 @@ pub(crate) fn refuse_history(name: &TableName, what: &str) -> Result<()> {
 }
 
 async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result<Change> {
-    if update.from.is_some() || !update.table.joins.is_empty() {
-        return Err(Error::not_supported(
-            "UPDATE … FROM is not supported yet",
-            "Use a subquery: UPDATE t SET a = (SELECT …) WHERE id IN (SELECT …).",
-        ));
-    }
     if update.returning.is_some() {
         return Err(Error::not_supported(
             "UPDATE … RETURNING is not supported",
@@ -143,26 +145,13 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
     }
     let mut values = BTreeMap::new();
     for assignment in &update.assignments {
-        let AssignmentTarget::ColumnName(column) = &assignment.target else {
-            return Err(Error::not_supported(
-                "SET (a, b) = … is not supported",
-                "Set each column by itself.",
-            ));
-        };
-        let column = column
-            .0
-            .last()
-            .and_then(|part| part.as_ident())
-            .map(folded)
-            .unwrap_or_default();
-        if values
-            .insert(column.clone(), assignment.value.clone())
-            .is_some()
-        {
-            return Err(Error::Syntax {
-                message: format!("multiple assignments to same column \"{column}\""),
-                position: None,
-            });
+        for (column, value) in assigned(assignment)? {
+            if values.insert(column.clone(), value).is_some() {
+                return Err(Error::Syntax {
+                    message: format!("multiple assignments to same column \"{column}\""),
+                    position: None,
+                });
+            }
         }
     }
     let (name, alias) = changed(scope, pins, &update.table, "UPDATE").await?;
@@ -171,11 +160,16 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
         .require_columns(&name, Privilege::Update, &set)
         .await?;
     let read = values.values().chain(&update.selection);
-    may_read(scope, &name, &alias, read).await?;
+    may_read(scope, pins, &name, &alias, read).await?;
     let filter = update.selection.as_ref().map(ToString::to_string);
+    let from = update.from.as_ref().map(|from| match from {
+        ast::UpdateTableFromKind::BeforeSet(tables)
+        | ast::UpdateTableFromKind::AfterSet(tables) => listed(tables),
+    });
     Ok(Change {
         name,
         alias,
+        beside: from,
         filter,
         values,
         operation: "UPDATE",
@@ -190,12 +184,6 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
             "",
         ));
     };
-    if delete.using.is_some() || !table.joins.is_empty() {
-        return Err(Error::not_supported(
-            "DELETE … USING is not supported yet",
-            "Use a subquery: DELETE FROM t WHERE id IN (SELECT …).",
-        ));
-    }
     if delete.returning.is_some() {
         return Err(Error::not_supported(
             "DELETE … RETURNING is not supported",
@@ -204,11 +192,12 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
     }
     let (name, alias) = changed(scope, pins, table, "DELETE").await?;
     scope.require(&name, Privilege::Delete).await?;
-    may_read(scope, &name, &alias, delete.selection.iter()).await?;
+    may_read(scope, pins, &name, &alias, delete.selection.iter()).await?;
     let filter = delete.selection.as_ref().map(ToString::to_string);
     Ok(Change {
         name,
         alias,
+        beside: delete.using.as_ref().map(|tables| listed(tables)),
         filter,
         values: BTreeMap::new(),
         operation: "DELETE",
@@ -221,6 +210,12 @@ async fn changed(
     table: &TableWithJoins,
     what: &str,
 ) -> Result<(TableName, String)> {
+    if !table.joins.is_empty() {
+        return Err(Error::not_supported(
+            format!("{what} of a join is not supported"),
+            "Name the other tables in FROM (UPDATE) or USING (DELETE).",
+        ));
+    }
     let TableFactor::Table { name, alias, .. } = &table.relation else {
         return Err(Error::not_supported(
             format!("{what} of anything but a table"),
@@ -239,11 +234,12 @@ async fn changed(
 /// they may be: a subquery's own column of the same name needs the privilege too.
 async fn may_read<'a>(
     scope: &Scope,
+    pins: &Pins,
     name: &TableName,
     alias: &str,
     exprs: impl Iterator<Item = &'a Expr>,
 ) -> Result<()> {
-    let schema = newest(scope, name).await?.schema();
+    let schema = scope.base(pins, name).await?.schema();
     let mut named = vec![];
     for expr in exprs {
         let _ = ast::visit_expressions(expr, |expr| {
@@ -265,14 +261,79 @@ async fn may_read<'a>(
     scope.require_columns(name, Privilege::Select, &named).await
 }
 
+/// The columns that an assignment sets, and to what.
+fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
+    let name = |column: &ast::ObjectName| {
+        let last = column.0.last().and_then(|part| part.as_ident());
+        last.map(folded).unwrap_or_default()
+    };
+    match (&assignment.target, &assignment.value) {
+        (AssignmentTarget::ColumnName(column), value) => Ok(vec![(name(column), value.clone())]),
+        (AssignmentTarget::Tuple(columns), Expr::Tuple(values))
+            if columns.len() == values.len() =>
+        {
+            let columns = columns.iter().map(name);
+            Ok(columns.zip(values.iter().cloned()).collect())
+        }
+        (AssignmentTarget::Tuple(_), Expr::Tuple(_)) => Err(Error::Syntax {
+            message: "number of columns does not match number of values".to_owned(),
+            position: None,
+        }),
+        _ => Err(Error::not_supported(
+            "SET (a, b) = (SELECT …) is not supported",
+            "Set each column by itself.",
+        )),
+    }
+}
+
+fn listed(tables: &[TableWithJoins]) -> String {
+    let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    tables.join(", ")
+}
+
+/// The number of a row, where a row may meet several of another table and is to be changed once.
+const ROW: &str = "\u{1}row";
+
 impl Change {
-    /// `FROM files AS alias WHERE filter`, of the rows that change.
+    /// What holds of the rows that change; `None` is all of them.
+    fn condition(&self) -> Option<String> {
+        match (&self.beside, &self.filter) {
+            (None, filter) => filter.clone(),
+            (Some(beside), Some(filter)) => {
+                Some(format!("EXISTS (SELECT 1 FROM {beside} WHERE {filter})"))
+            }
+            (Some(beside), None) => Some(format!("EXISTS (SELECT 1 FROM {beside})")),
+        }
+    }
+
+    /// `FROM files AS alias WHERE condition`, of the rows that change.
     fn matching(&self) -> String {
         let from = format!("FROM {} AS {}", quoted(FILES), quoted(&self.alias));
-        match &self.filter {
-            Some(filter) => format!("{from} WHERE {filter}"),
+        match self.condition() {
+            Some(condition) => format!("{from} WHERE {condition}"),
             None => from,
         }
+    }
+
+    /// The new rows, given their expressions.
+    fn changed(&self, values: &[String]) -> String {
+        let Some(beside) = &self.beside else {
+            return format!("SELECT {} {}", values.join(", "), self.matching());
+        };
+        let columns: Vec<String> = (0..values.len()).map(|at| format!("c{at}")).collect();
+        let values = values.iter().zip(&columns);
+        let values: Vec<String> = values
+            .map(|(value, name)| format!("{value} AS {name}"))
+            .collect();
+        let (row, files, alias) = (quoted(ROW), quoted(FILES), quoted(&self.alias));
+        let filter = self.filter.as_deref().unwrap_or("TRUE");
+        format!(
+            "SELECT {} FROM (SELECT DISTINCT ON ({alias}.{row}) {} \
+             FROM (SELECT *, row_number() OVER () AS {row} FROM {files}) AS {alias}, {beside} \
+             WHERE {filter}) AS changed",
+            columns.join(", "),
+            values.join(", "),
+        )
     }
 
     /// The rows of the files after the change.
@@ -312,14 +373,18 @@ impl Change {
             }
         });
         let new: Vec<String> = new.collect::<Result<_>>()?;
-        let unchanged = self.filter.as_ref().map(|filter| {
+        let unchanged = self.condition().map(|condition| {
             let files = quoted(FILES);
+            let otherwise = match &self.beside {
+                Some(_) => format!("NOT {condition}"),
+                None => format!("({condition}) IS NOT TRUE"),
+            };
             format!(
-                "SELECT {} FROM {files} AS {alias} WHERE ({filter}) IS NOT TRUE",
+                "SELECT {} FROM {files} AS {alias} WHERE {otherwise}",
                 old.join(", ")
             )
         });
-        let changed = format!("SELECT {} {}", new.join(", "), self.matching());
+        let changed = self.changed(&new);
         Ok(match (self.values.is_empty(), unchanged) {
             (true, Some(unchanged)) => unchanged,
             (true, None) => format!("SELECT {} {} WHERE false", old.join(", "), self.matching()),
@@ -344,7 +409,7 @@ impl Change {
 }
 
 /// So that the two halves of the rows have the same types.
-fn cast_to(pg_type: &PgType, value: &str) -> String {
+pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
     let name = match &pg_type.kind {
         Kind::Array(_) => return value.to_owned(),
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),
@@ -362,7 +427,7 @@ async fn plan_whole(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Planned> {
-    let snapshot = newest(scope, &change.name).await?;
+    let snapshot = scope.base(pins, &change.name).await?;
     let files = snapshot.files().to_vec();
     plan_rows(scope, pins, &change, &snapshot, files, declared, guard).await
 }
@@ -392,7 +457,8 @@ async fn plan_rows(
     );
     let work = async move {
         let target = Target::source(&base, &inner.state())?;
-        let files = LakeTable::of_files(base, inner.warehouse.store_url(), files);
+        let url = inner.store_url(base.name());
+        let files = LakeTable::of_files(base, url, files);
         let files = provider_as_source(Arc::new(files));
         inner
             .plan_insert(
@@ -406,7 +472,7 @@ async fn plan_rows(
     scope.warehouse.plan_within_budget(guard, work).await
 }
 
-fn ours(scope: &Scope, sql: &str) -> Result<ast::Statement> {
+pub(crate) fn ours(scope: &Scope, sql: &str) -> Result<ast::Statement> {
     let mut statements = parse::parse_trusted(sql, scope.warehouse.limits())?;
     Ok(statements.remove(0).ast)
 }
@@ -420,10 +486,16 @@ async fn run(
     guard: &Guard,
 ) -> Result<Outcome> {
     let warehouse = scope.warehouse.clone();
-    let _turn = guard
-        .bound(async { Ok(warehouse.turn_to_rewrite(&change.name).await) })
-        .await?;
-    let base = newest(scope, &change.name).await?;
+    // A block finds out when it commits whether somebody else was faster.
+    let _turn = match &scope.block {
+        Some(_) => None,
+        None => Some(
+            guard
+                .bound(async { Ok(warehouse.turn_to_rewrite(&change.name).await) })
+                .await?,
+        ),
+    };
+    let base = scope.base(pins, &change.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     let whole = plan_rows(
         scope,
@@ -441,7 +513,9 @@ async fn run(
     let count: u64 = affected.iter().map(|(_, rows)| rows).sum();
     if count > 0 {
         rewrite(scope, pins, &change, &base, affected, &types, params, guard).await?;
-        scope.warehouse.tell_rows(&change.name).await;
+        if scope.block.is_none() {
+            scope.warehouse.tell_rows(&change.name).await;
+        }
     }
     Ok(Outcome::Done {
         tag: format!("{} {count}", change.operation),
@@ -459,7 +533,7 @@ async fn affected(
     params: &[ScalarValue],
     guard: &Guard,
 ) -> Result<Vec<(DataFile, u64)>> {
-    if change.filter.is_none() {
+    if change.condition().is_none() {
         return Ok(base
             .files()
             .iter()
@@ -477,7 +551,8 @@ async fn affected(
         let (query, types, params) = (query.clone(), types.to_vec(), params.to_vec());
         let (only, bound) = (vec![file.clone()], guard.clone());
         let work = async move {
-            let files = LakeTable::of_files(base, inner.warehouse.store_url(), only);
+            let url = inner.store_url(base.name());
+            let files = LakeTable::of_files(base, url, only);
             let files = provider_as_source(Arc::new(files));
             let planned = inner
                 .plan_query_over(&pins, &query, &types, &[(FILES, files)])
@@ -544,13 +619,20 @@ async fn rewrite(
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
 
     let context = execute::task_context(&scope.warehouse, &state, guard);
-    let (warehouse, base) = (scope.warehouse.clone(), base.clone());
+    let (scope, base) = (scope.clone(), base.clone());
+    let warehouse = scope.warehouse.clone();
     let removed: Vec<DataFile> = affected.into_iter().map(|(file, _)| file).collect();
     let (operation, txn) = (change.operation, scope.warehouse.rewrite_txn());
     let name = change.name.clone();
     let work = async move {
         let rows = write::storable(&base, execute_stream(plan, context.clone())?, context)?;
-        let table = warehouse.lake().table(&name).await?;
+        if let Some(block) = &scope.block {
+            let mut draft = scope.draft(block, &base).await?;
+            write::rewrite_draft(&mut draft, &removed, rows, Expect::Rows(expected)).await?;
+            block.put(&scope, draft);
+            return Ok(());
+        }
+        let table = scope.lake(&name).table(&name).await?;
         write::rewrite(
             &table,
             &base,
@@ -563,5 +645,5 @@ async fn rewrite(
         .await?;
         Ok(())
     };
-    scope.warehouse.cpu().run(guard, work).await
+    warehouse.cpu().run(guard, work).await
 }

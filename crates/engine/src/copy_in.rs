@@ -22,15 +22,15 @@ use crate::{
     cancel::Guard,
     coerce::Coercer,
     columns::{column_type, least_scale},
+    commit,
     cpu::Task,
     execute,
-    insert::{Destination, newest},
+    insert::Destination,
     names::folded,
     parse,
     pins::Pins,
     plan::Scope,
     privilege::{Privilege, quoted},
-    session::Block,
 };
 
 /// Batches on their way to the writer.
@@ -39,6 +39,7 @@ const AHEAD: usize = 4;
 /// Nothing is visible until `finish`; dropping it leaves nothing behind.
 pub struct CopyIn {
     warehouse: Warehouse,
+    scope: Box<Scope>,
     table: TableName,
     columns: Vec<Column>,
     format: CopyFormat,
@@ -140,6 +141,7 @@ impl CopyIn {
     pub async fn finish(self) -> Result<u64> {
         let Self {
             warehouse,
+            scope,
             table,
             sender,
             task,
@@ -149,7 +151,10 @@ impl CopyIn {
         // Without this word a sender that is gone means that the client is, and nothing is committed.
         let _ = sender.send(Ok(None)).await;
         let rows = guard.bound(async { task.join().await? }).await?;
-        warehouse.tell_rows(&table).await;
+        if scope.block.is_none() {
+            warehouse.tell_rows(&table).await;
+            commit::empty_temporary(&scope).await?;
+        }
         Ok(rows)
     }
 
@@ -173,7 +178,6 @@ fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef> {
 pub(crate) async fn begin(
     scope: &Scope,
     pins: &Arc<Pins>,
-    block: Option<Arc<Block>>,
     source: &CopySource,
     format: CopyFormat,
     guard: &Guard,
@@ -189,7 +193,7 @@ pub(crate) async fn begin(
         });
     };
     let name = scope.target(pins, table_name).await?;
-    let snapshot = newest(scope, &name).await?;
+    let snapshot = scope.base(pins, &name).await?;
     let sent = sent_columns(&snapshot, columns)?;
     let schema = snapshot.schema();
     let written: Vec<String> = sent
@@ -226,10 +230,11 @@ pub(crate) async fn begin(
     );
     let rows = Box::pin(RecordBatchStreamAdapter::new(coercer.schema(), rows));
     let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
-    let destination = Destination::new(scope, &snapshot, block)?;
+    let destination = Destination::new(scope, &snapshot);
     let work = async move { destination.take(rows, "COPY", context).await };
     let copy = CopyIn {
         warehouse: scope.warehouse.clone(),
+        scope: Box::new(scope.clone()),
         table: name,
         columns: described.collect(),
         format,

@@ -1,30 +1,26 @@
-//! Definitions: PostgreSQL judges the statement in an open transaction, the lake takes what came of it, and only then
-//! PostgreSQL keeps it. If one of the two fails, the other is as it was; after a crash between them the lake is right
-//! and the catalogue follows it.
+//! Definitions: PostgreSQL judges the statement, the block's drafts take what came of it, and both are kept when the
+//! block ends.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, SetExpr};
-use rapport_catalog_postgres::{Catalogue, Change, Ddl, ErrorFields, Relation, RelationKind};
+use rapport_catalog_postgres::{Catalogue, Change, ErrorFields, Relation, RelationKind};
 use rapport_lake::{Definition, ForeignKey, PG_TYPE, TableName};
-use tracing::warn;
 
 use crate::{
-    Column, Error, Notice, Outcome, Result, Session, Statement, Warehouse,
+    Error, Notice, Outcome, Result, Session, Statement, Warehouse, alter, block,
     cancel::Guard,
     change::refuse_history,
     columns::LEAST_SCALE,
-    insert,
+    commit, insert,
     names::parts,
     parse,
     pg_type::{Kind, PgType, UNCONSTRAINED_FINE, is_unconstrained},
-    pins::Pins,
+    plan::Planned,
     privilege::quoted,
-    view::{self, View},
+    temporary,
+    view::View,
 };
 
 /// The tables that `rapport init` makes; nobody drops them by accident.
@@ -48,11 +44,13 @@ pub(crate) fn is_definition(statement: &ast::Statement) -> bool {
         statement,
         S::CreateTable(_)
             | S::CreateView(_)
+            | S::CreateIndex(_)
             | S::AlterTable(_)
             | S::AlterView { .. }
             | S::Drop {
                 object_type: ObjectType::Table
                     | ObjectType::View
+                    | ObjectType::Index
                     | ObjectType::Schema
                     | ObjectType::Role,
                 ..
@@ -66,37 +64,72 @@ pub(crate) fn is_definition(statement: &ast::Statement) -> bool {
     )
 }
 
-/// Runs one definition.
+/// Runs one definition, as a part of the open block.
 pub(crate) async fn define(
     session: &mut Session,
     statement: &Statement,
     guard: &Guard,
 ) -> Result<Outcome> {
-    match &statement.ast {
+    let mut named = temporary::name_own(session, statement).await?;
+    let on_commit = named.as_mut().and_then(|named| named.on_commit.take());
+    let (ast, text) = match &named {
+        Some(named) => (&named.ast, named.text.as_str()),
+        None => (&statement.ast, statement.text.as_str()),
+    };
+    match ast {
         ast::Statement::CreateTable(table) => {
             check_table(table)?;
-            match &table.query {
+            let done = match &table.query {
                 Some(query) => {
-                    let name = table.name.clone();
-                    let columns = table
-                        .columns
-                        .iter()
-                        .map(|column| crate::names::folded(&column.name))
-                        .collect();
-                    let query = match has_no_data(&statement.text) {
-                        true => without_rows(query),
-                        false => query.clone(),
+                    let made = Made {
+                        name: session.scope().home(&parts(&table.name)?)?,
+                        columns: table
+                            .columns
+                            .iter()
+                            .map(|column| crate::names::folded(&column.name))
+                            .collect(),
+                        if_not_exists: table.if_not_exists,
+                        with_data: !has_no_data(&statement.text),
                     };
-                    create_as(session, &query, &name, columns, table.if_not_exists, guard).await
+                    create_as(session, query, made, guard).await?
                 }
-                None => apply(session.warehouse(), session, &statement.text, None).await,
+                None => apply(session, text, Said::default(), guard)
+                    .await?
+                    .outcome(),
+            };
+            if let Some((temporary, on_commit)) = on_commit {
+                let name = session.scope().home(&parts(&table.name)?)?;
+                temporary.on_commit().insert(name, on_commit);
             }
+            Ok(done)
         }
-        ast::Statement::CreateView(view) => {
-            create_view(session, view, &statement.text, guard).await
+        ast::Statement::CreateView(view) => create_view(session, view, text, guard).await,
+        ast::Statement::AlterTable(alter) => {
+            let said = Said {
+                using: using(&alter.operations),
+                ..Said::default()
+            };
+            Ok(apply(session, text, said, guard).await?.outcome())
         }
-        _ => apply(session.warehouse(), session, &statement.text, None).await,
+        _ => Ok(apply(session, text, Said::default(), guard)
+            .await?
+            .outcome()),
     }
+}
+
+/// What `ALTER COLUMN … TYPE … USING` says, by column.
+fn using(operations: &[ast::AlterTableOperation]) -> Vec<(String, String)> {
+    let using = operations.iter().filter_map(|operation| match operation {
+        ast::AlterTableOperation::AlterColumn {
+            column_name,
+            op:
+                ast::AlterColumnOperation::SetDataType {
+                    using: Some(expr), ..
+                },
+        } => Some((crate::names::folded(column_name), expr.to_string())),
+        _ => None,
+    });
+    using.collect()
 }
 
 fn has_no_data(sql: &str) -> bool {
@@ -109,18 +142,6 @@ fn has_no_data(sql: &str) -> bool {
     words == ["data", "no", "with"]
 }
 
-fn without_rows(query: &ast::Query) -> Box<ast::Query> {
-    let mut query = query.clone();
-    query.limit_clause = Some(ast::LimitClause::LimitOffset {
-        limit: Some(ast::Expr::Value(
-            ast::Value::Number("0".to_owned(), false).into(),
-        )),
-        offset: None,
-        limit_by: vec![],
-    });
-    Box::new(query)
-}
-
 /// `SELECT … INTO target`.
 pub(crate) async fn select_into(
     session: &mut Session,
@@ -128,22 +149,25 @@ pub(crate) async fn select_into(
     target: &ast::SelectInto,
     guard: &Guard,
 ) -> Result<Outcome> {
-    if target.temporary {
-        return Err(no_temporary());
-    }
     let mut query = query.clone();
     if let SetExpr::Select(select) = &mut *query.body {
         select.into = None;
     }
-    let name = target.name.clone();
-    create_as(session, &query, &name, vec![], false, guard).await
-}
-
-fn no_temporary() -> Error {
-    Error::not_supported(
-        "temporary tables are not supported yet",
-        "Make an ordinary table and drop it afterwards.",
-    )
+    let parts = parts(&target.name)?;
+    let name = match target.temporary {
+        true => TableName::new(
+            session.temporary().await?.schema(),
+            parts.last().cloned().unwrap_or_default(),
+        ),
+        false => session.scope().home(&parts)?,
+    };
+    let made = Made {
+        name,
+        columns: vec![],
+        if_not_exists: false,
+        with_data: true,
+    };
+    create_as(session, &query, made, guard).await
 }
 
 fn check_table(table: &ast::CreateTable) -> Result<()> {
@@ -153,137 +177,22 @@ fn check_table(table: &ast::CreateTable) -> Result<()> {
             "Load the files with `rapport load`, or make a table and COPY … FROM STDIN into it.",
         ));
     }
-    if table.temporary {
-        return Err(no_temporary());
-    }
     Ok(())
-}
-
-/// What PostgreSQL made of the statement goes to the lake. A view's own text is kept beside.
-async fn apply(
-    warehouse: &Warehouse,
-    session: &Session,
-    sql: &str,
-    view: Option<View>,
-) -> Result<Outcome> {
-    let done = {
-        let _turn = warehouse.lock_definitions().await;
-        apply_locked(warehouse, session, sql, view, Numerics::new()).await
-    };
-    let done = done?;
-    warehouse.dump_catalogue().await?;
-    Ok(Outcome::Done {
-        tag: done.tag,
-        notices: done.notices,
-    })
 }
 
 struct Done {
     tag: String,
     notices: Vec<Notice>,
-    /// Tables that are new.
-    created: Vec<TableName>,
+    has_created: bool,
 }
 
-async fn apply_locked(
-    warehouse: &Warehouse,
-    session: &Session,
-    sql: &str,
-    view: Option<View>,
-    numerics: Numerics,
-) -> Result<Done> {
-    let ddl = begin(warehouse, session, sql).await?;
-    let mut done = Done {
-        tag: ddl.tag().to_owned(),
-        notices: ddl.notices().iter().map(notice).collect(),
-        created: vec![],
-    };
-    let changes = ddl.changes().to_vec();
-    if let Err(error) = check(&changes).and_then(|()| check_view(&changes, view.is_some())) {
-        ddl.rollback().await?;
-        return Err(error);
-    }
-    let mut applied = Applied {
-        numerics,
-        ..Applied::default()
-    };
-    for change in &changes {
-        if let Err(error) = applied.take(warehouse, change).await {
-            applied.undo(warehouse).await;
-            ddl.rollback().await?;
-            return Err(error);
-        }
-        if let Change::Created(relation) = change
-            && relation.kind == RelationKind::Table
-        {
-            done.created.push(relation.name.clone());
-            done.notices.extend(declared_only(relation));
-        }
-        if let Change::Altered { before, after } = change
-            && (before.primary_key != after.primary_key
-                || before.foreign_keys != after.foreign_keys)
-        {
-            done.notices.extend(declared_only(after));
+impl Done {
+    fn outcome(self) -> Outcome {
+        Outcome::Done {
+            tag: self.tag,
+            notices: self.notices,
         }
     }
-    if let Some(view) = &view {
-        view.save(warehouse.lake()).await?;
-    }
-    if let Err(error) = ddl.commit().await {
-        applied.undo(warehouse).await;
-        // Whatever became of the transaction, the lake is right.
-        if let Err(error) = warehouse.mirror_lake().await {
-            warn!(%error, "the catalogue could not be made equal to the lake");
-        }
-        return Err(error.into());
-    }
-    warehouse.reload_views().await?;
-    Ok(done)
-}
-
-/// A table that the mirror does not have yet, because another process made it, is mirrored and the statement tried again.
-async fn begin(warehouse: &Warehouse, session: &Session, sql: &str) -> Result<Ddl> {
-    let Some(catalogue) = warehouse.catalogue() else {
-        return Err(Error::not_supported(
-            "definitions need the catalogue, and this process has none",
-            "",
-        ));
-    };
-    let begun = catalogue
-        .begin_ddl(session.role(), session.settings(), sql)
-        .await;
-    match begun {
-        Err(rapport_catalog_postgres::Error::Postgres(fields)) if fields.code == "42P01" => {
-            warehouse.mirror_lake().await?;
-            Ok(catalogue
-                .begin_ddl(session.role(), session.settings(), sql)
-                .await?)
-        }
-        begun => Ok(begun?),
-    }
-}
-
-fn check(changes: &[Change]) -> Result<()> {
-    for change in changes {
-        match change {
-            Change::Created(_) => {}
-            Change::Altered { before, after } => check_altered(before, after)?,
-            Change::Dropped(relation) if relation.name.schema == "public" => {
-                refuse_history(&relation.name, "DROP")?;
-                if BUILT_IN.contains(&relation.name.table.as_str()) {
-                    return Err(Error::not_supported(
-                        format!(
-                            "\"{}\" belongs to Rapport and can't be dropped",
-                            relation.name.table
-                        ),
-                        "Empty it with TRUNCATE.",
-                    ));
-                }
-            }
-            Change::Dropped(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// A view lives by its text, which has to be one that can be planned.
@@ -300,45 +209,12 @@ fn check_view(changes: &[Change], is_planned: bool) -> Result<()> {
     Ok(())
 }
 
-fn check_altered(before: &Relation, after: &Relation) -> Result<()> {
-    let refuse = |what: &str| {
-        Err(Error::not_supported(
-            format!("{what} is not supported"),
-            "Make a new table from the old one: CREATE TABLE new AS SELECT … FROM old.",
-        ))
-    };
-    if before.name != after.name {
-        return refuse("renaming a table or a view");
-    }
-    if before.kind == RelationKind::View {
-        return Ok(());
-    }
-    for old in &before.columns {
-        match after.columns.iter().find(|new| new.name == old.name) {
-            None => return refuse("dropping or renaming a column"),
-            Some(new) if new.pg_type != old.pg_type => return refuse("changing a column's type"),
-            Some(new)
-                if new.not_null && !old.not_null && !after.primary_key.contains(&new.name) =>
-            {
-                return refuse("SET NOT NULL");
-            }
-            Some(_) => {}
-        }
-    }
-    for new in &after.columns {
-        let is_added = !before.columns.iter().any(|old| old.name == new.name);
-        if is_added && (new.not_null || new.default.is_some()) {
-            return refuse("adding a column that is NOT NULL or has a DEFAULT");
-        }
-    }
-    Ok(())
-}
-
-/// What has been done to the lake, to take it back.
+/// What a definition says that PostgreSQL is not told, or not told in our words.
 #[derive(Default)]
-struct Applied {
-    created: Vec<TableName>,
-    altered: Vec<(TableName, Definition)>,
+struct Said {
+    view: Option<View>,
+    /// Expressions for columns that get another type.
+    using: Vec<(String, String)>,
     numerics: Numerics,
 }
 
@@ -346,88 +222,140 @@ struct Applied {
 /// point they show at least.
 type Numerics = BTreeMap<String, (DataType, i8)>;
 
-impl Applied {
-    async fn take(&mut self, warehouse: &Warehouse, change: &Change) -> Result<()> {
-        let lake = warehouse.lake();
+/// PostgreSQL judges the statement behind the block's earlier ones, and the block's drafts follow. A view's own text is
+/// kept beside.
+async fn apply(session: &Session, sql: &str, said: Said, guard: &Guard) -> Result<Done> {
+    let scope = session.scope();
+    let block = session.block().expect("a definition runs in a block");
+    let definition = block::Definition {
+        sql: sql.to_owned(),
+        settings: session.catalogue_settings(),
+    };
+    let mut definitions = block.definitions();
+    definitions.push(definition.clone());
+    let ddl = commit::judge(&scope, &definitions).await?;
+    let ddl = ddl.expect("there is a definition to judge");
+    let mut done = Done {
+        tag: ddl.tag().to_owned(),
+        notices: ddl.notices().iter().map(notice).collect(),
+        has_created: false,
+    };
+    let changes = ddl.changes().to_vec();
+    // The backend is everybody's: it is not kept while the rows are written.
+    ddl.rollback().await?;
+    for change in &changes {
+        check(change)?;
+    }
+    check_view(&changes, said.view.is_some())?;
+    for change in &changes {
         match change {
             Change::Created(relation) if relation.kind == RelationKind::Table => {
-                let definition = definition(relation, None, &self.numerics)?;
-                lake.create_table(&relation.name, &definition)
-                    .await
-                    .map_err(|error| match error {
-                        rapport_lake::Error::TableExists(name) => {
-                            Error::DuplicateTable { name: name.table }
-                        }
-                        error => error.into(),
-                    })?;
-                self.created.push(relation.name.clone());
+                alter::create(
+                    &scope,
+                    &block,
+                    &relation.name,
+                    &definition_of(relation, &said.numerics)?,
+                )
+                .await?;
+                done.has_created = true;
+                done.notices.extend(declared_only(relation));
             }
-            Change::Altered { after, .. } if after.kind == RelationKind::Table => {
-                let table = lake.table(&after.name).await?;
-                let before = table.snapshot().await?.definition().clone();
-                let definition = definition(after, Some(&before), &self.numerics)?;
-                if definition != before {
-                    table.set_definition(&definition).await?;
-                    self.altered.push((after.name.clone(), before));
+            Change::Altered { before, after } if after.kind == RelationKind::Table => {
+                alter::alter(&scope, &block, before, after, &said.using, guard).await?;
+                if before.primary_key != after.primary_key
+                    || before.foreign_keys != after.foreign_keys
+                {
+                    done.notices.extend(declared_only(after));
+                }
+            }
+            Change::Altered { before, after } if before.name != after.name => {
+                if let Some(view) = scope.view(&before.name) {
+                    let mut renamed = view.as_ref().clone();
+                    renamed.name = after.name.clone();
+                    block.put_view(&after.name, Some(renamed));
+                    block.put_view(&before.name, None);
                 }
             }
             Change::Dropped(relation) if relation.kind == RelationKind::Table => {
-                match lake.drop_table(&relation.name).await {
-                    Ok(()) | Err(rapport_lake::Error::NoSuchTable(_)) => {}
-                    Err(error) => return Err(error.into()),
+                let base = scope.base(&block.pins, &relation.name).await;
+                match base {
+                    Ok(base) => {
+                        let mut draft = scope.draft(&block, &base).await?;
+                        draft.drop_table();
+                        block.put(&scope, draft);
+                    }
+                    // The mirror had it, and the lake no longer.
+                    Err(Error::Lake(rapport_lake::Error::NoSuchTable(_))) => {}
+                    Err(error) => return Err(error),
                 }
-                warehouse.forget_table(&relation.name);
             }
-            Change::Dropped(relation) => view::remove(lake, &relation.name).await?,
+            Change::Dropped(relation) => block.put_view(&relation.name, None),
             Change::Created(_) | Change::Altered { .. } => {}
         }
-        Ok(())
     }
+    if let Some(view) = said.view {
+        block.put_view(&view.name.clone(), Some(view));
+    }
+    block.add_definition(definition);
+    Ok(done)
+}
 
-    /// A dropped table can't come back; the catalogue follows then.
-    async fn undo(self, warehouse: &Warehouse) {
-        for name in self.created {
-            if let Err(error) = warehouse.lake().drop_table(&name).await {
-                warn!(table = %name, %error, "a table that was not to be stays");
-            }
-        }
-        for (name, before) in self.altered {
-            let undone = match warehouse.lake().table(&name).await {
-                Ok(table) => table.set_definition(&before).await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = undone {
-                warn!(table = %name, %error, "a definition stays changed");
-            }
+fn check(change: &Change) -> Result<()> {
+    let (Change::Dropped(relation)
+    | Change::Altered {
+        before: relation, ..
+    }) = change
+    else {
+        return Ok(());
+    };
+    let is_built_in =
+        relation.name.schema == "public" && BUILT_IN.contains(&relation.name.table.as_str());
+    if !is_built_in {
+        return Ok(());
+    }
+    let name = &relation.name.table;
+    match change {
+        Change::Altered { before, after } if alter::keeps_rows(before, after) => Ok(()),
+        Change::Altered { .. } => Err(Error::not_supported(
+            format!("\"{name}\" belongs to Rapport; only nullable columns can be added to it"),
+            "Make a table of your own from it: CREATE TABLE new AS SELECT … FROM old.",
+        )),
+        _ => {
+            refuse_history(&relation.name, "DROP")?;
+            Err(Error::not_supported(
+                format!("\"{name}\" belongs to Rapport and can't be dropped"),
+                "Empty it with TRUNCATE.",
+            ))
         }
     }
 }
 
-/// A relation of PostgreSQL as the lake keeps it. Columns that `before` has stay as nullable as they were: a primary
-/// key is declared, and does not make old rows have it.
-fn definition(
+/// A new relation of PostgreSQL as the lake keeps it.
+fn definition_of(relation: &Relation, numerics: &Numerics) -> Result<Definition> {
+    definition(relation, |column| {
+        let (storage, least_scale) = numerics.get(&column.name)?;
+        let metadata = [
+            (PG_TYPE.to_owned(), column.pg_type.clone()),
+            (LEAST_SCALE.to_owned(), least_scale.to_string()),
+        ];
+        let field = Field::new(&column.name, storage.clone(), !column.not_null);
+        Some(field.with_metadata(metadata.into()))
+    })
+}
+
+/// Columns that are not new keep the field that `known` has for them.
+pub(crate) fn definition(
     relation: &Relation,
-    before: Option<&Definition>,
-    numerics: &Numerics,
+    known: impl Fn(&rapport_catalog_postgres::Column) -> Option<Field>,
 ) -> Result<Definition> {
     let mut fields = vec![];
     let mut defaults = BTreeMap::new();
     let mut comments = BTreeMap::new();
     for column in &relation.columns {
-        let old = before.and_then(|before| before.schema.field_with_name(&column.name).ok());
-        if let Some(old) = old {
-            fields.push(old.clone());
-        } else {
-            let pg_type = PgType::parse(&column.pg_type)?;
-            let mut metadata: HashMap<_, _> = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
-            let mut storage = pg_type.storage();
-            if let Some((computed, least_scale)) = numerics.get(&column.name) {
-                storage = computed.clone();
-                metadata.insert(LEAST_SCALE.to_owned(), least_scale.to_string());
-            }
-            let field = Field::new(&column.name, storage, !column.not_null);
-            fields.push(field.with_metadata(metadata));
-        }
+        fields.push(match known(column) {
+            Some(field) => field,
+            None => field(column)?,
+        });
         if let Some(default) = &column.default {
             defaults.insert(column.name.clone(), default.clone());
         }
@@ -440,11 +368,7 @@ fn definition(
         table: key.table.to_string(),
         ref_columns: key.ref_columns.clone(),
     });
-    let schema = match before {
-        Some(before) => Schema::new_with_metadata(fields, before.schema.metadata().clone()),
-        None => Schema::new(fields),
-    };
-    let mut definition = Definition::new(Arc::new(schema));
+    let mut definition = Definition::new(Arc::new(Schema::new(fields)));
     definition.comment.clone_from(&relation.comment);
     definition.primary_key.clone_from(&relation.primary_key);
     definition.unique.clone_from(&relation.unique);
@@ -452,6 +376,13 @@ fn definition(
     definition.defaults = defaults;
     definition.column_comments = comments;
     Ok(definition)
+}
+
+pub(crate) fn field(column: &rapport_catalog_postgres::Column) -> Result<Field> {
+    let pg_type = PgType::parse(&column.pg_type)?;
+    let metadata = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
+    let field = Field::new(&column.name, pg_type.storage(), !column.not_null);
+    Ok(field.with_metadata(metadata))
 }
 
 fn declared_only(relation: &Relation) -> Option<Notice> {
@@ -483,81 +414,72 @@ fn notice(fields: &ErrorFields) -> Notice {
     }
 }
 
-/// `CREATE TABLE … AS`: the query's columns become the table's, and its rows the first commit.
+/// What `CREATE TABLE … AS` is to make.
+struct Made {
+    name: TableName,
+    /// Other names for the query's columns.
+    columns: Vec<String>,
+    if_not_exists: bool,
+    with_data: bool,
+}
+
+/// `CREATE TABLE … AS`: the query's columns become the table's, and its rows are in the first commit.
 async fn create_as(
     session: &mut Session,
     query: &ast::Query,
-    name: &ast::ObjectName,
-    columns: Vec<String>,
-    if_not_exists: bool,
+    made: Made,
     guard: &Guard,
 ) -> Result<Outcome> {
     let scope = session.scope();
-    let pins: Arc<Pins> = Arc::default();
+    let pins = session.pins();
     let planned = session.plan(&scope, &pins, query, &[], guard).await?;
-    let target = scope.candidates(&parts(name)?)?.into_iter().next();
-    let target = target.ok_or_else(|| Error::UndefinedSchema {
-        name: "public".to_owned(),
-    })?;
-    if columns.len() > planned.columns.len() {
+    if made.columns.len() > planned.columns.len() {
         return Err(Error::Syntax {
             message: "too many column names were specified".to_owned(),
             position: None,
         });
     }
-    let named = planned
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| Column {
-            name: columns.get(index).unwrap_or(&column.name).clone(),
-            ..column.clone()
-        });
-    let named: Vec<Column> = named.collect();
+    let fields = planned.plan.schema().fields().iter();
+    let columns = planned.columns.iter().zip(fields).enumerate();
+    let columns = columns.map(|(index, (column, field))| {
+        let name = made.columns.get(index).unwrap_or(&column.name);
+        let pg_type = crate::columns::column_type(field);
+        format!("{} {}", quoted(name), pg_type.name())
+    });
+    let columns: Vec<String> = columns.collect();
     let sql = format!(
         "CREATE TABLE {}{}.{} ({})",
-        if if_not_exists { "IF NOT EXISTS " } else { "" },
-        quoted(&target.schema),
-        quoted(&target.table),
-        column_list(&named, &planned)?.join(", "),
+        if made.if_not_exists {
+            "IF NOT EXISTS "
+        } else {
+            ""
+        },
+        quoted(&made.name.schema),
+        quoted(&made.name.table),
+        columns.join(", "),
     );
-    let warehouse = session.warehouse().clone();
-    let done = {
-        let _turn = guard
-            .bound(async { Ok(warehouse.lock_definitions().await) })
-            .await?;
-        apply_locked(&warehouse, session, &sql, None, numerics(&named, &planned)).await?
+    let said = Said {
+        numerics: numerics(&made, &planned),
+        ..Said::default()
     };
-    if done.created.is_empty() {
-        // It is there already; the notice says so.
-        return Ok(Outcome::Done {
-            tag: "CREATE TABLE AS".to_owned(),
-            notices: done.notices,
-        });
+    let done = apply(session, &sql, said, guard).await?;
+    let mut tag = "CREATE TABLE AS".to_owned();
+    // If it was there already, the notice says so.
+    if done.has_created && made.with_data {
+        let snapshot = scope.base(&pins, &made.name).await?;
+        let rows = insert::run(&scope, &snapshot, &planned, vec![], guard).await?;
+        tag = format!("SELECT {rows}");
     }
-    let snapshot = warehouse.lake().table(&target).await?.snapshot().await?;
-    match insert::run(&scope, &snapshot, &planned, vec![], None, guard).await {
-        Ok(rows) => {
-            warehouse.dump_catalogue().await?;
-            Ok(Outcome::Done {
-                tag: format!("SELECT {rows}"),
-                notices: done.notices,
-            })
-        }
-        Err(error) => {
-            if let Err(error) = warehouse.lake().drop_table(&target).await {
-                warn!(table = %target, %error, "a table without its rows stays");
-            }
-            warehouse.forget_table(&target);
-            warehouse.mirror_lake().await?;
-            Err(error)
-        }
-    }
+    Ok(Outcome::Done {
+        tag,
+        notices: done.notices,
+    })
 }
 
-fn numerics(columns: &[Column], planned: &crate::plan::Planned) -> Numerics {
+fn numerics(made: &Made, planned: &Planned) -> Numerics {
     let fields = planned.plan.schema().fields().iter();
-    let numerics = columns.iter().zip(fields).filter_map(|(column, field)| {
+    let columns = planned.columns.iter().zip(fields).enumerate();
+    let numerics = columns.filter_map(|(index, (column, field))| {
         let pg_type = crate::columns::column_type(field);
         if pg_type.kind != Kind::Numeric(None) {
             return None;
@@ -569,24 +491,10 @@ fn numerics(columns: &[Column], planned: &crate::plan::Planned) -> Numerics {
             DataType::Decimal256(_, scale) if *scale > 10 => UNCONSTRAINED_FINE,
             _ => pg_type.storage(),
         };
-        Some((column.name.clone(), (storage, column.least_scale)))
+        let name = made.columns.get(index).unwrap_or(&column.name);
+        Some((name.clone(), (storage, column.least_scale)))
     });
     numerics.collect()
-}
-
-fn column_list(columns: &[Column], planned: &crate::plan::Planned) -> Result<Vec<String>> {
-    let fields = planned.plan.schema().fields().iter();
-    let columns = columns.iter().zip(fields).map(|(column, field)| {
-        let pg_type = crate::columns::column_type(field);
-        if column.name == "?column?" {
-            return Err(Error::Syntax {
-                message: "a column of the new table has no name; give it one with AS".to_owned(),
-                position: None,
-            });
-        }
-        Ok(format!("{} {}", quoted(&column.name), pg_type.name()))
-    });
-    columns.collect()
 }
 
 /// Our engine has to be able to plan it. PostgreSQL keeps the text if it can read it, and otherwise a view of the same
@@ -603,21 +511,12 @@ async fn create_view(
             "Use CREATE TABLE … AS.",
         ));
     }
-    if statement.temporary {
-        return Err(no_temporary());
-    }
     let scope = session.scope();
-    let pins: Arc<Pins> = Arc::default();
+    let pins = session.pins();
     let planned = session
         .plan(&scope, &pins, &statement.query, &[], guard)
         .await?;
-    let target = scope
-        .candidates(&parts(&statement.name)?)?
-        .into_iter()
-        .next();
-    let target = target.ok_or_else(|| Error::UndefinedSchema {
-        name: "public".to_owned(),
-    })?;
+    let target = scope.home(&parts(&statement.name)?)?;
     let view = View {
         name: target.clone(),
         query: statement.query.to_string(),
@@ -632,8 +531,11 @@ async fn create_view(
     // It has to read the same the next time.
     parse::parse(&view.query, session.warehouse().limits())?;
 
-    let warehouse = session.warehouse().clone();
-    let applied = apply(&warehouse, session, text, Some(view.clone())).await;
+    let said = |view| Said {
+        view: Some(view),
+        ..Said::default()
+    };
+    let applied = apply(session, text, said(view.clone()), guard).await;
     match applied {
         Err(Error::Catalogue(rapport_catalog_postgres::Error::Postgres(fields)))
             if only_ours(&fields.code) =>
@@ -665,9 +567,9 @@ async fn create_view(
                 quoted(&target.table),
                 columns.join(", "),
             );
-            apply(&warehouse, session, &sql, Some(view)).await
+            Ok(apply(session, &sql, said(view), guard).await?.outcome())
         }
-        applied => applied,
+        applied => Ok(applied?.outcome()),
     }
 }
 
@@ -729,12 +631,18 @@ async fn create_built_in(
     sql: &str,
     statements: impl Iterator<Item = &ast::Statement>,
 ) -> Result<()> {
-    let ddl = begin(warehouse, session, sql).await?;
+    let definitions = [block::Definition {
+        sql: sql.to_owned(),
+        settings: session.settings().clone(),
+    }];
+    let Some(ddl) = commit::judge(&session.scope(), &definitions).await? else {
+        return Ok(());
+    };
     let relation = ddl.relation().cloned();
     let Some(relation) = relation else {
         return Ok(ddl.rollback().await?);
     };
-    let mut definition = definition(&relation, None, &Numerics::new())?;
+    let mut definition = definition_of(&relation, &Numerics::new())?;
     for statement in statements {
         let ast::Statement::Comment {
             object_type,

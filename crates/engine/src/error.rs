@@ -125,6 +125,9 @@ pub enum Error {
         "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
     )]
     NotNull { table: String, column: String },
+
+    #[error("column \"{column}\" of relation \"{table}\" contains null values")]
+    HasNulls { table: String, column: String },
     /// 21000
     #[error("{message}")]
     Cardinality { message: String },

@@ -32,6 +32,7 @@ use crate::{
     interrupt::interruptible,
     memory::StatementPool,
     plan::{Planned, Scope},
+    stores::SCHEME,
 };
 
 /// Batches computed ahead of the client.
@@ -78,24 +79,26 @@ pub(crate) async fn physical(
     guard: &Guard,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let work = {
-        let (warehouse, guard) = (warehouse.clone(), guard.clone());
+        let guard = guard.clone();
         async move {
             let plan = state.create_physical_plan(&logical).await?;
-            check_sources(&warehouse, &plan)?;
+            check_sources(&plan)?;
             Ok(interruptible(plan, &guard)?)
         }
     };
     warehouse.plan_within_budget(guard, work).await
 }
 
-/// Every file that the plan reads is the lake's, and it writes none.
-fn check_sources(warehouse: &Warehouse, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    let lake = warehouse.store_url();
+/// Every file that the plan reads is the lake's or the session's own, and it writes none.
+fn check_sources(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     let mut refused = None;
     plan.apply(|node| {
         let scan = node.downcast_ref::<DataSourceExec>();
         let files = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
-        let foreign = files.is_some_and(|files| files.object_store_url != lake);
+        let foreign = files.is_some_and(|files| {
+            let url: &url::Url = files.object_store_url.as_ref();
+            url.scheme() != SCHEME
+        });
         if foreign || node.name() == "DataSinkExec" {
             refused = Some(node.name().to_owned());
             return Ok(TreeNodeRecursion::Stop);

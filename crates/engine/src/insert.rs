@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::{
     common::ScalarValue,
     execution::{SendableRecordBatchStream, TaskContext},
@@ -12,13 +11,11 @@ use datafusion::{
         parser::Parser,
     },
 };
-use futures::StreamExt;
-use rapport_lake::{Definition, Snapshot, TableName};
+use rapport_lake::{Definition, Snapshot};
 
 use crate::{
     Error, Outcome, Result,
     cancel::Guard,
-    coerce::Coercer,
     columns::column_type,
     dialect::RapportDialect,
     execute,
@@ -26,14 +23,9 @@ use crate::{
     pins::Pins,
     plan::{Planned, Scope},
     privilege::Privilege,
-    session::Block,
-    staged::Staged,
     target::{self, Target},
     write,
 };
-
-/// Rows that one block may write; it keeps them in memory until it commits.
-const MAX_STAGED_BYTES: usize = 512 << 20;
 
 pub(crate) async fn prepare(
     scope: &Scope,
@@ -49,14 +41,13 @@ pub(crate) async fn prepare(
 pub(crate) async fn insert(
     scope: &Scope,
     pins: &Arc<Pins>,
-    block: Option<Arc<Block>>,
     insert: &ast::Insert,
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
     guard: &Guard,
 ) -> Result<Outcome> {
     let (snapshot, planned) = plan(scope, pins, insert, declared, guard).await?;
-    let rows = run(scope, &snapshot, &planned, params, block, guard).await?;
+    let rows = run(scope, &snapshot, &planned, params, guard).await?;
     Ok(Outcome::Done {
         tag: format!("INSERT 0 {rows}"),
         notices: vec![],
@@ -69,20 +60,21 @@ pub(crate) async fn run(
     snapshot: &Arc<Snapshot>,
     planned: &Planned,
     params: Vec<ScalarValue>,
-    block: Option<Arc<Block>>,
     guard: &Guard,
 ) -> Result<u64> {
     let state = scope.state();
     let logical = execute::bind(planned, params)?;
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
     let context = execute::task_context(&scope.warehouse, &state, guard);
-    let destination = Destination::new(scope, snapshot, block)?;
+    let destination = Destination::new(scope, snapshot);
     let work = async move {
         let rows = execute_stream(plan, context.clone())?;
         destination.take(rows, "INSERT", context).await
     };
     let rows = scope.warehouse.cpu().run(guard, work).await?;
-    scope.warehouse.tell_rows(snapshot.name()).await;
+    if scope.block.is_none() {
+        scope.warehouse.tell_rows(snapshot.name()).await;
+    }
     Ok(rows)
 }
 
@@ -90,35 +82,14 @@ pub(crate) async fn run(
 pub(crate) struct Destination {
     scope: Scope,
     snapshot: Arc<Snapshot>,
-    block: Option<Arc<Block>>,
 }
 
 impl Destination {
-    pub(crate) fn new(
-        scope: &Scope,
-        snapshot: &Arc<Snapshot>,
-        block: Option<Arc<Block>>,
-    ) -> Result<Self> {
-        if let Some(block) = &block {
-            let staged = block.staged.lock().expect("never held over a panic");
-            if let Some(staged) = staged.as_ref()
-                && staged.table() != snapshot.name()
-            {
-                return Err(Error::not_supported(
-                    format!(
-                        "this transaction block has written to \"{}\" and can't write to \"{}\" too yet",
-                        staged.table().table,
-                        snapshot.name().table
-                    ),
-                    "Commit after each table, or switch autocommit on.",
-                ));
-            }
-        }
-        Ok(Self {
+    pub(crate) fn new(scope: &Scope, snapshot: &Arc<Snapshot>) -> Self {
+        Self {
             scope: scope.clone(),
             snapshot: snapshot.clone(),
-            block,
-        })
+        }
     }
 
     pub(crate) async fn take(
@@ -127,53 +98,17 @@ impl Destination {
         operation: &'static str,
         context: Arc<TaskContext>,
     ) -> Result<u64> {
-        match &self.block {
-            Some(block) => self.stage(block, rows).await,
-            None => {
-                let table = self
-                    .scope
-                    .warehouse
-                    .lake()
-                    .table(self.snapshot.name())
-                    .await?;
-                Ok(
-                    write::append(&table, &self.snapshot, rows, operation, context)
-                        .await?
-                        .rows,
-                )
-            }
+        if let Some(block) = &self.scope.block {
+            let mut draft = self.scope.draft(block, &self.snapshot).await?;
+            let rows = write::storable(&self.snapshot, rows, context)?;
+            let count = write::add_to(&mut draft, rows).await?;
+            block.put(&self.scope, draft);
+            return Ok(count);
         }
-    }
-
-    async fn stage(&self, block: &Block, mut rows: SendableRecordBatchStream) -> Result<u64> {
-        let coercer = Coercer::new(&self.snapshot);
-        let already = {
-            let staged = block.staged.lock().expect("never held over a panic");
-            staged.as_ref().map_or(0, Staged::bytes)
-        };
-        let mut batches: Vec<RecordBatch> = vec![];
-        let (mut count, mut bytes) = (0, already);
-        while let Some(batch) = rows.next().await {
-            let batch = coercer.coerce(&batch?)?;
-            count += batch.num_rows() as u64;
-            bytes += batch.get_array_memory_size();
-            if bytes > MAX_STAGED_BYTES {
-                return Err(Error::not_supported(
-                    format!(
-                        "a transaction block can't write more than {} MB yet",
-                        MAX_STAGED_BYTES >> 20
-                    ),
-                    "Write large amounts outside of a block (autocommit), or commit in smaller parts.",
-                ));
-            }
-            batches.push(batch);
-        }
-        let mut staged = block.staged.lock().expect("never held over a panic");
-        let staged = staged.get_or_insert_with(|| {
-            Staged::new(self.snapshot.name().clone(), self.snapshot.schema())
-        });
-        staged.add(batches);
-        Ok(count)
+        let name = self.snapshot.name();
+        let table = self.scope.lake(name).table(name).await?;
+        let written = write::append(&table, &self.snapshot, rows, operation, context).await?;
+        Ok(written.rows)
     }
 }
 
@@ -189,7 +124,7 @@ async fn plan(
         return Err(Error::not_supported("INSERT into a function", ""));
     };
     let name = scope.target(pins, name).await?;
-    let snapshot = newest(scope, &name).await?;
+    let snapshot = scope.base(pins, &name).await?;
     scope
         .require_columns(&name, Privilege::Insert, &target_columns(insert, &snapshot))
         .await?;
@@ -208,11 +143,6 @@ async fn plan(
     };
     let planned = scope.warehouse.plan_within_budget(guard, work).await?;
     Ok((snapshot, planned))
-}
-
-/// Rows are added to what is there now, whatever the block has pinned for reading.
-pub(crate) async fn newest(scope: &Scope, name: &TableName) -> Result<Arc<Snapshot>> {
-    Ok(scope.warehouse.lake().table(name).await?.snapshot().await?)
 }
 
 fn check_form(insert: &ast::Insert) -> Result<()> {

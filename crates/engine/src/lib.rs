@@ -6,12 +6,15 @@
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
 //! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
 
+mod alter;
 mod bits;
+mod block;
 mod bounded;
 mod cancel;
 mod change;
 mod coerce;
 mod columns;
+mod commit;
 mod compact;
 mod computed_first;
 mod copy_in;
@@ -40,13 +43,15 @@ mod pins;
 mod plan;
 mod privilege;
 mod rephrase;
+mod reword;
+mod same;
 mod session;
 mod span;
-mod staged;
 mod stores;
 mod styles;
 mod system;
 mod target;
+mod temporary;
 mod tree;
 mod types;
 mod unions;

@@ -63,7 +63,11 @@ impl Warehouse {
             return;
         };
         let told = async {
-            let snapshot = self.lake().table(name).await?.snapshot().await?;
+            let snapshot = match self.lake().table(name).await {
+                // The session's own, whose rows nobody plans by.
+                Err(rapport_lake::Error::NoSuchTable(_)) => return Ok(()),
+                table => table?.snapshot().await?,
+            };
             catalogue
                 .set_row_estimates(&[(name.clone(), snapshot.rows())])
                 .await?;

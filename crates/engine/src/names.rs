@@ -131,6 +131,11 @@ pub(crate) async fn resolve(
     if let Some(error) = collect.error {
         return Err(error);
     }
+    // Views are looked up by the statement that names them, which waits for all.
+    let _no_landing = match scope.depth {
+        0 => Some(scope.warehouse.landing().read().await),
+        _ => None,
+    };
     let mut names = Names {
         system: scope.system(&scope.invoker).await?,
         ..Names::default()
@@ -212,17 +217,14 @@ async fn resolve_one(
             provider_as_source(Arc::new(ViewTable::new(plan, Some(view.query.clone()))))
         }
         (Relation::Table(_), Some(version)) => {
-            let table = scope.warehouse.lake().table(&name).await?;
+            let table = scope.lake(&name).table(&name).await?;
             let snapshot = match version {
                 Version::Number(number) => table.snapshot_at(number).await?,
                 Version::AsOf(at) => table.snapshot_as_of(at).await?,
             };
-            provider_as_source(scope.warehouse.lake_table(snapshot))
+            provider_as_source(scope.lake_table(snapshot))
         }
-        (Relation::Table(table), None) => match scope.staged.as_deref() {
-            Some(staged) if staged.table() == &name => staged.over(table)?,
-            _ => provider_as_source(table),
-        },
+        (Relation::Table(table), None) => provider_as_source(table),
     };
     if let Access::Columns(columns) = &access {
         let schema: SchemaRef = source.schema();
@@ -244,10 +246,16 @@ impl Scope {
     pub(crate) fn candidates(&self, parts: &[String]) -> Result<Vec<TableName>> {
         match parts {
             [table] => {
-                let schemas = self.search_path.iter();
+                let own = self.temporary.iter().map(|temporary| temporary.schema());
+                let schemas = own.chain(self.search_path.iter().map(String::as_str));
                 Ok(schemas
-                    .map(|schema| TableName::new(schema.as_str(), table.as_str()))
+                    .map(|schema| TableName::new(schema, table.as_str()))
                     .collect())
+            }
+            [schema, table] | [_, schema, table] if schema == "pg_temp" => {
+                let temporary = self.temporary.as_ref();
+                let own = temporary.map(|own| TableName::new(own.schema(), table.as_str()));
+                Ok(own.into_iter().collect())
             }
             [schema, table] | [_, schema, table] => {
                 Ok(vec![TableName::new(schema.as_str(), table.as_str())])
@@ -262,6 +270,37 @@ impl Scope {
         }
     }
 
+    /// What a new table or view of that name is called in full.
+    pub(crate) fn home(&self, parts: &[String]) -> Result<TableName> {
+        let schema = match parts {
+            [_] => self.search_path.first().cloned(),
+            [.., schema, _] if schema == "pg_temp" => {
+                let own = self.temporary.as_ref();
+                own.map(|temporary| temporary.schema().to_owned())
+            }
+            [.., schema, _] => Some(schema.clone()),
+            [] => None,
+        };
+        let schema = schema.ok_or_else(|| Error::UndefinedSchema {
+            name: "public".to_owned(),
+        })?;
+        Ok(TableName::new(
+            schema,
+            parts.last().cloned().unwrap_or_default(),
+        ))
+    }
+
+    /// The block's view of that name, the session's or everybody's.
+    pub(crate) fn view(&self, name: &TableName) -> Option<Arc<View>> {
+        if let Some(view) = self.block.as_ref().and_then(|block| block.view(name)) {
+            return view;
+        }
+        match &self.temporary {
+            Some(temporary) if temporary.has(name) => temporary.views().get(name).cloned(),
+            _ => self.warehouse.views().get(name),
+        }
+    }
+
     /// The first of the candidates that exists. With `look_again`, a name that is not known is looked for where
     /// other processes may have put it.
     pub(crate) async fn find(
@@ -271,16 +310,16 @@ impl Scope {
         look_again: bool,
     ) -> Result<Option<(TableName, Relation)>> {
         for name in candidates {
-            if let Some(view) = self.warehouse.views().get(name) {
+            if let Some(view) = self.view(name) {
                 return Ok(Some((name.clone(), Relation::View(view))));
             }
-            if let Some(table) = pins.table(&self.warehouse, name).await? {
+            if let Some(table) = pins.table(self, name).await? {
                 return Ok(Some((name.clone(), Relation::Table(table))));
             }
         }
         if look_again && self.warehouse.reload_views().await? {
             for name in candidates {
-                if let Some(view) = self.warehouse.views().get(name) {
+                if let Some(view) = self.view(name) {
                     return Ok(Some((name.clone(), Relation::View(view))));
                 }
             }

@@ -162,7 +162,67 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
         }
     }
-    without_data(spelled)
+    without_data(respelled(spelled))
+}
+
+/// Forms that the parser does not know, as others that mean the same to it. The statement's text stays as it is.
+fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    // The words of the statement so far that are no white space.
+    let mut words: Vec<String> = vec![];
+    for mut token in tokens {
+        let word = match &token.token {
+            Token::Whitespace(_) => {
+                kept.push(token);
+                continue;
+            }
+            Token::SemiColon => {
+                words.clear();
+                kept.push(token);
+                continue;
+            }
+            Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        let first = words.first().map(String::as_str);
+        let second = words.get(1).map(String::as_str);
+        let last = words.last().map(String::as_str);
+        let is_temporary = matches!(word.as_str(), "temp" | "temporary");
+        if is_temporary && matches!(last, Some("local" | "global")) && words.len() > 1 {
+            // CREATE LOCAL TEMPORARY, INTO LOCAL TEMPORARY
+            let before = words[words.len() - 2].as_str();
+            if matches!(before, "create" | "into") {
+                let at = kept
+                    .iter()
+                    .rposition(|kept| matches!(kept.token, Token::Word(_)));
+                kept.truncate(at.unwrap_or(kept.len()));
+                words.pop();
+            }
+        } else if first == Some("alter") && word == "view" && words.len() == 1 {
+            // A view's name and owner are changed by ALTER TABLE too.
+            token.token = Token::make_keyword("TABLE");
+        } else if first == Some("alter")
+            && matches!(second, Some("table" | "view"))
+            && last == Some("set")
+            && word == "schema"
+        {
+            // SET SCHEMA: who it is said of matters, and nothing else.
+            let at = kept
+                .iter()
+                .rposition(|kept| matches!(kept.token, Token::Word(_)));
+            kept.truncate(at.unwrap_or(kept.len()));
+            let span = token.span;
+            for word in ["OWNER", "TO"] {
+                let token = Token::make_keyword(word);
+                kept.push(TokenWithSpan { token, span });
+            }
+            words.push(word);
+            continue;
+        }
+        words.push(word);
+        kept.push(token);
+    }
+    kept
 }
 
 /// Whether the name of a table comes next.

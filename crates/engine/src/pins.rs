@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{Snapshot, TableName};
 
-use crate::{Error, Result, Warehouse};
+use crate::{Error, Result, plan::Scope};
 
 /// The versions that have been looked at so far. A table that is looked at later in the same block is seen as it was
 /// when the block began.
@@ -19,6 +19,8 @@ pub(crate) struct Pins {
     /// When the block's first table was looked at.
     began: OnceLock<DateTime<Utc>>,
     tables: Mutex<HashMap<TableName, Arc<LakeTable>>>,
+    /// What the block has made of tables; `None` was dropped.
+    drafts: Mutex<HashMap<TableName, Option<Arc<LakeTable>>>>,
 }
 
 impl Pins {
@@ -33,9 +35,16 @@ impl Pins {
     /// The pinned version, pinning it now if it is asked for the first time. `None`: there is no such table.
     pub(crate) async fn table(
         &self,
-        warehouse: &Warehouse,
+        scope: &Scope,
         name: &TableName,
     ) -> Result<Option<Arc<LakeTable>>> {
+        let draft = {
+            let drafts = self.drafts.lock().expect("never held over a panic");
+            drafts.get(name).cloned()
+        };
+        if let Some(draft) = draft {
+            return Ok(draft);
+        }
         if let Some(known) = self
             .tables
             .lock()
@@ -44,20 +53,16 @@ impl Pins {
         {
             return Ok(Some(known.clone()));
         }
-        let Some(snapshot) = self.snapshot(warehouse, name).await? else {
+        let Some(snapshot) = self.snapshot(scope, name).await? else {
             return Ok(None);
         };
-        let table = warehouse.lake_table(snapshot);
+        let table = scope.lake_table(snapshot);
         let mut tables = self.tables.lock().expect("never held over a panic");
         Ok(Some(tables.entry(name.clone()).or_insert(table).clone()))
     }
 
-    async fn snapshot(
-        &self,
-        warehouse: &Warehouse,
-        name: &TableName,
-    ) -> Result<Option<Arc<Snapshot>>> {
-        let table = match warehouse.lake().table(name).await {
+    async fn snapshot(&self, scope: &Scope, name: &TableName) -> Result<Option<Arc<Snapshot>>> {
+        let table = match scope.lake(name).table(name).await {
             Ok(table) => table,
             Err(rapport_lake::Error::NoSuchTable(_) | rapport_lake::Error::BadTableName(..)) => {
                 return Ok(None);
@@ -79,6 +84,19 @@ impl Pins {
             },
             _ => Ok(Some(newest)),
         }
+    }
+
+    /// The block sees the table so from now on.
+    pub(crate) fn show(&self, scope: &Scope, name: &TableName, draft: Option<&Arc<Snapshot>>) {
+        let table = draft
+            .map(|draft| Arc::new(LakeTable::new(draft.clone(), scope.store_url(name).clone())));
+        let mut drafts = self.drafts.lock().expect("never held over a panic");
+        drafts.insert(name.clone(), table);
+    }
+
+    /// Nothing that the block has done is seen any more.
+    pub(crate) fn show_none(&self) {
+        self.drafts.lock().expect("never held over a panic").clear();
     }
 
     /// What has been pinned, to see later whether a plan over it still holds.

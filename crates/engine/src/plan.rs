@@ -11,7 +11,7 @@ use datafusion::{
     },
     config::ConfigOptions,
     datasource::{ViewTable, cte_worktable::CteWorkTable, provider_as_source},
-    execution::SessionState,
+    execution::{SessionState, object_store::ObjectStoreUrl},
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
         TableSource, WindowUDF, cast,
@@ -25,8 +25,13 @@ use datafusion::{
     },
 };
 
+use rapport_catalog_lake::LakeTable;
+use rapport_lake::{Lake, Snapshot, TableName};
+
 use crate::{
-    Column, Error, Result, Warehouse, columns,
+    Column, Error, Result, Warehouse,
+    block::Block,
+    columns,
     computed_first::compute_subqueries_first,
     names::{self, Names},
     numbers::interval_function,
@@ -35,9 +40,10 @@ use crate::{
     pins::Pins,
     privilege::check_marks,
     rephrase::rephrase,
-    staged::Staged,
+    reword, same,
     styles::Styles,
     system::{System, is_postgres_s, reg_type},
+    temporary::Temporary,
     types::PostgresTypes,
     unions,
     view::View,
@@ -56,8 +62,10 @@ pub(crate) struct Scope {
     pub time_zone: String,
     /// What the session wants written otherwise than plainly.
     pub styles: Styles,
-    /// What the open block has written and not committed.
-    pub staged: Option<Arc<Staged>>,
+    /// What the open block has done and not committed.
+    pub block: Option<Arc<Block>>,
+    /// The session's temporary tables, once it has made one.
+    pub temporary: Option<Arc<Temporary>>,
     /// Views inside views.
     pub depth: usize,
 }
@@ -81,6 +89,32 @@ impl Scope {
         state.config_mut().options_mut().execution.time_zone = Some(self.time_zone.clone());
         state.mark_start_execution();
         self.styles.guard(state)
+    }
+
+    /// The lake that holds a table.
+    pub(crate) fn lake(&self, name: &TableName) -> &Lake {
+        match &self.temporary {
+            Some(temporary) if temporary.has(name) => temporary.lake(),
+            _ => self.warehouse.lake(),
+        }
+    }
+
+    /// Where plans find the files of a table.
+    pub(crate) fn store_url(&self, name: &TableName) -> ObjectStoreUrl {
+        match &self.temporary {
+            Some(temporary) if temporary.has(name) => temporary.url().clone(),
+            _ => self.warehouse.store_url(),
+        }
+    }
+
+    /// A version as it is scanned.
+    pub(crate) fn lake_table(&self, snapshot: Arc<Snapshot>) -> Arc<LakeTable> {
+        match &self.temporary {
+            Some(temporary) if temporary.has(snapshot.name()) => {
+                Arc::new(LakeTable::new(snapshot, temporary.url().clone()))
+            }
+            _ => self.warehouse.lake_table(snapshot),
+        }
     }
 
     pub(crate) fn time_zone(&self) -> String {
@@ -108,6 +142,7 @@ impl Scope {
         let labels = columns::labels(query);
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
         columns::name_all(&mut statement);
+        reword::reword(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
@@ -144,6 +179,7 @@ impl Scope {
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
         let mut statement = ast::Statement::Insert(insert.clone());
+        reword::reword(&mut statement);
         columns::name_all(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
@@ -351,24 +387,20 @@ fn to_logical(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan> {
     if names.has_marks() {
-        let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters.clone());
         let context = Context {
             state,
             names,
             with_marks: true,
         };
-        let plan = SqlToRel::new_with_options(&context, parser_options())
-            .sql_statement_to_plan_with_context(statement.clone(), &mut planner);
-        check_marks(&plan?)?;
+        let plan = plan_told_apart(&context, statement.clone(), parameters.clone())?;
+        check_marks(&plan)?;
     }
     let context = Context {
         state,
         names,
         with_marks: false,
     };
-    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
-    let planned = SqlToRel::new_with_options(&context, parser_options())
-        .sql_statement_to_plan_with_context(statement, &mut planner)?;
+    let planned = plan_told_apart(&context, statement, parameters)?;
     let planned = match names.system() {
         Some(system) => system.spell_out(planned)?,
         None => planned,
@@ -377,13 +409,36 @@ fn to_logical(
     unions::undeclare(widen(planned)?)
 }
 
-fn parser_options() -> ParserOptions {
-    ParserOptions::new()
+/// Names in an aggregate leave casts out: where they are needed, the statement is planned again with names for them.
+fn plan_told_apart(
+    context: &Context,
+    mut statement: ast::Statement,
+    parameters: Vec<Option<FieldRef>>,
+) -> Result<LogicalPlan> {
+    let planned = plan_once(context, statement.clone(), parameters.clone());
+    match planned.map_err(Error::from) {
+        Err(Error::DuplicateColumn { .. }) => {
+            reword::name_casts(&mut statement);
+            Ok(plan_once(context, statement, parameters)?)
+        }
+        planned => planned,
+    }
+}
+
+fn plan_once(
+    context: &Context,
+    statement: ast::Statement,
+    parameters: Vec<Option<FieldRef>>,
+) -> PlanResult<LogicalPlan> {
+    let options = ParserOptions::new()
         .with_parse_float_as_decimal(true)
         .with_enable_ident_normalization(true)
         .with_support_varchar_with_length(true)
         .with_map_string_types_to_utf8view(true)
-        .with_default_null_ordering(NullOrdering::NullsMax)
+        .with_default_null_ordering(NullOrdering::NullsMax);
+    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
+    SqlToRel::new_with_options(context, options)
+        .sql_statement_to_plan_with_context(statement, &mut planner)
 }
 
 /// Only nodes that read. Nothing else can come out of the statements that are planned here, so this is the second lock
@@ -526,6 +581,31 @@ fn in_microseconds(rows: Arc<dyn TableProvider>) -> PlanResult<Arc<dyn TableSour
     Ok(provider_as_source(Arc::new(ViewTable::new(plan, None))))
 }
 
+/// A literal that PostgreSQL takes for an integer.
+fn is_int4_literal(arg: &Expr) -> bool {
+    match arg {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
+        Expr::Negative(arg) => is_int4_literal(arg),
+        _ => false,
+    }
+}
+
+/// `generate_series(1, 9)` is a series of integers; DataFusion's is of bigints.
+fn as_int4(name: &str, source: Arc<dyn TableSource>) -> PlanResult<Arc<dyn TableSource>> {
+    let columns: Vec<ColumnRef> = LogicalPlanBuilder::scan(name, source.clone(), None)?
+        .schema()
+        .columns();
+    let exprs = columns.into_iter().map(|column| {
+        let name = column.name.clone();
+        cast(Expr::Column(column), DataType::Int32).alias(name)
+    });
+    let exprs: Vec<Expr> = exprs.collect();
+    let plan = LogicalPlanBuilder::scan(name, source, None)?
+        .project(exprs)?
+        .build()?;
+    Ok(provider_as_source(Arc::new(ViewTable::new(plan, None))))
+}
+
 /// What the SQL planner may know of the world: the resolved names and the registered functions.
 struct Context<'a> {
     state: &'a SessionState,
@@ -557,6 +637,7 @@ impl ContextProvider for Context<'_> {
                 message: format!("function {name} does not exist"),
                 hint: None,
             })?;
+        let is_int4 = args.iter().all(is_int4_literal);
         let context = SimplifyContext::builder()
             .with_config_options(Arc::clone(self.state.config_options()))
             .with_query_execution_start_time(
@@ -575,7 +656,11 @@ impl ContextProvider for Context<'_> {
             .collect::<PlanResult<Vec<_>>>()?;
         let args = args.into_iter().map(in_nanoseconds).collect::<Vec<_>>();
         let args = TableFunctionArgs::new(&args, self.state);
-        in_microseconds(function.create_table_provider_with_args(args)?)
+        let rows = function.create_table_provider_with_args(args)?;
+        match is_int4 {
+            true => as_int4(&name, provider_as_source(rows)),
+            false => in_microseconds(rows),
+        }
     }
 
     fn create_cte_work_table(
@@ -597,6 +682,9 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if name.starts_with(same::PREFIX) {
+            return Some(same::same(name));
+        }
         let of_system = || self.names.system()?.function(name);
         if is_postgres_s(name)
             && let Some(function) = of_system()

@@ -20,7 +20,9 @@ use datafusion::{
 use rapport_catalog_postgres::{Catalogue, Request, Settings};
 use rapport_lake::TableName;
 
-use crate::{Error, Result, Warehouse, plan::Scope, view::View};
+use crate::{
+    Error, Result, Warehouse, block::Block, plan::Scope, temporary::Temporary, view::View,
+};
 
 /// Grants may be changed by another process, which this one is not told.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -106,6 +108,11 @@ impl Privileges {
 
 impl Scope {
     pub(crate) async fn access(&self, table: &TableName, privilege: Privilege) -> Result<Access> {
+        let is_own = |temporary: &Arc<Temporary>| temporary.has(table);
+        let is_made = |block: &Arc<Block>| block.has_made(table);
+        if self.temporary.as_ref().is_some_and(is_own) || self.block.as_ref().is_some_and(is_made) {
+            return Ok(Access::All);
+        }
         self.warehouse.access(&self.role, table, privilege).await
     }
 

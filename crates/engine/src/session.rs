@@ -15,18 +15,18 @@ use rapport_lake::TableName;
 
 use crate::{
     Cancel, Column, CopyFormat, CopyIn, Error, Result, Statement, Warehouse,
+    block::Block,
     cancel::Guard,
-    change, copy_in,
+    change, commit, copy_in,
     copy_options::copy_format,
     define, execute, explain, insert,
     names::{Relation, parts},
     parse,
     pins::Pins,
     plan::{Planned, Scope},
-    staged::Staged,
     styles::Styles,
+    temporary::Temporary,
     view::Views,
-    write,
 };
 
 pub struct Session {
@@ -35,12 +35,7 @@ pub struct Session {
     settings: BTreeMap<String, String>,
     cancel: Mutex<Cancel>,
     block: Option<Arc<Block>>,
-}
-
-/// An open transaction block.
-pub(crate) struct Block {
-    pub pins: Arc<Pins>,
-    pub staged: Mutex<Option<Staged>>,
+    temporary: Option<Arc<Temporary>>,
 }
 
 /// A statement that has been planned once: its parameters and result are known.
@@ -129,6 +124,7 @@ impl Session {
             settings: BTreeMap::new(),
             cancel: Mutex::default(),
             block: None,
+            temporary: None,
         }
     }
 
@@ -206,14 +202,25 @@ impl Session {
         prepared: &Prepared,
         params: Vec<ScalarValue>,
     ) -> Result<Outcome> {
+        let outcome = self.run(prepared, params).await?;
+        if self.block.is_none() && matches!(outcome, Outcome::Done { .. }) {
+            commit::empty_temporary(&self.scope()).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn run(&mut self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome> {
         let guard = self.guard()?;
         let scope = self.scope();
         let statement = &prepared.statement;
         match &statement.ast {
             ast::Statement::Query(query) => match into(query) {
                 Some(target) => {
-                    self.refuse_in_block("SELECT INTO")?;
-                    define::select_into(self, query, target, &guard).await
+                    let (query, target) = (query.clone(), target.clone());
+                    self.in_block(async |session| {
+                        define::select_into(session, &query, &target, &guard).await
+                    })
+                    .await
                 }
                 None => {
                     let fresh;
@@ -241,16 +248,7 @@ impl Session {
             }
             ast::Statement::Insert(insert) => {
                 let pins = self.pins();
-                insert::insert(
-                    &scope,
-                    &pins,
-                    self.block.clone(),
-                    insert,
-                    &prepared.declared,
-                    params,
-                    &guard,
-                )
-                .await
+                insert::insert(&scope, &pins, insert, &prepared.declared, params, &guard).await
             }
             ast::Statement::Copy { source, to, .. } => {
                 let pins = self.pins();
@@ -265,10 +263,9 @@ impl Session {
                         format,
                     });
                 }
-                copy_in::begin(&scope, &pins, self.block.clone(), source, format, &guard).await
+                copy_in::begin(&scope, &pins, source, format, &guard).await
             }
             ast::Statement::Update(update) => {
-                self.refuse_in_block("UPDATE")?;
                 change::update(
                     &scope,
                     &self.pins(),
@@ -280,7 +277,6 @@ impl Session {
                 .await
             }
             ast::Statement::Delete(delete) => {
-                self.refuse_in_block("DELETE")?;
                 change::delete(
                     &scope,
                     &self.pins(),
@@ -292,12 +288,11 @@ impl Session {
                 .await
             }
             ast::Statement::Truncate(truncate) => {
-                self.refuse_in_block("TRUNCATE")?;
                 change::truncate(&scope, &self.pins(), truncate, &guard).await
             }
             other if define::is_definition(other) => {
-                self.refuse_in_block("A definition")?;
-                define::define(self, statement, &guard).await
+                self.in_block(async |session| define::define(session, statement, &guard).await)
+                    .await
             }
             other => {
                 let text = other.to_string();
@@ -317,11 +312,29 @@ impl Session {
             let message = "there is already a transaction in progress".to_owned();
             return Err(Error::ActiveTransaction { message });
         }
-        self.block = Some(Arc::new(Block {
-            pins: Arc::new(Pins::of_block()),
-            staged: Mutex::new(None),
-        }));
+        self.block = Some(Block::new(Pins::of_block()));
         Ok(())
+    }
+
+    /// Runs what may have several parts, which become visible together: at the end of the open block, or now.
+    async fn in_block(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        if self.block.is_some() {
+            return work(self).await;
+        }
+        self.block = Some(Block::new(Pins::default()));
+        match work(self).await {
+            Ok(outcome) => {
+                self.commit().await?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.rollback().await;
+                Err(error)
+            }
+        }
     }
 
     /// Makes the block's writes visible.
@@ -329,31 +342,91 @@ impl Session {
         let Some(block) = self.block.take() else {
             return Ok(());
         };
-        let staged = block.staged.lock().expect("never held over a panic").take();
-        let Some(staged) = staged else { return Ok(()) };
-        let guard = self.guard()?;
-        let scope = self.scope();
-        let name = staged.table().clone();
-        let work = {
-            let (scope, name, guard) = (scope.clone(), name.clone(), guard.clone());
-            async move {
-                let table = scope.warehouse.lake().table(&name).await?;
-                let snapshot = table.snapshot().await?;
-                if snapshot.schema() != staged.schema() {
-                    return Err(Error::Conflict { table: name.table });
-                }
-                let context = execute::task_context(&scope.warehouse, &scope.state(), &guard);
-                let rows = write::stored_batches(&snapshot, staged.into_batches(), context)?;
-                write::append_stored(&table, rows, "INSERT").await
-            }
+        let scope = Scope {
+            block: Some(block.clone()),
+            ..self.scope()
         };
-        self.warehouse.cpu().run(&guard, work).await?;
-        self.warehouse.tell_rows(&name).await;
-        Ok(())
+        commit::commit(&scope, block.take()).await
     }
 
     pub async fn rollback(&mut self) {
-        self.block = None;
+        let Some(block) = self.block.take() else {
+            return;
+        };
+        for draft in block.take().drafts.into_values() {
+            draft.discard().await;
+        }
+    }
+
+    /// Remembers where the block is.
+    pub fn save(&self) {
+        if let Some(block) = &self.block {
+            block.save();
+        }
+    }
+
+    /// Goes back to a savepoint, counted from the block's oldest; it stays.
+    pub fn roll_back_to(&self, at: usize) {
+        if let Some(block) = &self.block {
+            block.roll_back_to(&self.scope(), at);
+        }
+    }
+
+    /// Forgets a savepoint, counted from the block's oldest, and those after it.
+    pub fn release(&self, at: usize) {
+        if let Some(block) = &self.block {
+            block.release(at);
+        }
+    }
+
+    /// Drops the session's temporary tables.
+    pub fn discard_temporary(&mut self) {
+        self.temporary = None;
+    }
+
+    /// The session's temporary tables; there are some from now on.
+    pub(crate) async fn temporary(&mut self) -> Result<Arc<Temporary>> {
+        if let Some(temporary) = &self.temporary {
+            return Ok(temporary.clone());
+        }
+        let temporary = Arc::new(Temporary::open(&self.warehouse, &self.role).await?);
+        self.temporary = Some(temporary.clone());
+        Ok(temporary)
+    }
+
+    pub(crate) fn block(&self) -> Option<Arc<Block>> {
+        self.block.clone()
+    }
+
+    /// The session's settings as the catalogue is to see them: with the schema of its temporary tables.
+    pub(crate) fn catalogue_settings(&self) -> BTreeMap<String, String> {
+        self.with_temporary(self.settings.clone())
+    }
+
+    /// Settings with the schema of the session's temporary tables on the search path.
+    pub fn with_temporary(
+        &self,
+        mut settings: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        if let Some(temporary) = &self.temporary {
+            let path = settings
+                .entry("search_path".to_owned())
+                .or_insert_with(|| "\"$user\", public".to_owned());
+            if !path.is_empty() {
+                path.push_str(", ");
+            }
+            path.push_str(temporary.schema());
+        }
+        settings
+    }
+
+    /// The definitions that the open block has made and nobody else sees, each with its settings.
+    pub fn open_definitions(&self) -> Vec<(BTreeMap<String, String>, String)> {
+        let definitions = self.block.as_ref().map(|block| block.definitions());
+        let definitions = definitions.into_iter().flatten();
+        definitions
+            .map(|definition| (definition.settings, definition.sql))
+            .collect()
     }
 
     pub fn transaction(&self) -> TransactionStatus {
@@ -397,10 +470,6 @@ impl Session {
     }
 
     pub(crate) fn scope(&self) -> Scope {
-        let staged = self.block.as_ref().and_then(|block| {
-            let staged = block.staged.lock().expect("never held over a panic");
-            staged.clone().map(Arc::new)
-        });
         let zone = self
             .setting("timezone")
             .or_else(|| self.setting("TimeZone"));
@@ -412,7 +481,8 @@ impl Session {
             search_path: search_path(self.setting("search_path")),
             time_zone: zone.unwrap_or("UTC").to_owned(),
             styles: Styles::of(&self.settings),
-            staged,
+            block: self.block.clone(),
+            temporary: self.temporary.clone(),
             depth: 0,
         }
     }
@@ -470,32 +540,17 @@ impl Session {
         }
         if let Some(block) = &self.block {
             let same = Arc::ptr_eq(&kept.pins, &block.pins);
-            let staged = block
-                .staged
-                .lock()
-                .expect("never held over a panic")
-                .is_some();
-            return Ok((same && !staged).then_some(kept));
+            return Ok((same && block.is_untouched()).then_some(kept));
         }
         let now = Pins::default();
+        let scope = self.scope();
         for (name, pinned) in kept.pins.tables() {
-            match now.table(&self.warehouse, &name).await? {
+            match now.table(&scope, &name).await? {
                 Some(table) if Arc::ptr_eq(&table, &pinned) => {}
                 _ => return Ok(None),
             }
         }
         Ok(Some(kept))
-    }
-
-    /// Says so rather than pretend: these take effect at once and for all, and a block promises that they do not.
-    fn refuse_in_block(&self, what: &str) -> Result<()> {
-        match self.block {
-            None => Ok(()),
-            Some(_) => Err(Error::not_supported(
-                format!("{what} inside a transaction block is not supported yet"),
-                "Run it outside of a block: in psql as it is, in a driver with autocommit on.",
-            )),
-        }
     }
 }
 

@@ -1,6 +1,9 @@
-//! Which object stores a query can reach: the lake's, and no other.
+//! Which object stores a query can reach: the lake's, those of the sessions' temporary tables, and no other.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
 
 use datafusion::{
     common::{DataFusionError, Result},
@@ -9,14 +12,28 @@ use datafusion::{
 use object_store::ObjectStore;
 use url::Url;
 
-/// Knows one store and takes no other.
-#[derive(Debug)]
-pub(crate) struct LakeOnly {
-    pub url: Url,
-    pub store: Arc<dyn ObjectStore>,
+/// What every URL of ours begins with.
+pub(crate) const SCHEME: &str = "rapport";
+
+/// Knows the stores that it was given, and takes none from a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Stores(RwLock<HashMap<String, Arc<dyn ObjectStore>>>);
+
+impl Stores {
+    pub(crate) fn add(&self, host: &str, store: Arc<dyn ObjectStore>) {
+        let mut stores = self.0.write().expect("never held over a panic");
+        stores.insert(host.to_owned(), store);
+    }
+
+    pub(crate) fn remove(&self, host: &str) {
+        self.0
+            .write()
+            .expect("never held over a panic")
+            .remove(host);
+    }
 }
 
-impl ObjectStoreRegistry for LakeOnly {
+impl ObjectStoreRegistry for Stores {
     fn register_store(
         &self,
         _url: &Url,
@@ -26,10 +43,11 @@ impl ObjectStoreRegistry for LakeOnly {
     }
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
-        if url.scheme() == self.url.scheme() && url.host_str() == self.url.host_str() {
-            Ok(self.store.clone())
-        } else {
-            refuse(url)
+        let stores = self.0.read().expect("never held over a panic");
+        let store = url.host_str().and_then(|host| stores.get(host));
+        match store {
+            Some(store) if url.scheme() == SCHEME => Ok(store.clone()),
+            _ => refuse(url),
         }
     }
 }

@@ -35,7 +35,8 @@ use crate::{
     one_row::{one_row, value_of_one_row},
     origin::Oids,
     privilege::Privileges,
-    stores::{LakeOnly, NoStores},
+    stores::{NoStores, Stores},
+    temporary,
     unions::without_type,
     view::Views,
     yielding::YieldBetweenBatches,
@@ -56,6 +57,7 @@ struct Inner {
     /// Cloned for each statement.
     template: SessionState,
     store_url: ObjectStoreUrl,
+    stores: Arc<Stores>,
     /// The newest version of each table that has been scanned, with what was computed from its log.
     tables: Mutex<HashMap<TableName, Arc<LakeTable>>>,
     views: RwLock<Arc<Views>>,
@@ -68,6 +70,9 @@ struct Inner {
     rewrites: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
     /// Marks this process's rewrites in the log.
     writer: String,
+    /// Held for writing while the commits of a block land, so that no statement sees some of them only. The number of
+    /// the last such block.
+    landing: tokio::sync::RwLock<i64>,
 }
 
 impl Warehouse {
@@ -79,7 +84,12 @@ impl Warehouse {
         limits: Limits,
     ) -> Result<Warehouse> {
         let store_url = ObjectStoreUrl::parse(lake.store_url().as_str())?;
-        let runtime = runtime(&lake, &limits)?;
+        lake.finish_journals().await?;
+        let stores = Arc::new(Stores::default());
+        if let Some(host) = lake.store_url().host_str() {
+            stores.add(host, lake.store());
+        }
+        let runtime = runtime(stores.clone(), &limits)?;
         let cpu = Cpu::new(limits.threads).map_err(|error| Error::OutOfMemory {
             message: format!("no threads for queries: {error}"),
         })?;
@@ -94,6 +104,7 @@ impl Warehouse {
             main_runtime: Handle::current(),
             template,
             store_url,
+            stores,
             tables: Mutex::default(),
             views: RwLock::new(Arc::new(views)),
             privileges: Privileges::default(),
@@ -101,7 +112,9 @@ impl Warehouse {
             definitions: tokio::sync::Mutex::default(),
             rewrites: Mutex::default(),
             writer: format!("rapport.rewrite.{}", uuid::Uuid::new_v4()),
+            landing: tokio::sync::RwLock::default(),
         }));
+        temporary::remove_abandoned(&warehouse).await?;
         warehouse.restore_catalogue().await?;
         Ok(warehouse)
     }
@@ -172,6 +185,19 @@ impl Warehouse {
             .lock()
             .expect("never held over a panic")
             .remove(name);
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<Stores> {
+        &self.0.stores
+    }
+
+    /// What commits of blocks wait for, and statements that look at tables.
+    pub(crate) fn landing(&self) -> &tokio::sync::RwLock<i64> {
+        &self.0.landing
+    }
+
+    pub(crate) fn writer(&self) -> &str {
+        &self.0.writer
     }
 
     pub(crate) fn store_url(&self) -> ObjectStoreUrl {
@@ -269,7 +295,7 @@ impl Warehouse {
     }
 }
 
-fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
+fn runtime(stores: Arc<Stores>, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
     let tracked = NonZeroUsize::new(5).expect("five is not zero");
     let pool = TrackConsumersPool::new(GreedyMemoryPool::new(limits.memory_bytes), tracked);
     let spill = match &limits.spill_dir {
@@ -285,12 +311,8 @@ fn runtime(lake: &Lake, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
         .with_metadata_cache_limit(limits.metadata_cache_bytes)
         .with_object_store_registry(Arc::new(NoStores))
         .build()?;
-    let registry = LakeOnly {
-        url: lake.store_url(),
-        store: lake.store(),
-    };
     Ok(Arc::new(RuntimeEnv {
-        object_store_registry: Arc::new(registry),
+        object_store_registry: stores,
         ..runtime
     }))
 }
@@ -324,6 +346,8 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.sql_parser.parse_float_as_decimal = true;
+    // A column's PostgreSQL type is in its metadata, which a union keeps in one plan and loses in the other.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // A history is kept in order, and most that is asked of it needs that order.
     options.optimizer.prefer_existing_sort = true;
     SessionStateBuilder::new()

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use arrow::{array::RecordBatch, compute::SortOptions, datatypes::SchemaRef};
+use arrow::{compute::SortOptions, datatypes::SchemaRef};
 use datafusion::{
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{LexOrdering, PhysicalSortExpr, expressions::Column},
@@ -16,9 +16,10 @@ use datafusion::{
         streaming::{PartitionStream, StreamingTableExec},
     },
 };
-use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture};
 use rapport_lake::{
-    Append, Appended, BatchStream, BoxError, DataFile, Expect, Snapshot, Table, Txn,
+    Append, Appended, BatchStream, BoxError, DataFile, Definition, Draft, Expect, Snapshot, Table,
+    Txn,
 };
 
 use crate::{Error, Result, coerce::Coercer};
@@ -34,7 +35,7 @@ pub(crate) async fn append(
     append_stored(table, storable(snapshot, rows, context)?, operation).await
 }
 
-pub(crate) async fn append_stored(
+async fn append_stored(
     table: &Table,
     rows: BatchStream,
     operation: &'static str,
@@ -78,17 +79,6 @@ pub(crate) fn in_order(snapshot: &Snapshot, rows: SendableRecordBatchStream) -> 
     .boxed()
 }
 
-/// The same for rows that are in storage types already.
-pub(crate) fn stored_batches(
-    snapshot: &Snapshot,
-    batches: Vec<RecordBatch>,
-    context: Arc<TaskContext>,
-) -> Result<BatchStream> {
-    let schema = snapshot.schema();
-    let rows = RecordBatchStreamAdapter::new(schema, stream::iter(batches.into_iter().map(Ok)));
-    storable(snapshot, Box::pin(rows), context)
-}
-
 /// The order of a table's files.
 pub(crate) fn ordering(snapshot: &Snapshot, schema: &SchemaRef) -> Option<LexOrdering> {
     let ascending = SortOptions {
@@ -118,6 +108,30 @@ fn sorted(
     let input = StreamingTableExec::try_new(schema, vec![once], None, vec![], false, None)?;
     let sort: Arc<dyn ExecutionPlan> = Arc::new(SortExec::new(ordering, Arc::new(input)));
     Ok(execute_stream(sort, context)?)
+}
+
+/// Rows for a draft. Boxed for the same reason as [`rewrite`].
+pub(crate) fn add_to(draft: &mut Draft, rows: BatchStream) -> BoxFuture<'_, Result<u64>> {
+    Box::pin(async move { draft.append(rows).await.map_err(told) })
+}
+
+/// A draft's files written anew.
+pub(crate) fn rewrite_draft<'a>(
+    draft: &'a mut Draft,
+    removed: &'a [DataFile],
+    rows: BatchStream,
+    expect: Expect,
+) -> BoxFuture<'a, Result<u64>> {
+    Box::pin(async move { draft.rewrite(removed, rows, expect).await.map_err(told) })
+}
+
+/// A draft's rows written anew in other columns.
+pub(crate) fn reshape_draft<'a>(
+    draft: &'a mut Draft,
+    definition: &'a Definition,
+    rows: BatchStream,
+) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move { draft.reshape(definition, rows).await.map_err(told) })
 }
 
 /// A rewrite of files, failing if it was not ours that landed.

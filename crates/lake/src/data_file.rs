@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::log::action::Add;
@@ -56,6 +56,21 @@ impl DataFile {
         }
     }
 
+    /// What the log would say about the same file under another table's folder.
+    pub(crate) fn add(&self, relative: String) -> Add {
+        let tags = self.tags.iter();
+        let tags = tags.map(|(key, value)| (key.clone(), Some(value.clone())));
+        Add {
+            path: relative,
+            size: i64::try_from(self.size).unwrap_or(i64::MAX),
+            modification_time: self.modified.timestamp_millis(),
+            data_change: true,
+            stats: serde_json::to_string(self.stats.raw.as_ref()).ok(),
+            tags: Some(tags.collect()),
+            ..Add::default()
+        }
+    }
+
     /// Whether its rows are known to be in the order of `columns`; another program's files are not.
     pub fn is_sorted_by(&self, columns: &[String]) -> bool {
         match self.tags.get(tag::SORTED_BY) {
@@ -93,7 +108,7 @@ pub struct FileStats {
     raw: Arc<RawStats>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawStats {
     pub(crate) num_records: Option<u64>,

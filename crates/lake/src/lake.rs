@@ -162,21 +162,8 @@ impl Lake {
     }
 
     pub async fn create_table(&self, name: &TableName, definition: &Definition) -> Result<Table> {
-        name.check()?;
-        if definition.schema.fields().is_empty() {
-            return Err(Error::WrongSchema {
-                table: name.clone(),
-                what: "a table needs a column".into(),
-            });
-        }
+        let metadata = new_metadata(name, definition)?;
         let table = self.handle(name);
-        let mut metadata = Metadata {
-            id: uuid::Uuid::new_v4().to_string(),
-            name: Some(name.to_string()),
-            created_time: Some(Utc::now().timestamp_millis()),
-            ..Metadata::default()
-        };
-        definition.write_to(&mut metadata)?;
         let header = Header {
             operation: "CREATE TABLE",
             ..Header::default()
@@ -184,7 +171,11 @@ impl Lake {
         match table.newest().await {
             Ok(_) => self.create_again(&table, &header, metadata).await?,
             Err(Error::NoSuchTable(_)) => {
-                if !commit::create(&table, &header, metadata).await? {
+                let change = Change {
+                    metadata: Some(metadata),
+                    ..Change::default()
+                };
+                if !commit::create(&table, &header, change).await? {
                     return Err(Error::TableExists(name.clone()));
                 }
             }
@@ -254,7 +245,7 @@ impl Lake {
         found.map(|_| table)
     }
 
-    fn handle(&self, name: &TableName) -> Table {
+    pub(crate) fn handle(&self, name: &TableName) -> Table {
         let tables = self.0.tables.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(name) {
             return table.clone();
@@ -270,4 +261,23 @@ impl Lake {
             .or_insert_with(|| Table::new(name.clone(), self.store()))
             .clone()
     }
+}
+
+/// Of a table that is to be made.
+pub(crate) fn new_metadata(name: &TableName, definition: &Definition) -> Result<Metadata> {
+    name.check()?;
+    if definition.schema.fields().is_empty() {
+        return Err(Error::WrongSchema {
+            table: name.clone(),
+            what: "a table needs a column".into(),
+        });
+    }
+    let mut metadata = Metadata {
+        id: uuid::Uuid::new_v4().to_string(),
+        name: Some(name.to_string()),
+        created_time: Some(Utc::now().timestamp_millis()),
+        ..Metadata::default()
+    };
+    definition.write_to(&mut metadata)?;
+    Ok(metadata)
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 
 use crate::log::action::Metadata;
-use crate::{ColumnStats, DataFile, Definition, Layout, TableName};
+use crate::{ColumnStats, DataFile, Definition, Layout, Result, TableName, layout};
 
 /// Settings in the Delta metadata.
 pub(crate) mod setting {
@@ -19,7 +19,7 @@ pub(crate) mod setting {
     pub(crate) const EPOCH: &str = "rapport.epoch";
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) name: TableName,
     pub(crate) version: u64,
@@ -34,6 +34,23 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// No rows yet, and no version in a log.
+    pub(crate) fn bare(name: &TableName, metadata: Metadata) -> Result<Self> {
+        let definition = Definition::read_from(&metadata, name)?;
+        Ok(Self {
+            name: name.clone(),
+            version: 0,
+            timestamp: Utc::now(),
+            operation: None,
+            writer_version: 2,
+            metadata: Arc::new(metadata),
+            layout: Arc::new(layout::of(name, &definition.schema)),
+            definition: Arc::new(definition),
+            files: vec![],
+            txns: Arc::default(),
+        })
+    }
+
     pub fn name(&self) -> &TableName {
         &self.name
     }

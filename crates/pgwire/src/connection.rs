@@ -502,9 +502,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let catalogue = self.shared.catalogue.clone();
         let role = self.role.clone();
         let settings = self.settings.relayed();
+        let settings = match request.is_show() {
+            true => settings,
+            false => self.session().with_temporary(settings),
+        };
+        let earlier = self.session().open_definitions();
         let reply = self
             .guard(run, async move {
-                catalogue.relay(&role, &settings, request).await
+                catalogue
+                    .relay_after(&role, &earlier, &settings, request)
+                    .await
             })
             .await??;
         Ok(reply)

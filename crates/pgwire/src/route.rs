@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopySource, CopyTarget, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
+    CopySource, CopyTarget, Expr, ObjectName, Query, SetExpr, Statement, TableFactor, Visit,
+    Visitor,
 };
 use rapport_catalog_postgres::SystemNames;
 
@@ -26,6 +27,11 @@ pub fn whose(
 ) -> Whose {
     let mut mentions = Mentions::default();
     match statement {
+        // SELECT … INTO makes a table.
+        Statement::Query(query) if matches!(&*query.body, SetExpr::Select(select) if select.into.is_some()) =>
+        {
+            return Whose::Engine;
+        }
         Statement::Query(_) | Statement::Explain { .. } => {
             let _ = statement.visit(&mut mentions);
         }
@@ -257,6 +263,7 @@ mod tests {
         );
         check("select nobody_s(reltuples) from pg_class", Whose::Catalogue);
         check("create table t as select * from pg_class", Whose::Engine);
+        check("select 1 as a into t", Whose::Engine);
         check("copy interactions to stdout", Whose::Engine);
         check("copy (select 1) to '/tmp/a'", Whose::Engine);
         check("copy (select 1) to program 'cat'", Whose::Engine);

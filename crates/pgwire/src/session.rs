@@ -50,21 +50,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.need_block("SAVEPOINT")?;
                 self.transaction
                     .savepoint(name.clone(), &self.settings, self.portals_made);
+                self.session().save();
                 Ok(tagged("SAVEPOINT"))
             }
             Command::Release(name) => {
                 self.need_block("RELEASE SAVEPOINT")?;
-                match self.transaction.release(name) {
-                    true => Ok(tagged("RELEASE")),
-                    false => Err(no_savepoint(name).into()),
-                }
+                let at = self.transaction.release(name);
+                let at = at.ok_or_else(|| no_savepoint(name))?;
+                self.session().release(at);
+                Ok(tagged("RELEASE"))
             }
             Command::RollbackTo(name) => {
                 self.need_block("ROLLBACK TO SAVEPOINT")?;
-                let (before, portals) = self
+                let (at, before, portals) = self
                     .transaction
                     .roll_back_to(name)
                     .ok_or_else(|| no_savepoint(name))?;
+                self.session().roll_back_to(at);
                 self.portals.retain(|_, portal| portal.number <= portals);
                 self.restore_settings(before)?;
                 Ok(tagged("ROLLBACK"))
@@ -111,6 +113,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("RESET"))
             }
             Command::Discard { tag, all } => {
+                if *tag == "DISCARD TEMP" || *all {
+                    self.session().discard_temporary();
+                }
                 if *all {
                     if self.transaction.in_block() {
                         return Err(Failure::new(

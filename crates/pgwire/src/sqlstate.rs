@@ -269,7 +269,7 @@ impl From<rapport_engine::Error> for Failure {
             E::InvalidParameter { hint, .. } => hinted("22023", hint),
             E::Refused(refusal) => hinted(refusal.code, refusal.hint),
             E::BadCopy { .. } => coded("22P04"),
-            E::NotNull { .. } => coded("23502"),
+            E::NotNull { .. } | E::HasNulls { .. } => coded("23502"),
             E::Cardinality { .. } => coded("21000"),
             E::Conflict { .. } => coded("40001").with_hint("Try the statement again."),
             E::ActiveTransaction { .. } => coded("25001"),

@@ -76,24 +76,21 @@ impl Transaction {
         self.savepoints.push((name, settings.clone(), portals));
     }
 
-    /// Forgets the savepoint and those after it; false if there is none of the name.
-    pub fn release(&mut self, name: &str) -> bool {
-        match self.find(name) {
-            Some(at) => {
-                self.savepoints.truncate(at);
-                true
-            }
-            None => false,
-        }
+    /// Forgets the savepoint and those after it; answers how many are older, or nothing if there is none of the name.
+    pub fn release(&mut self, name: &str) -> Option<usize> {
+        let at = self.find(name)?;
+        self.savepoints.truncate(at);
+        Some(at)
     }
 
-    /// Goes back to the savepoint, which stays; answers the settings at it, and how many portals there had been.
-    pub fn roll_back_to(&mut self, name: &str) -> Option<(SessionSettings, u64)> {
+    /// Goes back to the savepoint, which stays; answers how many are older, the settings at it, and how many portals
+    /// there had been.
+    pub fn roll_back_to(&mut self, name: &str) -> Option<(usize, SessionSettings, u64)> {
         let at = self.find(name)?;
         self.savepoints.truncate(at + 1);
         self.state = State::Open;
         let (_, settings, portals) = &self.savepoints[at];
-        Some((settings.clone(), *portals))
+        Some((at, settings.clone(), *portals))
     }
 
     /// The newest one of the name.
@@ -119,8 +116,8 @@ mod tests {
         assert!(transaction.roll_back_to("a").is_some());
         assert_eq!(transaction.state(), State::Open);
         assert!(transaction.roll_back_to("b").is_none());
-        assert!(transaction.release("a"));
-        assert!(!transaction.release("a"));
+        assert_eq!(transaction.release("a"), Some(0));
+        assert_eq!(transaction.release("a"), None);
     }
 
     #[test]

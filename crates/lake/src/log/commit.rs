@@ -122,17 +122,18 @@ pub(crate) async fn write_next(
 }
 
 /// The first commit of a table that has no log. `false` if somebody else made it first.
-pub(crate) async fn create(table: &Table, header: &Header, metadata: Metadata) -> Result<bool> {
-    let change = Change {
-        metadata: Some(metadata),
-        ..Change::default()
-    };
+pub(crate) async fn create(table: &Table, header: &Header, change: Change) -> Result<bool> {
     let protocol = Protocol {
         min_reader_version: 1,
         min_writer_version: 2,
     };
     let timestamp = Utc::now().timestamp_millis();
-    let lines = lines(&[header], change, vec![], Some(protocol), timestamp);
+    let txns = header.txn.iter().map(|txn| SetTransaction {
+        app_id: txn.app_id.clone(),
+        version: txn.version,
+        last_updated: Some(timestamp),
+    });
+    let lines = lines(&[header], change, txns.collect(), Some(protocol), timestamp);
     put(table, 0, &lines).await
 }
 
