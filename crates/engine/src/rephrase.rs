@@ -8,9 +8,22 @@
 //! - `SELECT EXISTS (…)`: a count that is not zero.
 //! - `(a, b) OVERLAPS (c, d)`: comparisons.
 //! - `text::bit(64)::bigint`: the function of `bits`.
+//! - `GROUP BY at, at::date` and `avg(a), avg(a::float8)`: DataFusion names an expression without its casts, and refuses
+//!   two of one name; there the casts go through a function, which is named with its arguments.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
+use arrow::datatypes::{DataType, FieldRef};
+
+use datafusion::common::Result as PlanResult;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 use datafusion::sql::sqlparser::{
     ast::{
         self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
@@ -41,6 +54,9 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if has_casts_to_tell_apart(query) {
+            tell_casts_apart(query);
+        }
         let mut bodies = vec![&mut *query.body];
         while let Some(body) = bodies.pop() {
             match body {
@@ -408,6 +424,109 @@ fn number_of_bits(expr: &Expr) -> Option<Expr> {
             ..
         } => Some(call(BITS, vec![(**text).clone()], vec![])),
         _ => None,
+    }
+}
+
+/// Whether two groups or calls of functions differ by casts only.
+fn has_casts_to_tell_apart(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else {
+        return false;
+    };
+    let mut named: Vec<Expr> = vec![];
+    let items = select.projection.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    });
+    if let GroupByExpr::Expressions(by, _) = &select.group_by
+        && !by.is_empty()
+    {
+        named.extend(by.iter().chain(items.clone()).cloned());
+    }
+    for expr in items.chain(&select.having) {
+        let _ = ast::visit_expressions(expr, |expr| {
+            if matches!(expr, Expr::Function(_)) {
+                named.push(expr.clone());
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    let mut seen: HashMap<String, String> = HashMap::new();
+    named.into_iter().any(|mut expr| {
+        let said = expr.to_string();
+        let _ = ast::visit_expressions_mut(&mut expr, |expr| {
+            if let Expr::Cast { expr: inner, .. } = expr {
+                *expr = (**inner).clone();
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        let other = seen.entry(expr.to_string()).or_insert_with(|| said.clone());
+        *other != said
+    })
+}
+
+fn tell_casts_apart(query: &mut Query) {
+    let tell = |expr: &mut Expr| {
+        let _ = ast::visit_expressions_mut(expr, |expr| {
+            if let Expr::Cast { data_type, .. } = expr {
+                let name = Value::SingleQuotedString(data_type.to_string());
+                *expr = call(CAST, vec![expr.clone(), Expr::Value(name.into())], vec![]);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    };
+    if let Some(order_by) = &mut query.order_by
+        && let OrderByKind::Expressions(exprs) = &mut order_by.kind
+    {
+        exprs.iter_mut().for_each(|order| tell(&mut order.expr));
+    }
+    let SetExpr::Select(select) = &mut *query.body else {
+        return;
+    };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            tell(expr);
+        }
+    }
+    if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
+        by.iter_mut().for_each(tell);
+    }
+    select.having.iter_mut().for_each(tell);
+}
+
+/// The cast that is its first argument; the second says to what.
+pub(crate) fn named_cast() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(NamedCast {
+        signature: Signature::any(2, Volatility::Immutable),
+    }))
+}
+
+/// A name that no client can type.
+const CAST: &str = "\u{1}cast";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct NamedCast {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for NamedCast {
+    fn name(&self) -> &str {
+        CAST
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> PlanResult<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> PlanResult<FieldRef> {
+        Ok(args.arg_fields[0].clone())
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
+        Ok(args.args.swap_remove(0))
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
     one_row::{one_row, value_of_one_row},
     origin::Oids,
     privilege::Privileges,
+    rephrase::named_cast,
     stores::{NoStores, Stores},
     temporary,
     unions::without_type,
@@ -323,6 +324,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(rapport_udf_postgres::functions());
     functions.push(timezone());
     functions.push(value_of_one_row());
+    functions.push(named_cast());
     functions.push(bigint_of_64_bits());
     functions.push(without_type());
     functions
