@@ -78,6 +78,9 @@ pub enum Error {
     /// 2201W
     #[error("LIMIT must not be negative")]
     InvalidLimit,
+    /// 2201X
+    #[error("OFFSET must not be negative")]
+    InvalidOffset,
     /// 42P10
     #[error("{message}")]
     InvalidColumnReference { message: String },
@@ -368,6 +371,9 @@ fn from_plan(message: String) -> Error {
     if message.contains("LIMIT must be >= 0") {
         return Error::InvalidLimit;
     }
+    if message.contains("OFFSET must be >=") {
+        return Error::InvalidOffset;
+    }
     if message.contains("Unexpected window function")
         || message.contains("Window function") && message.contains("WHERE")
     {
@@ -378,6 +384,7 @@ fn from_plan(message: String) -> Error {
         "GROUP BY",
         "could not be resolved from available columns",
         "aggregate function",
+        "is not in grouping columns",
     ]) {
         Error::Grouping { message }
     } else if says(&[
@@ -447,6 +454,14 @@ fn from_cast(message: String) -> Error {
         .and_then(|rest| rest.split_once("' to value of "))
         .map(|(value, rest)| (value, rest.trim_end_matches(" type")));
     match parts {
+        Some((value, arrow_type))
+            if arrow_type.starts_with("Int") && value.trim().parse::<i128>().is_ok() =>
+        {
+            let name = type_word(arrow_type);
+            Error::OutOfRange {
+                message: format!("value \"{value}\" is out of range for type {name}"),
+            }
+        }
         Some((value, arrow_type)) => Error::InvalidText {
             message: format!(
                 "invalid input syntax for type {}: \"{value}\"",

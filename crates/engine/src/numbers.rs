@@ -1,7 +1,7 @@
-//! Arithmetic that says when it overflows, casts that round, and numbers and times written as PostgreSQL writes them.
+//! Casts that round, and numbers and times written as PostgreSQL writes them.
 //!
-//! DataFusion wraps integers, answers infinity for a division by zero, cuts off when it casts to an integer, and puts a
-//! `T` into the text of a time. Once the types are known, such expressions are replaced by functions of our own.
+//! DataFusion cuts off when it casts to an integer, and puts a `T` into the text of a time. Once the types are known, such
+//! casts are replaced by functions of our own; so is arithmetic that [`crate::widen`] could not type yet.
 
 use std::{
     hash::{Hash, Hasher},
@@ -9,13 +9,12 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Datum, Float64Array, StringArray, timezone::Tz},
-    compute::{cast, kernels::numeric},
+    array::{Array, ArrayRef, AsArray, Float64Array, StringArray, timezone::Tz},
+    compute::cast,
     datatypes::{
         DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit,
         TimestampMicrosecondType,
     },
-    error::ArrowError,
 };
 use chrono::{DateTime, Offset, Utc};
 use datafusion::{
@@ -30,7 +29,11 @@ use datafusion::{
         expr_rewriter::NamePreserver, utils::merge_schema,
     },
     optimizer::AnalyzerRule,
-    physical_expr_common::datum::apply,
+};
+
+use rapport_udf_postgres::numeric::{
+    arithmetic::{self, Operation},
+    cast::{self as conversion, Conversion},
 };
 
 use crate::{Error, zones::cast_function};
@@ -43,12 +46,12 @@ pub(crate) struct PostgresNumbers {
 
 #[derive(Debug)]
 struct Functions {
-    add: Arc<ScalarUDF>,
-    subtract: Arc<ScalarUDF>,
-    multiply: Arc<ScalarUDF>,
-    divide: Arc<ScalarUDF>,
     round: Arc<ScalarUDF>,
     text: Arc<ScalarUDF>,
+    number_text: Arc<ScalarUDF>,
+    to_float8: Arc<ScalarUDF>,
+    to_float4: Arc<ScalarUDF>,
+    to_numeric: Arc<ScalarUDF>,
 }
 
 impl PostgresNumbers {
@@ -56,12 +59,12 @@ impl PostgresNumbers {
         let function = |kind| Arc::new(ScalarUDF::from(Function::new(kind)));
         Self {
             functions: Functions {
-                add: function(Kind::Add),
-                subtract: function(Kind::Subtract),
-                multiply: function(Kind::Multiply),
-                divide: function(Kind::Divide),
                 round: function(Kind::Round),
                 text: function(Kind::Text),
+                number_text: conversion::function(Conversion::ToText),
+                to_float8: conversion::function(Conversion::ToFloat8),
+                to_float4: conversion::function(Conversion::ToFloat4),
+                to_numeric: conversion::function(Conversion::ToNumeric),
             },
         }
     }
@@ -107,41 +110,67 @@ impl Functions {
                 let (Ok(left_type), Ok(right_type)) = types else {
                     return Transformed::no(expr);
                 };
-                let integers = left_type.is_integer() && left_type == right_type;
-                let floats = left_type.is_floating() && left_type == right_type;
-                let function = match op {
-                    Operator::Plus if integers => &self.add,
-                    Operator::Minus if integers => &self.subtract,
-                    Operator::Multiply if integers => &self.multiply,
-                    Operator::Divide if floats => &self.divide,
+                let is_native = left_type.is_integer() || left_type.is_floating();
+                let operation = match op {
+                    Operator::Plus => Operation::Add,
+                    Operator::Minus => Operation::Subtract,
+                    Operator::Multiply => Operation::Multiply,
+                    Operator::Divide => Operation::Divide,
+                    Operator::Modulo => Operation::Remainder,
                     _ => return Transformed::no(expr),
                 };
-                Transformed::yes(function.call(vec![left.as_ref().clone(), right.as_ref().clone()]))
+                if !is_native || left_type != right_type {
+                    return Transformed::no(expr);
+                }
+                let arguments = vec![left.as_ref().clone(), right.as_ref().clone()];
+                Transformed::yes(arithmetic::function(operation).call(arguments))
             }
             Expr::Cast(Cast { expr: inner, field }) => {
                 let Ok(from) = inner.get_type(schema) else {
                     return Transformed::no(expr);
                 };
                 let to = field.data_type();
+                let inner = inner.as_ref().clone();
                 let replaced = match (&from, to) {
                     (DataType::Decimal128(precision, scale), to)
                         if to.is_integer() && *scale > 0 =>
                     {
                         let digits = (i16::from(*precision) - i16::from(*scale) + 1).clamp(1, 38);
                         let whole = DataType::Decimal128(u8::try_from(digits).unwrap_or(38), 0);
-                        datafusion::logical_expr::cast(inner.as_ref().clone(), whole)
+                        datafusion::logical_expr::cast(inner, whole)
+                    }
+                    (DataType::Decimal256(precision, scale), to)
+                        if to.is_integer() && *scale > 0 =>
+                    {
+                        let digits = (i16::from(*precision) - i16::from(*scale) + 1).clamp(1, 76);
+                        let whole = DataType::Decimal256(u8::try_from(digits).unwrap_or(76), 0);
+                        datafusion::logical_expr::cast(inner, whole)
                     }
                     (from, to) if from.is_floating() && to.is_integer() => {
-                        self.round.call(vec![inner.as_ref().clone()])
+                        self.round.call(vec![inner])
+                    }
+                    (from, DataType::Float64) if from.is_decimal() => {
+                        return Transformed::yes(self.to_float8.call(vec![inner]));
+                    }
+                    (from, DataType::Float32)
+                        if from.is_decimal() || from == &DataType::Float64 =>
+                    {
+                        return Transformed::yes(self.to_float4.call(vec![inner]));
+                    }
+                    (from, to) if to.is_decimal() && (from.is_floating() || is_text(from)) => {
+                        self.to_numeric.call(vec![inner])
+                    }
+                    (from, to) if is_text(to) && from.is_decimal() => {
+                        self.number_text.call(vec![inner])
                     }
                     (from, to)
                         if is_text(to)
                             && (from.is_floating() || matches!(from, DataType::Timestamp(..))) =>
                     {
-                        self.text.call(vec![inner.as_ref().clone()])
+                        self.text.call(vec![inner])
                     }
                     (from, to) => match cast_function(from, to) {
-                        Some(function) => function.call(vec![inner.as_ref().clone()]),
+                        Some(function) => function.call(vec![inner]),
                         None => return Transformed::no(expr),
                     },
                 };
@@ -161,10 +190,6 @@ fn is_text(data_type: &DataType) -> bool {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
     Round,
     Text,
     Interval,
@@ -178,10 +203,6 @@ struct Function {
 
 impl Function {
     fn new(kind: Kind) -> Self {
-        let arguments = match kind {
-            Kind::Add | Kind::Subtract | Kind::Multiply | Kind::Divide => 2,
-            Kind::Round | Kind::Text | Kind::Interval => 1,
-        };
         // The text of a time depends on the session's zone.
         let volatility = if kind == Kind::Text {
             Volatility::Stable
@@ -190,7 +211,7 @@ impl Function {
         };
         Self {
             kind,
-            signature: Signature::any(arguments, volatility),
+            signature: Signature::any(1, volatility),
         }
     }
 }
@@ -212,10 +233,6 @@ impl Hash for Function {
 impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
         match self.kind {
-            Kind::Add => "+",
-            Kind::Subtract => "-",
-            Kind::Multiply => "*",
-            Kind::Divide => "/",
             Kind::Round => "to_whole",
             Kind::Text => "to_text",
             Kind::Interval => "to_interval",
@@ -242,52 +259,11 @@ impl ScalarUDFImpl for Function {
             .as_deref()
             .unwrap_or("UTC");
         match (self.kind, args.args.as_slice()) {
-            (Kind::Add, [left, right]) => checked(left, right, numeric::add),
-            (Kind::Subtract, [left, right]) => checked(left, right, numeric::sub),
-            (Kind::Multiply, [left, right]) => checked(left, right, numeric::mul),
-            (Kind::Divide, [left, right]) => {
-                refuse_zero(right)?;
-                apply(left, right, numeric::div)
-            }
             (Kind::Round, [value]) => by_array(value, &round),
             (Kind::Text, [value]) => by_array(value, &|array| text(array, zone)),
             (Kind::Interval, [value]) => by_array(value, &interval),
             _ => Err(Error::not_supported("a function with other arguments", "").into()),
         }
-    }
-}
-
-fn checked(
-    left: &ColumnarValue,
-    right: &ColumnarValue,
-    operation: impl Fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>,
-) -> Result<ColumnarValue> {
-    let name = match left.data_type() {
-        DataType::Int16 => "smallint",
-        DataType::Int32 => "integer",
-        _ => "bigint",
-    };
-    apply(left, right, |left, right| match operation(left, right) {
-        Err(ArrowError::ArithmeticOverflow(_)) => {
-            let error = Error::OutOfRange {
-                message: format!("{name} out of range"),
-            };
-            Err(ArrowError::ExternalError(Box::new(error)))
-        }
-        done => done,
-    })
-}
-
-fn refuse_zero(divisor: &ColumnarValue) -> Result<()> {
-    let array = cast(&divisor.to_array(1)?, &DataType::Float64)?;
-    let has_zero = array
-        .as_primitive::<Float64Type>()
-        .iter()
-        .any(|value| value == Some(0.0));
-    if has_zero {
-        Err(Error::DivisionByZero.into())
-    } else {
-        Ok(())
     }
 }
 

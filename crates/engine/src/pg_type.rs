@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 
+use rapport_udf_postgres::numeric::{Digits, Shown};
+
 use crate::{Error, Result, oid};
 
 /// A type with its modifier, as a column has it.
@@ -56,10 +58,8 @@ pub(crate) const UNCONSTRAINED_FINE: DataType = DataType::Decimal128(38, 20);
 
 /// Whether values of this type are numbers whose digits after the point differ from one to the other.
 pub(crate) fn is_unconstrained(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Decimal128(38, 10 | 20) | DataType::Decimal256(..)
-    )
+    data_type.is_decimal()
+        && Digits::of(data_type).is_some_and(|digits| digits.shown != Shown::Scale)
 }
 
 impl PgType {

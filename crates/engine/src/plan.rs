@@ -35,6 +35,7 @@ use crate::{
     computed_first::compute_subqueries_first,
     names::{self, Names},
     numbers::interval_function,
+    operators,
     origin::origin,
     pg_type::PgType,
     pins::Pins,
@@ -47,7 +48,7 @@ use crate::{
     types::PostgresTypes,
     unions,
     view::View,
-    widen::widen,
+    widen::{widen, widen_query},
 };
 
 /// In whose name, with which settings a statement is planned.
@@ -143,6 +144,7 @@ impl Scope {
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
+        operators::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
@@ -181,6 +183,7 @@ impl Scope {
         let mut statement = ast::Statement::Insert(insert.clone());
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
+        operators::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
@@ -400,13 +403,18 @@ fn to_logical(
         names,
         with_marks: false,
     };
+    let is_query = matches!(statement, ast::Statement::Query(_));
     let planned = plan_told_apart(&context, statement, parameters)?;
     let planned = match names.system() {
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
     let planned = compute_subqueries_first(planned)?;
-    unions::undeclare(widen(planned)?)
+    let planned = match is_query {
+        true => widen_query(planned)?,
+        false => widen(planned)?,
+    };
+    unions::undeclare(planned)
 }
 
 /// Names in an aggregate leave casts out: where they are needed, the statement is planned again with names for them.

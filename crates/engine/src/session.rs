@@ -24,6 +24,7 @@ use crate::{
     parse,
     pins::Pins,
     plan::{Planned, Scope},
+    shown::shown,
     styles::Styles,
     temporary::Temporary,
     view::Views,
@@ -160,6 +161,7 @@ impl Session {
         match &statement.ast {
             ast::Statement::Query(query) if into(query).is_none() => {
                 let planned = self.plan(&scope, &pins, query, param_types, &guard).await?;
+                let planned = shown(planned)?;
                 prepared.params.clone_from(&planned.params);
                 prepared.columns = Some(planned.columns.clone());
                 let (settings, role) = (self.settings.clone(), self.role.clone());
@@ -230,7 +232,8 @@ impl Session {
                             let pins = self.pins();
                             fresh = self
                                 .plan(&scope, &pins, query, &prepared.declared, &guard)
-                                .await?;
+                                .await
+                                .and_then(shown)?;
                             &fresh
                         }
                     };
@@ -256,6 +259,7 @@ impl Session {
                 if *to {
                     let query = copy_in::source_query(&scope, source)?;
                     let planned = self.plan(&scope, &pins, &query, &[], &guard).await?;
+                    let planned = shown(planned)?;
                     let stream = execute::rows(&scope, &planned, vec![], &guard).await?;
                     return Ok(Outcome::CopyOut {
                         columns: planned.columns,

@@ -115,7 +115,7 @@ fn chain(expr: &mut Expr, op: &BinaryOperator) -> Vec<Expr> {
     terms
 }
 
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments
         .into_iter()
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
@@ -135,7 +135,7 @@ fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-fn take(expr: &mut Expr) -> Expr {
+pub(crate) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 

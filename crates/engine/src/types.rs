@@ -10,6 +10,7 @@ use datafusion::{
 };
 
 use rapport_lake::PG_TYPE;
+use rapport_udf_postgres::numeric::ANY_SCALE;
 
 use crate::pg_type::utc;
 
@@ -31,6 +32,9 @@ impl TypePlanner for PostgresTypes {
             }
             ast::DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => utc(),
             ast::DataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ast::DataType::Numeric(ast::ExactNumberInfo::None)
+            | ast::DataType::Decimal(ast::ExactNumberInfo::None)
+            | ast::DataType::Dec(ast::ExactNumberInfo::None) => ANY_SCALE,
             ast::DataType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
             ast::DataType::Custom(name, _) => match unqualified(&name.to_string().to_lowercase()) {
                 "timestamptz" => utc(),

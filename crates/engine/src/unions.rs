@@ -90,6 +90,8 @@ fn undeclared(
     Ok(Arc::new(projected.build()?))
 }
 
+pub(crate) const WITHOUT_TYPE: &str = "\u{1}without_type";
+
 /// The same value, without what its column declares.
 pub(crate) fn without_type() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(WithoutType {
@@ -104,7 +106,7 @@ struct WithoutType {
 
 impl ScalarUDFImpl for WithoutType {
     fn name(&self) -> &str {
-        "\u{1}without_type"
+        WITHOUT_TYPE
     }
 
     fn signature(&self) -> &Signature {

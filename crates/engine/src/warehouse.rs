@@ -16,7 +16,7 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::{AggregateUDF, ScalarUDF},
+    logical_expr::{AggregateUDF, ScalarUDF, planner::ExprPlanner},
     prelude::{SessionConfig, SessionContext},
 };
 use rapport_catalog_lake::LakeTable;
@@ -40,6 +40,7 @@ use crate::{
     temporary,
     unions::without_type,
     view::Views,
+    widen::NumbersInQuotes,
     yielding::YieldBetweenBatches,
     zones::timezone,
 };
@@ -330,8 +331,24 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
+fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(NumbersInQuotes)];
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    planners
+}
+
+/// DataFusion's, under all names that PostgreSQL has for them, and ours.
 fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = SessionStateDefaults::default_aggregate_functions();
+    for function in &mut functions {
+        let more: &[&str] = match function.name() {
+            "bool_and" => &["every"],
+            "var" => &["variance"],
+            _ => continue,
+        };
+        *function = Arc::new(function.as_ref().clone().with_aliases(more.iter().copied()));
+    }
+    functions.extend(rapport_udf_postgres::aggregate_functions());
     functions.push(one_row());
     functions
 }
@@ -355,7 +372,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_expr_planners(expr_planners())
         .with_scalar_functions(scalar_functions())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(aggregate_functions())

@@ -1,24 +1,38 @@
-//! Types as PostgreSQL gives them where DataFusion gives others: literals, and sums and means of integers.
+//! Types as PostgreSQL gives them where DataFusion gives others: literals, arithmetic, comparisons of unlike numbers,
+//! casts to `numeric`, sums and means.
+
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::{
     common::{
-        DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
+        Column, DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
         metadata::FieldMetadata,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
-        Cast, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition,
-        expr_rewriter::NamePreserver, utils::merge_schema,
+        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        Operator, Projection, Union, WindowFunctionDefinition, cast,
+        expr::{InList, ScalarFunction},
+        expr_rewriter::NamePreserver,
+        planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
+        utils::merge_schema,
+    },
+    sql::sqlparser::ast::BinaryOperator,
+};
+use rapport_udf_postgres::{
+    math,
+    numeric::{
+        ANY_SCALE, Digits,
+        arithmetic::{self, Operation, no_such_operator},
+        cast::{self as conversion, Conversion},
     },
 };
 
-use crate::{Error, Result, pg_type::PgType};
+use crate::{Error, Result, parts_of_aggregates::split, pg_type::PgType};
 
 /// A bigint has nineteen digits; a sum of them may have any number.
-const SUM: DataType = DataType::Decimal128(38, 0);
-/// Its mean has sixteen digits after the point.
-const MEAN: DataType = DataType::Decimal128(34, 12);
+const SUM: DataType = DataType::Decimal128(28, 0);
 
 /// Before the types are coerced, so that what is computed from a sum is computed from its new type.
 pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -37,50 +51,470 @@ pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
             let name = names.save(&expr);
             let changed = expr.transform_up(|expr| match expr {
                 Expr::Literal(value, metadata) if !keeps_literals => Ok(literal(value, metadata)),
-                Expr::Cast(cast) => castable(cast, &schema),
-                expr => Ok(widened(expr, &schema)),
+                expr => typed(expr, &schema),
             })?;
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
         // What is above a widened sum has another type too.
-        changed.map_data(LogicalPlan::recompute_schema)
+        let changed = changed.map_data(LogicalPlan::recompute_schema)?;
+        changed.transform_data(|node| match node {
+            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => split(node),
+            LogicalPlan::Union(union) => unified(union),
+            node => Ok(Transformed::no(node)),
+        })
     });
     Ok(widened?.data)
 }
 
-fn widened(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
-    if let Expr::AggregateFunction(call) = &mut expr
-        && call.func.name() == "count"
-        && let [Expr::Literal(one @ ScalarValue::Int32(Some(1)), _)] =
-            call.params.args.as_mut_slice()
-    {
-        // `count(*)`: the optimizer knows it by this, and answers it from statistics.
-        *one = ScalarValue::Int64(Some(1));
-        return Transformed::yes(expr);
+/// As [`widen`], and the numbers of a VALUES list become integers if they fit: in a query, whose columns nobody has
+/// declared.
+pub(crate) fn widen_query(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if has_outer_references(&plan)? {
+        // A sub-query has noted the types of what it takes from outside.
+        return widen(plan);
     }
-    let argument = match &mut expr {
-        Expr::AggregateFunction(call) => target(call.func.name()).zip(call.params.args.first_mut()),
-        Expr::WindowFunction(call) => match &call.fun {
-            WindowFunctionDefinition::AggregateUDF(function) => {
-                target(function.name()).zip(call.params.args.first_mut())
+    let narrowed = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Values(values) => {
+            let rows = values.values.into_iter().map(|row| {
+                let row = row.into_iter().map(|expr| {
+                    let changed = expr.transform_up(|expr| match expr {
+                        Expr::Literal(value, metadata) => Ok(literal(value, metadata)),
+                        expr => typed(expr, &DFSchema::empty()),
+                    });
+                    changed.map(|changed| changed.data)
+                });
+                row.collect::<PlanResult<Vec<_>>>()
+            });
+            let rows = rows.collect::<PlanResult<Vec<_>>>()?;
+            let rebuilt = LogicalPlanBuilder::values(rows)?.build()?;
+            Ok(Transformed::yes(rebuilt))
+        }
+        node => Ok(Transformed::no(node)),
+    });
+    widen(narrowed?.data)
+}
+
+fn has_outer_references(plan: &LogicalPlan) -> PlanResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            found |= expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..))))?;
+        }
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
+}
+
+/// Every branch of a UNION in the same number types: DataFusion would take those of the first for the result's.
+fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
+    let width = union.schema.fields().len();
+    let common: Vec<Option<DataType>> = (0..width)
+        .map(|index| {
+            let types = union
+                .inputs
+                .iter()
+                .map(|input| input.schema().field(index).data_type());
+            types
+                .cloned()
+                .map(Some)
+                .reduce(|left, right| number_type(&left?, &right?))
+                .flatten()
+        })
+        .collect();
+    let differs = |input: &LogicalPlan| {
+        let fields = input.schema().fields().iter().zip(&common);
+        fields
+            .filter_map(|(field, common)| Some((field.data_type(), common.as_ref()?)))
+            .any(|(own, common)| own != common)
+    };
+    if !union.inputs.iter().any(|input| differs(input)) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let mut inputs = vec![];
+    for input in union.inputs {
+        if !differs(&input) {
+            inputs.push(input);
+            continue;
+        }
+        let schema = input.schema().clone();
+        let columns = common.iter().enumerate().map(|(index, common)| {
+            let (qualifier, field) = schema.qualified_field(index);
+            let column = Expr::Column(Column::from((qualifier, field)));
+            match common {
+                Some(common) if common != field.data_type() => {
+                    let wide = match common.is_decimal() {
+                        true => conversion::widened(common.clone()).call(vec![column]),
+                        false => cast(column, common.clone()),
+                    };
+                    wide.alias_qualified(qualifier.cloned(), field.name())
+                }
+                _ => column,
             }
-            WindowFunctionDefinition::WindowUDF(_) => None,
-        },
-        _ => None,
-    };
-    let Some(((target, small_too), argument)) = argument else {
-        return Transformed::no(expr);
-    };
-    let wide = match argument.get_type(schema) {
-        Ok(DataType::Int64) => true,
-        Ok(data_type) => small_too && data_type.is_integer(),
-        Err(_) => false,
-    };
-    if !wide {
-        return Transformed::no(expr);
+        });
+        let projection = Projection::try_new(columns.collect(), input)?;
+        inputs.push(Arc::new(LogicalPlan::Projection(projection)));
     }
-    *argument = datafusion::logical_expr::cast(argument.clone(), target);
-    Transformed::yes(expr)
+    let union = Union::try_new_with_loose_types(inputs)?;
+    Ok(Transformed::yes(LogicalPlan::Union(union)))
+}
+
+/// The type that both numbers have room in; none if one is no number.
+fn number_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    if left == right {
+        return Some(left.clone());
+    }
+    if !left.is_numeric() || !right.is_numeric() {
+        return None;
+    }
+    if let Some(common) = common_type(left, right) {
+        return Some(common);
+    }
+    let (left, right) = (Digits::of(left)?, Digits::of(right)?);
+    let digits = Digits {
+        whole: left.whole.max(right.whole),
+        scale: left.scale.max(right.scale),
+        shown: left.shown.max(right.shown),
+    };
+    Some(digits.data_type())
+}
+
+/// `'5' + 1`: the text is a number, though DataFusion has no operator for the two.
+#[derive(Debug)]
+pub(crate) struct NumbersInQuotes;
+
+impl ExprPlanner for NumbersInQuotes {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> PlanResult<PlannerResult<RawBinaryExpr>> {
+        let is_arithmetic = matches!(
+            expr.op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        );
+        if !is_arithmetic {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let number = |side: &Expr| {
+            let data_type = side.get_type(schema).ok()?;
+            data_type.is_numeric().then_some(data_type)
+        };
+        if is_unknown(&expr.left)
+            && let Some(data_type) = number(&expr.right)
+        {
+            expr.left = number_like(expr.left, &data_type)?;
+        } else if is_unknown(&expr.right)
+            && let Some(data_type) = number(&expr.left)
+        {
+            expr.right = number_like(expr.right, &data_type)?;
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// One expression, whose parts have been typed already.
+fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(binary) => match operation(binary.op) {
+            Some(operation) => computed(operation, binary, schema),
+            None if is_comparison(binary.op) => compared(binary, schema),
+            None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+        },
+        Expr::Negative(inner) => {
+            let is_exact = inner
+                .get_type(schema)
+                .is_ok_and(|data_type| Digits::of(&data_type).is_some());
+            if !is_exact {
+                return Ok(Transformed::no(Expr::Negative(inner)));
+            }
+            let call = arithmetic::function(Operation::Negate).call(vec![*inner]);
+            Ok(Transformed::yes(call))
+        }
+        Expr::Between(between) => {
+            let Between {
+                expr,
+                negated,
+                low,
+                high,
+            } = between;
+            let mut all = [*expr, *low, *high];
+            let changed = as_floats(&mut all, schema);
+            let [expr, low, high] = all.map(Box::new);
+            let between = Between::new(expr, negated, low, high);
+            Ok(given(changed, Expr::Between(between)))
+        }
+        Expr::InList(InList {
+            expr,
+            list,
+            negated,
+        }) => {
+            let mut all = vec![*expr];
+            all.extend(list);
+            let changed = as_floats(&mut all, schema);
+            let list = all.split_off(1);
+            let expr = Box::new(all.swap_remove(0));
+            let list = InList::new(expr, list, negated);
+            Ok(given(changed, Expr::InList(list)))
+        }
+        Expr::Case(case) => Ok(chosen(case, schema)),
+        Expr::ScalarFunction(mut call)
+            if matches!(
+                call.func.name(),
+                "coalesce" | "greatest" | "least" | "nullif" | "nvl"
+            ) =>
+        {
+            let changed = as_floats(&mut call.args, schema);
+            let ScalarFunction { func, args } = call;
+            Ok(given(
+                changed,
+                Expr::ScalarFunction(ScalarFunction { func, args }),
+            ))
+        }
+        Expr::Cast(cast) => castable(cast, schema),
+        Expr::ScalarFunction(call) => {
+            let types = call.args.iter().map(|arg| match arg {
+                // A literal's type is what its place asks for.
+                arg if is_unknown(arg) => Ok(DataType::Null),
+                arg => arg.get_type(schema),
+            });
+            if let Ok(types) = types.collect::<PlanResult<Vec<_>>>() {
+                math::check(call.func.name(), &types)?;
+            }
+            Ok(Transformed::no(Expr::ScalarFunction(call)))
+        }
+        expr => Ok(summed(expr, schema)),
+    }
+}
+
+fn given(changed: bool, expr: Expr) -> Transformed<Expr> {
+    match changed {
+        true => Transformed::yes(expr),
+        false => Transformed::no(expr),
+    }
+}
+
+fn operation(op: Operator) -> Option<Operation> {
+    Some(match op {
+        Operator::Plus => Operation::Add,
+        Operator::Minus => Operation::Subtract,
+        Operator::Multiply => Operation::Multiply,
+        Operator::Divide => Operation::Divide,
+        Operator::Modulo => Operation::Remainder,
+        _ => return None,
+    })
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+/// `+ - * / %` of two numbers; of anything else it stays what it is.
+fn computed(
+    operation: Operation,
+    binary: BinaryExpr,
+    schema: &dyn ExprSchema,
+) -> PlanResult<Transformed<Expr>> {
+    let BinaryExpr { left, op, right } = binary;
+    let types = (left.get_type(schema), right.get_type(schema));
+    let (Ok(left_type), Ok(right_type)) = types else {
+        return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(
+            left, op, right,
+        ))));
+    };
+    let (mut left, mut right) = (*left, *right);
+    let (mut left_type, mut right_type) = (left_type, right_type);
+    if left_type.is_numeric() && is_unknown(&right) {
+        (right, right_type) = (number_like(right, &left_type)?, left_type.clone());
+        right_type = right.get_type(schema).unwrap_or(right_type);
+    } else if right_type.is_numeric() && is_unknown(&left) {
+        (left, left_type) = (number_like(left, &right_type)?, right_type.clone());
+        left_type = left.get_type(schema).unwrap_or(left_type);
+    }
+    let is_numeric = |data_type: &DataType| data_type.is_numeric();
+    if !is_numeric(&left_type) || !is_numeric(&right_type) {
+        let binary = BinaryExpr::new(Box::new(left), op, Box::new(right));
+        return Ok(Transformed::no(Expr::BinaryExpr(binary)));
+    }
+    let common = common_type(&left_type, &right_type);
+    let (left, right) = match &common {
+        Some(common) => (
+            to_type(left, &left_type, common),
+            to_type(right, &right_type, common),
+        ),
+        None => (left, right),
+    };
+    let (left_type, right_type) = match common {
+        Some(common) => (common.clone(), common),
+        None => (left_type, right_type),
+    };
+    if operation.result(&left_type, &right_type).is_none() {
+        return Err(no_such_operator(operation, &left_type, &right_type));
+    }
+    let call = arithmetic::function(operation).call(vec![left, right]);
+    Ok(Transformed::yes(call))
+}
+
+/// A quoted literal, whose type is what its place asks for.
+fn is_unknown(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Literal(
+            ScalarValue::Utf8(_) | ScalarValue::Utf8View(_) | ScalarValue::LargeUtf8(_),
+            _
+        )
+    )
+}
+
+fn number_like(text: Expr, data_type: &DataType) -> PlanResult<Expr> {
+    let Expr::Literal(value, _) = &text else {
+        return Ok(text);
+    };
+    match value.try_as_str().flatten() {
+        Some(digits) if data_type.is_decimal() => {
+            Ok(Expr::Literal(conversion::literal(digits)?, None))
+        }
+        _ => Ok(cast(text, data_type.clone())),
+    }
+}
+
+/// What both sides of an operator are computed in; none for two exact numbers, whose digits decide.
+fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    if left.is_floating() || right.is_floating() {
+        let both_small = matches!((left, right), (DataType::Float32, DataType::Float32));
+        return Some(if both_small {
+            DataType::Float32
+        } else {
+            DataType::Float64
+        });
+    }
+    if left.is_integer() && right.is_integer() {
+        return Some(integer(left).max(integer(right)).data_type());
+    }
+    None
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Width {
+    Small,
+    Normal,
+    Big,
+}
+
+impl Width {
+    fn data_type(&self) -> DataType {
+        match self {
+            Width::Small => DataType::Int16,
+            Width::Normal => DataType::Int32,
+            Width::Big => DataType::Int64,
+        }
+    }
+}
+
+fn integer(data_type: &DataType) -> Width {
+    match data_type {
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => Width::Small,
+        DataType::UInt16 | DataType::Int32 => Width::Normal,
+        _ => Width::Big,
+    }
+}
+
+fn to_type(expr: Expr, from: &DataType, to: &DataType) -> Expr {
+    if from == to {
+        expr
+    } else {
+        cast(expr, to.clone())
+    }
+}
+
+/// A comparison of a float and a decimal is one of floats, and one of decimals loses no digit.
+fn compared(binary: BinaryExpr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
+    let BinaryExpr { left, op, right } = binary;
+    let mut both = [*left, *right];
+    for (number, text) in [(0, 1), (1, 0)] {
+        if is_unknown(&both[text])
+            && let Ok(data_type) = both[number].get_type(schema)
+            && data_type.is_decimal()
+        {
+            both[text] = number_like(both[text].clone(), &data_type)?;
+        }
+    }
+    let mut changed = as_floats(&mut both, schema);
+    let types = both.each_ref().map(|side| side.get_type(schema));
+    if let [Ok(left_type), Ok(right_type)] = &types
+        && (left_type.is_decimal() || right_type.is_decimal())
+        && let (Some(left), Some(right)) = (Digits::of(left_type), Digits::of(right_type))
+    {
+        let scale = left.scale.max(right.scale);
+        let precision = left.whole.max(right.whole) + scale;
+        if (39..=76).contains(&precision) {
+            let wide = DataType::Decimal256(
+                u8::try_from(precision).unwrap_or(76),
+                i8::try_from(scale).unwrap_or(38),
+            );
+            both = both.map(|side| cast(side, wide.clone()));
+            changed = true;
+        }
+    }
+    let [left, right] = both.map(Box::new);
+    let binary = Expr::BinaryExpr(BinaryExpr::new(left, op, right));
+    Ok(given(changed, binary))
+}
+
+/// If one of them is a float, the decimals become floats too.
+fn as_floats(all: &mut [Expr], schema: &dyn ExprSchema) -> bool {
+    let types = all.iter().map(|expr| expr.get_type(schema).ok());
+    let types: Vec<_> = types.collect();
+    let has_float = types
+        .iter()
+        .flatten()
+        .any(|data_type| data_type.is_floating());
+    if !has_float {
+        return false;
+    }
+    let mut changed = false;
+    for (expr, data_type) in all.iter_mut().zip(types) {
+        if data_type.is_some_and(|data_type| data_type.is_decimal()) {
+            *expr = cast(expr.clone(), DataType::Float64);
+            changed = true;
+        }
+    }
+    changed
+}
+
+fn chosen(mut case: Case, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    let mut results: Vec<Expr> = case
+        .when_then_expr
+        .iter()
+        .map(|(_, then)| then.as_ref().clone())
+        .collect();
+    results.extend(case.else_expr.as_deref().cloned());
+    let changed = as_floats(&mut results, schema);
+    if changed {
+        if case.else_expr.is_some() {
+            case.else_expr = results.pop().map(Box::new);
+        }
+        for ((_, then), result) in case.when_then_expr.iter_mut().zip(results) {
+            **then = result;
+        }
+    }
+    given(changed, Expr::Case(case))
 }
 
 /// An integer that fits is an integer, one that no bigint holds is numeric, and there is room before the point.
@@ -97,6 +531,10 @@ fn literal(value: ScalarValue, metadata: Option<FieldMetadata>) -> Transformed<E
         {
             (*precision < 38).then(|| ScalarValue::Decimal128(Some(*number), precision + 1, *scale))
         }
+        // `1e20` has no digits after the point, and none that are left out before it.
+        ScalarValue::Decimal128(Some(_), _, scale) if *scale < 0 => {
+            conversion::literal(&value.to_string()).ok()
+        }
         _ => None,
     };
     match changed {
@@ -105,7 +543,7 @@ fn literal(value: ScalarValue, metadata: Option<FieldMetadata>) -> Transformed<E
     }
 }
 
-/// A number is no date, however Arrow counts days.
+/// A number is no date, however Arrow counts days; and `numeric` without a scale keeps the digits that it is given.
 fn castable(cast: Cast, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
     let is_time = |data_type: &DataType| {
         matches!(
@@ -113,23 +551,96 @@ fn castable(cast: Cast, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>
             DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_)
         )
     };
-    let from = cast.expr.get_type(schema);
     let to = cast.field.data_type();
-    if let Ok(from) = from
-        && ((from.is_numeric() && is_time(to)) || (is_time(&from) && to.is_numeric()))
-    {
+    let Ok(from) = cast.expr.get_type(schema) else {
+        return Ok(Transformed::no(Expr::Cast(cast)));
+    };
+    if (from.is_numeric() && is_time(to)) || (is_time(&from) && to.is_numeric()) {
         let (from, to) = (PgType::of_arrow(&from).name(), PgType::of_arrow(to).name());
         let message = format!("cannot cast type {from} to {to}");
         return Err(Error::CannotCoerce { message }.into());
     }
-    Ok(Transformed::no(Expr::Cast(cast)))
+    if to != &ANY_SCALE {
+        return Ok(Transformed::no(Expr::Cast(cast)));
+    }
+    if from.is_decimal() {
+        return Ok(Transformed::yes(*cast.expr));
+    }
+    if let Some(digits) = Digits::of(&from) {
+        let exact = digits.data_type();
+        return Ok(Transformed::yes(datafusion::logical_expr::cast(
+            *cast.expr, exact,
+        )));
+    }
+    if let Expr::Literal(value, _) = cast.expr.as_ref()
+        && let Some(text) = value.try_as_str().flatten()
+    {
+        let number = conversion::literal(text)?;
+        return Ok(Transformed::yes(Expr::Literal(number, None)));
+    }
+    let convert = conversion::function(Conversion::ToNumeric);
+    Ok(match from {
+        DataType::Null => Transformed::no(Expr::Cast(cast)),
+        _ => Transformed::yes(convert.call(vec![*cast.expr])),
+    })
 }
 
-/// What the argument becomes, and whether that of smaller integers does too: their sum is a bigint.
-fn target(function: &str) -> Option<(DataType, bool)> {
-    match function {
-        "sum" => Some((SUM, false)),
-        "avg" => Some((MEAN, true)),
+/// A sum of bigints is numeric; one of decimals does not wrap.
+fn summed(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    if let Expr::AggregateFunction(call) = &mut expr
+        && call.func.name() == "count"
+        && let [Expr::Literal(one @ ScalarValue::Int32(Some(1)), _)] =
+            call.params.args.as_mut_slice()
+    {
+        // `count(*)`: the optimizer knows it by this, and answers it from statistics.
+        *one = ScalarValue::Int64(Some(1));
+        return Transformed::yes(expr);
+    }
+    let argument = match &mut expr {
+        Expr::AggregateFunction(call) if call.func.name() == "sum" => call.params.args.first_mut(),
+        Expr::WindowFunction(call) => match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) if function.name() == "sum" => {
+                call.params.args.first_mut()
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(argument) = argument else {
+        return Transformed::no(expr);
+    };
+    let Some(target) = argument
+        .get_type(schema)
+        .ok()
+        .and_then(|data_type| addend(&data_type))
+    else {
+        return Transformed::no(expr);
+    };
+    *argument = cast(argument.clone(), target);
+    Transformed::yes(expr)
+}
+
+/// What values of a type are added up in, if it is not their own type. DataFusion's sum has ten digits more.
+pub(crate) fn addend(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Int64 | DataType::UInt64 => Some(SUM),
+        DataType::Decimal128(38, scale @ (10 | 20)) => Some(DataType::Decimal256(66, *scale)),
+        DataType::Decimal128(precision @ 29.., scale) => {
+            Some(DataType::Decimal256(*precision, *scale))
+        }
         _ => None,
     }
+}
+
+/// The exact type of the sum of values of a type; none for floats.
+pub(crate) fn exact(expr: Expr, data_type: &DataType) -> Expr {
+    match Digits::of(data_type) {
+        Some(digits) if !data_type.is_decimal() => cast(expr, digits.data_type()),
+        _ => expr,
+    }
+}
+
+/// As PostgreSQL's `numeric` operators, for plans that are made here.
+pub(crate) fn call(operation: Operation, arguments: Vec<Expr>) -> Expr {
+    Arc::clone(&arithmetic::function(operation)).call(arguments)
 }

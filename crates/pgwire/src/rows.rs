@@ -657,6 +657,7 @@ impl<'a> Cell<'a> {
                 None => out.extend_from_slice(value.as_bytes()),
             },
             oid::CHAR => out.push(value.bytes().next().unwrap_or(0)),
+            oid::NUMERIC => put_numeric_text(out, value),
             oid::INTERVAL => match parse::interval(value) {
                 Some((months, days, micros)) => put_interval(out, months, days, micros),
                 None => out.extend_from_slice(value.as_bytes()),

@@ -255,6 +255,7 @@ impl From<rapport_engine::Error> for Failure {
             E::Windowing { .. } => coded("42P20"),
             E::InvalidRegularExpression { .. } => coded("2201B"),
             E::InvalidLimit => coded("2201W"),
+            E::InvalidOffset => coded("2201X"),
             E::InvalidColumnReference { .. } => coded("42P10"),
             E::IndeterminateParameter { .. } => coded("42P18"),
             E::ParameterCount { .. } => coded("08P01"),
