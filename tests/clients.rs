@@ -21,7 +21,7 @@ use crate::fixtures::trial::{fault, skip, trial};
 use crate::fixtures::warehouse::Endpoint;
 use crate::fixtures::worker::Outcome;
 
-/// What runs or helps the scripts.
+/// What runs or helps the scripts, and what a developer runs by hand.
 pub const HELPERS: &[&str] = &[
     "clients/one.py",
     "clients/one.mjs",
@@ -33,6 +33,7 @@ pub const HELPERS: &[&str] = &[
     "clients/npgsql/_dotnet.py",
     "fixtures/make_container.mjs",
     "fixtures/s3.py",
+    "slt/record.py",
 ];
 const DRIVERS: &[&str] = &[
     "psql",

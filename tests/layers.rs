@@ -241,7 +241,7 @@ fn every_file_of_these_tests_is_run() -> Result<()> {
         let said = file.strip_prefix(place::tests())?.display().to_string();
         let run = match file.extension().and_then(|e| e.to_str()) {
             Some("slt") => slt.contains(&file),
-            Some("py" | "mjs") => {
+            Some("py" | "mjs" | "java") => {
                 scripts.contains(&file) || clients::HELPERS.contains(&said.as_str())
             }
             Some("rs") => is_named_by_a_mod(&file)?,

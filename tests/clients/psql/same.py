@@ -1,0 +1,92 @@
+"""What psql prints must be the same to the letter on both servers."""
+
+import re
+import subprocess
+
+from server import DATABASE, USER
+
+
+def _psql(*commands, options=()):
+    arguments = ["psql", "-X", "-w", "-v", "ON_ERROR_STOP=1", *options]
+    for command in commands:
+        arguments += ["-c", command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    return done.stdout.replace(USER, "me").replace(DATABASE, "here")
+
+
+def _typed(text):
+    done = subprocess.run(["psql", "-X", "-w"], input=text, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+def d_of_tables_with_keys():
+    return _psql(r"\d regions", r"\d shops", r"\d sales", r"\d shop_days")
+
+
+def d_of_every_type():
+    return _psql(r"\d every_type")
+
+
+def d_of_odd_names():
+    return _psql(r'\d "Odd Näme"', r"\d staging.arrivals")
+
+
+def d_plus_of_a_table():
+    return _psql(r"\d+ shops")
+
+
+def d_of_a_view():
+    return _psql(r"\d shop_totals")
+
+
+def lists_by_pattern():
+    text = _psql(r"\dt sh*", r"\dv sh*", r"\di regions*", r"\dt staging.*", r"\d sh*")
+    # The owner's name makes its column wider on one server.
+    return re.sub("--+", "--", re.sub("  +", " ", text))
+
+
+def comments_by_pattern():
+    return _psql(r"\dd shop*") + "\n".join(
+        " ".join(line.split("|")[i].strip() for i in (1, -1)) for line in _psql(r"\dt+ sh*").splitlines() if "|" in line)
+
+
+def a_query_in_every_format():
+    sql = "SELECT id, name, opened, area, is_open FROM shops ORDER BY id"
+    return "".join(_psql(sql, options=options) for options in [
+        ["--csv"], ["-H"], ["-A"], ["-x"], ["-A", "-F", "\t", "-t"], ["-P", "format=wrapped", "-P", "columns=40"],
+        ["-P", "format=asciidoc"], ["-P", "format=latex"], ["-P", "null=(null)"]])
+
+
+def every_type_as_text():
+    return _psql("SET TimeZone = 'UTC'", "SELECT * FROM every_type ORDER BY id", options=["-x"])
+
+
+def statements_of_one_message():
+    return _typed("SELECT 1 AS a \\; SELECT 2 AS b \\; SELECT count(*) FROM shops;\n")
+
+
+def an_error_in_one_message():
+    return _typed("SELECT 1 AS a \\; SELECT 1/0 AS b \\; SELECT 3;\nSELECT 4 AS d;\n")
+
+
+def a_cross_table():
+    return _typed("SELECT shop_id, quantity, count(*) FROM sales WHERE quantity < 4 GROUP BY 1, 2 ORDER BY 1, 2 \\crosstabview\n")
+
+
+def gx_and_gdesc():
+    return _typed("SELECT * FROM shops WHERE id = 1 \\gx\nSELECT *, 1 AS one, now() FROM sales \\gdesc\n")
+
+
+def an_error_in_full():
+    return _typed("\\set VERBOSITY verbose\nSELECT nothing FROM shops;\n").split("LOCATION")[0]
+
+
+def copy_to_a_file_and_back():
+    return _typed("\\copy (SELECT * FROM every_type ORDER BY id) TO STDOUT\n"
+                  "\\copy (SELECT * FROM shops ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)\n")
+
+
+def variables_of_the_server():
+    return _typed("\\echo :ENCODING :LAST_ERROR_SQLSTATE\nSELECT 1/0;\n\\echo :LAST_ERROR_SQLSTATE :ERROR :ROW_COUNT\n"
+                  "SELECT id FROM shops;\n\\echo :ROW_COUNT\n")
