@@ -15,7 +15,7 @@ use datafusion::{
     logical_expr::TableSource,
     sql::sqlparser::ast::{
         self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, TableAlias,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias,
         TableAliasColumnDef, TableFactor, TableVersion, Value, VisitMut, VisitorMut,
     },
 };
@@ -469,6 +469,10 @@ impl VisitorMut for Collect {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(folded(&cte.alias.name));
         }
+        if let Err(error) = check_body(&query.body) {
+            self.error = Some(error);
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     }
 }
@@ -525,6 +529,43 @@ fn call(name: &str, args: FunctionArguments) -> Expr {
         over: None,
         within_group: vec![],
     })
+}
+
+/// Refuses what would be answered wrongly.
+fn check_body(body: &SetExpr) -> Result<()> {
+    match body {
+        SetExpr::SetOperation {
+            op: op @ (ast::SetOperator::Intersect | ast::SetOperator::Except),
+            set_quantifier: ast::SetQuantifier::All,
+            ..
+        } => Err(Error::not_supported(
+            format!("{op} ALL is not supported"),
+            "Count the rows of both sides with GROUP BY, and compare the counts.",
+        )),
+        SetExpr::SetOperation { left, right, .. } => {
+            check_body(left)?;
+            check_body(right)
+        }
+        SetExpr::Select(select) => {
+            let mut joins = select.from.iter().flat_map(|from| &from.joins);
+            let merges = joins.any(|join| {
+                matches!(
+                    join.join_operator,
+                    ast::JoinOperator::FullOuter(
+                        ast::JoinConstraint::Using(_) | ast::JoinConstraint::Natural
+                    )
+                )
+            });
+            match merges {
+                true => Err(Error::not_supported(
+                    "FULL JOIN … USING is not supported",
+                    "Join ON a.x = b.x, and select coalesce(a.x, b.x).",
+                )),
+                false => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {
