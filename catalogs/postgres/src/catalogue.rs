@@ -11,6 +11,7 @@ use tracing::{debug, info};
 
 use crate::connection::{Connection, Rows, Status};
 use crate::error::{Error, Result};
+use crate::functions::Declarations;
 use crate::guard;
 use crate::launch::Launcher;
 use crate::server::Server;
@@ -50,6 +51,7 @@ struct Inner {
     idle: Mutex<Vec<Connection>>,
     slots: Arc<Semaphore>,
     names: OnceCell<Arc<SystemNames>>,
+    declarations: Mutex<Option<Declarations>>,
 }
 
 enum Reached {
@@ -79,6 +81,7 @@ impl Catalogue {
             idle: Mutex::default(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             names: OnceCell::new(),
+            declarations: Mutex::default(),
         }));
         if catalogue.ask(guard::IS_SET).await? != [[Some("t".to_owned())]] {
             info!("setting up the catalogue");
@@ -91,6 +94,18 @@ impl Catalogue {
     pub async fn shutdown(&self) {
         self.0.slots.close();
         self.idle().clear();
+    }
+
+    /// What has to be declared again when everything is dropped.
+    pub(crate) fn keep_declarations(&self, declarations: Declarations) {
+        *self.declarations() = Some(declarations);
+    }
+
+    pub(crate) fn declarations(&self) -> MutexGuard<'_, Option<Declarations>> {
+        self.0
+            .declarations
+            .lock()
+            .expect("no code panics while it holds this lock")
     }
 
     pub(crate) fn known_names(&self) -> &OnceCell<Arc<SystemNames>> {

@@ -9,6 +9,7 @@ use crate::catalogue::Catalogue;
 use crate::connection::{Connection, Rows};
 use crate::define;
 use crate::error::Result;
+use crate::functions::Declarations;
 use crate::guard;
 use crate::quote;
 use crate::relations::{self, Relation, RelationKind};
@@ -45,8 +46,13 @@ impl Catalogue {
     /// Replaces everything by what a dump holds, in one transaction. Of a bad dump, nothing is taken.
     pub async fn restore(&self, sql: &str) -> Result<()> {
         let guard = guard::set();
+        let functions = {
+            let declarations = self.declarations();
+            let sql = declarations.as_ref().map(Declarations::sql);
+            sql.unwrap_or_default().to_owned()
+        };
         self.transact(&format!(
-            "SET LOCAL search_path = '';\n{EMPTY};\n{sql}\n{guard}"
+            "SET LOCAL search_path = '';\n{EMPTY};\n{functions}\n{sql}\n{guard}"
         ))
         .await
     }

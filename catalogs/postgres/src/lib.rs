@@ -17,6 +17,7 @@
 //! rewrite.rs     the few queries psql 15 sends that 17 no longer understands
 //! ddl.rs         a client's definition, judged in an open transaction
 //! roles.rs       users and their verifiers
+//! functions.rs   the engine's functions, declared
 //! relations.rs   tables and views as PostgreSQL describes them; define.rs the way back
 //! mirror.rs      makes the mirror equal to the lake
 //! dump.rs        all of it as SQL text, and back
@@ -29,6 +30,7 @@ mod ddl;
 mod define;
 mod dump;
 mod error;
+mod functions;
 mod guard;
 mod launch;
 mod mirror;
@@ -46,6 +48,7 @@ pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;
 pub use ddl::{Change, Ddl, is_definition};
 pub use error::{Error, ErrorFields, Result};
+pub use functions::{Argument, Function};
 pub use mirror::Mirrored;
 pub use relations::{Column, ForeignKey, Relation, RelationKind};
 pub use relay::{Field, Reply, Request};

@@ -25,6 +25,7 @@ mod dialect;
 mod error;
 mod execute;
 mod explain;
+mod functions;
 mod insert;
 mod interrupt;
 mod json;

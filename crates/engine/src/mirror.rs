@@ -1,6 +1,12 @@
 //! The catalogue follows the lake: what is there, and the dumps from which a lost catalogue is made again.
 
-use futures::TryStreamExt;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{TryStreamExt, future::try_join_all};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 use rapport_catalog_postgres::{Column, ForeignKey, Mirrored, Relation};
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
@@ -9,6 +15,19 @@ use tracing::{info, warn};
 use crate::{Error, Result, Warehouse, view::storage};
 
 const ATTEMPTS: usize = 5;
+
+/// How old what clients see of other processes' work may be.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Beyond this a client's question is not held up by looking.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When the lake was last looked at for the catalogue, and what was there.
+#[derive(Default)]
+pub(crate) struct Followed {
+    looked: Option<Instant>,
+    tables: HashMap<TableName, Arc<Snapshot>>,
+}
 
 impl Warehouse {
     /// On opening: a catalogue that has nothing takes the newest dump, and then what the lake holds.
@@ -38,23 +57,76 @@ impl Warehouse {
         let Some(catalogue) = self.catalogue() else {
             return Ok(());
         };
-        let mut tables = vec![];
-        for name in self.lake().table_names().await? {
+        let snapshots = self.snapshots().await?;
+        let tables: Vec<Mirrored> = snapshots
+            .values()
+            .map(|snapshot| mirrored(snapshot))
+            .collect();
+        catalogue.mirror(&tables).await?;
+        self.privileges().forget();
+        self.oids().forget();
+        Ok(())
+    }
+
+    /// Before a client asks the catalogue: what other processes have loaded, made, changed and dropped since the last time
+    /// is told to it. One client at a time looks, and none soon after another.
+    pub async fn follow_lake(&self) {
+        let Some(catalogue) = self.catalogue() else {
+            return;
+        };
+        let mut followed = self.followed().lock().await;
+        if followed
+            .looked
+            .is_some_and(|looked| looked.elapsed() < FRESH)
+        {
+            return;
+        }
+        let told = async {
+            let tables = self.snapshots().await?;
+            let is_same = |(name, now): (&TableName, &Arc<Snapshot>)| {
+                let before = followed.tables.get(name);
+                before.is_some_and(|before| before.definition() == now.definition())
+            };
+            if tables.len() != followed.tables.len() || !tables.iter().all(is_same) {
+                // Not in the middle of a definition, of which the lake knows before the catalogue does.
+                let _turn = self.lock_definitions().await;
+                self.mirror_lake().await?;
+            } else {
+                let grown = tables
+                    .iter()
+                    .filter(|(name, now)| followed.tables[*name].rows() != now.rows());
+                let rows: Vec<(TableName, u64)> = grown
+                    .map(|(name, now)| (name.clone(), now.rows()))
+                    .collect();
+                catalogue.set_row_estimates(&rows).await?;
+            }
+            Ok::<_, Error>(tables)
+        };
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(tables)) => followed.tables = tables,
+            Ok(Err(error)) => warn!(%error, "the catalogue was not told of the lake's changes"),
+            Err(_) => warn!("the lake takes too long to tell what has changed"),
+        }
+        followed.looked = Some(Instant::now());
+    }
+
+    /// The newest version of every table.
+    async fn snapshots(&self) -> Result<HashMap<TableName, Arc<Snapshot>>> {
+        let names = self.lake().table_names().await?;
+        let newest = names.into_iter().map(async |name| {
             let snapshot = match self.lake().table(&name).await {
                 Ok(table) => table.snapshot().await,
                 Err(error) => Err(error),
             };
             match snapshot {
-                Ok(snapshot) => tables.push(mirrored(&snapshot)),
+                Ok(snapshot) => Ok(Some((name, snapshot))),
                 // Dropped since it was listed.
-                Err(rapport_lake::Error::NoSuchTable(_)) => {}
-                Err(error) => return Err(error.into()),
+                Err(rapport_lake::Error::NoSuchTable(_)) => Ok(None),
+                Err(error) => Err(Error::from(error)),
             }
-        }
-        catalogue.mirror(&tables).await?;
-        self.privileges().forget();
-        self.oids().forget();
-        Ok(())
+        });
+        let found = try_join_all(newest).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Row counts as clients see them in the catalogue.

@@ -31,6 +31,7 @@ use crate::{
     cancel::Guard,
     cpu::Cpu,
     literals::ReadMoments,
+    mirror::Followed,
     numbers::PostgresNumbers,
     one_row::{one_row, value_of_one_row},
     origin::Oids,
@@ -65,6 +66,7 @@ struct Inner {
     views: RwLock<Arc<Views>>,
     privileges: Privileges,
     oids: Oids,
+    followed: tokio::sync::Mutex<Followed>,
     /// One change of definitions at a time.
     definitions: tokio::sync::Mutex<()>,
     /// One rewrite of a table at a time in this process: the mark of a rewrite tells only whether it or a later one
@@ -111,12 +113,14 @@ impl Warehouse {
             views: RwLock::new(Arc::new(views)),
             privileges: Privileges::default(),
             oids: Oids::default(),
+            followed: tokio::sync::Mutex::default(),
             definitions: tokio::sync::Mutex::default(),
             rewrites: Mutex::default(),
             writer: format!("rapport.rewrite.{}", uuid::Uuid::new_v4()),
             landing: tokio::sync::RwLock::default(),
         }));
         temporary::remove_abandoned(&warehouse).await?;
+        warehouse.declare_functions().await?;
         warehouse.restore_catalogue().await?;
         Ok(warehouse)
     }
@@ -229,6 +233,10 @@ impl Warehouse {
 
     pub(crate) fn cpu(&self) -> &Cpu {
         &self.0.cpu
+    }
+
+    pub(crate) fn followed(&self) -> &tokio::sync::Mutex<Followed> {
+        &self.0.followed
     }
 
     pub(crate) fn privileges(&self) -> &Privileges {
@@ -387,4 +395,10 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
                 .collect(),
         )
         .build()
+}
+
+/// What statements are planned with, without a lake.
+#[cfg(test)]
+pub(crate) fn tests_state(limits: &Limits) -> SessionState {
+    state(limits, Arc::default(), false)
 }

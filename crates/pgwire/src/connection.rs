@@ -507,8 +507,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             false => self.session().with_temporary(settings),
         };
         let earlier = self.session().open_definitions();
+        let warehouse = self.shared.warehouse.clone();
         let reply = self
             .guard(run, async move {
+                warehouse.follow_lake().await;
                 catalogue
                     .relay_after(&role, &earlier, &settings, request)
                     .await
