@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::fixtures::files;
-use crate::fixtures::process::Running;
+use crate::fixtures::process::{Running, signal};
 use crate::fixtures::trial::trials;
 use crate::fixtures::warehouse::{Endpoint, Warehouse, finish, free_lake};
 
@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         a_changed_password_counts_at_once_and_a_removed_user_is_out,
         a_taken_port_is_named,
         serve_ends_at_sigterm_and_frees_the_lake,
+        clients_are_told_when_the_server_ends_and_may_finish,
         the_demo_goes_through_without_serving,
         the_demo_takes_no_other_lake,
         a_bucket_without_credentials_says_what_is_missing,
@@ -277,6 +278,48 @@ fn serve_ends_at_sigterm_and_frees_the_lake() -> Result<()> {
     let server = warehouse.serve()?;
     ensure!(server.ask("SELECT count(*) FROM own")? == [["0"]]);
     Ok(())
+}
+
+fn clients_are_told_when_the_server_ends_and_may_finish() -> Result<()> {
+    let server = Warehouse::init()?.serve()?;
+    let endpoint = server.endpoint().clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let connect = async || {
+            tokio_postgres::Config::new()
+                .host(&endpoint.host)
+                .port(endpoint.port)
+                .user(&endpoint.user)
+                .password(&endpoint.password)
+                .dbname(&endpoint.database)
+                .connect(tokio_postgres::NoTls)
+                .await
+        };
+        let (_idle, idle_connection) = connect().await?;
+        let (busy, busy_connection) = connect().await?;
+        let (idle_ends, busy_ends) = (tokio::spawn(idle_connection), tokio::spawn(busy_connection));
+        let asked = tokio::spawn(async move {
+            let rows = busy.query("SELECT pg_sleep(2), 'done'", &[]).await;
+            (busy, rows)
+        });
+        // One second and a half is left of the statement then.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        signal(endpoint.process, "TERM")?;
+        let code = |ended: Result<(), tokio_postgres::Error>| {
+            ended
+                .err()
+                .and_then(|error| error.code().map(|code| code.code().to_owned()))
+        };
+        ensure!(code(idle_ends.await?).as_deref() == Some("57P01"));
+        let (_busy, rows) = asked.await?;
+        let rows = rows?;
+        let done: &str = rows.first().context("a row")?.get(1);
+        ensure!(done == "done");
+        ensure!(code(busy_ends.await?).as_deref() == Some("57P01"));
+        anyhow::Ok(())
+    })
 }
 
 fn the_demo_goes_through_without_serving() -> Result<()> {

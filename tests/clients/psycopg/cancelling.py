@@ -145,3 +145,34 @@ def an_insert_is_cancelled_and_leaves_nothing():
         same(c.execute("SELECT count(*) FROM x_insert").fetchone(), (0,))
         c.execute("DROP TABLE x_insert")
     becomes_idle()
+
+
+def a_copy_out_is_cancelled():
+    with psycopg.connect(autocommit=True) as c:
+        def read():
+            with c.cursor().copy("COPY (SELECT a.source_id FROM interactions a, interactions b, interactions c) TO STDOUT") as copy:
+                for n, _ in enumerate(copy):
+                    if n == 1000:
+                        c.cancel_safe()
+
+        same(raises(psycopg.Error, read).sqlstate, "57014")
+        same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
+    becomes_idle()
+
+
+def a_copy_in_that_waits_is_cancelled():
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("CREATE TABLE x_copy (a int)")
+        c.execute("SET statement_timeout = '500ms'")
+
+        def write():
+            with c.cursor().copy("COPY x_copy FROM STDIN") as copy:
+                copy.write("1\n")
+                threading.Event().wait(1)
+                for _ in range(1000):
+                    copy.write("2\n" * 1000)
+
+        same(raises(psycopg.Error, write).sqlstate, "57014")
+        c.execute("RESET statement_timeout")
+        same(c.execute("SELECT count(*) FROM x_copy").fetchone(), (0,))
+        c.execute("DROP TABLE x_copy")
