@@ -13,13 +13,14 @@ use crate::fixtures::files;
 use crate::fixtures::process::signal;
 use crate::fixtures::reader;
 use crate::fixtures::trial::trials;
-use crate::fixtures::warehouse::Warehouse;
+use crate::fixtures::warehouse::{Server, Warehouse};
 
 pub fn trials() -> Vec<Trial> {
     trials!["faults::kill";
         a_killed_load_shows_all_or_nothing_and_run_again_ends_as_if_it_had_run_once,
         a_killed_compaction_changes_no_row,
         what_a_killed_server_acknowledged_is_there,
+        a_lost_catalogue_is_made_again_from_the_lake,
         a_killed_process_leaves_no_other_behind,
         an_interrupted_load_ends_with_130_and_shows_nothing,
     ]
@@ -174,6 +175,54 @@ fn what_a_killed_server_acknowledged_is_there() -> Result<()> {
     }
     warehouse = server.stop()?;
     warehouse.succeed(["check"])?;
+    Ok(())
+}
+
+/// Roles, memberships, grants, comments, views and their owners, with nothing left but the lake.
+fn a_lost_catalogue_is_made_again_from_the_lake() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    warehouse.add("boss", true)?;
+    let server = warehouse.serve()?;
+    let questions = [
+        "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1",
+        "SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE roleid::regrole::text !~ '^pg_' ORDER BY roleid::regrole::text, member::regrole::text",
+        "SELECT relname, relacl FROM pg_class WHERE relname ~ '^lost' AND relkind IN ('r', 'v') ORDER BY 1",
+        "SELECT attname, attacl FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid = 'lost'::regclass ORDER BY 1",
+        "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class WHERE relname ~ '^lost' ORDER BY 1",
+        "SELECT defaclrole::regrole, defaclobjtype, x.grantee::regrole, x.privilege_type FROM pg_default_acl, aclexplode(defaclacl) x ORDER BY defaclrole::regrole::text, 2, x.grantee::regrole::text, 4",
+        "SELECT nspname, x.grantee::regrole, x.privilege_type, x.is_grantable FROM pg_namespace, aclexplode(nspacl) x WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY nspname, x.grantee::regrole::text, 3",
+        "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relname ~ '^lost' ORDER BY 1",
+        "SELECT pg_get_viewdef('lost_view'::regclass)",
+        "SELECT a, n FROM lost_view ORDER BY a",
+    ];
+    for sql in [
+        "CREATE TABLE lost (a integer PRIMARY KEY, b text NOT NULL DEFAULT 'x', c integer)",
+        "INSERT INTO lost VALUES (1, 'one', 10)",
+        "COMMENT ON TABLE lost IS 'not lost'",
+        "CREATE VIEW lost_view AS SELECT a, approx_distinct(b) AS n FROM lost GROUP BY a",
+        "COMMENT ON VIEW lost_view IS 'nor this'",
+        "GRANT SELECT (a, c), UPDATE (c) ON lost TO boss",
+        "GRANT SELECT ON lost_view TO rapport_reader",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO boss",
+    ] {
+        server.ask(sql)?;
+    }
+    let answers = |server: &Server| -> Result<Vec<Vec<Vec<String>>>> {
+        questions.iter().map(|sql| server.ask(sql)).collect()
+    };
+    let before = answers(&server)?;
+    let warehouse = server.kill()?;
+    let catalogue = warehouse.lake().join("_rapport").join("catalogue-pg");
+    // Out of the way at once: its process may still be leaving.
+    fs::rename(&catalogue, warehouse.folder().join("lost-catalogue"))?;
+    let server = warehouse.serve()?;
+    let after = answers(&server)?;
+    for ((question, before), after) in questions.iter().zip(&before).zip(&after) {
+        ensure!(
+            before == after,
+            "{question}: {before:?} before, {after:?} after"
+        );
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         a_load_beside_a_compaction_loses_nothing,
         a_reader_sees_one_version_beside_loads_and_compactions,
         loads_beside_a_server_are_seen_by_its_next_statement,
+        loads_beside_a_server_are_seen_in_its_catalogue,
         writers_of_one_own_table_lose_nothing,
     ]
 }
@@ -167,6 +168,28 @@ fn loads_beside_a_server_are_seen_by_its_next_statement() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The loading process does not open the catalogue; the server looks at the lake before it answers from the catalogue.
+fn loads_beside_a_server_are_seen_in_its_catalogue() -> Result<()> {
+    let (warehouse, source) = loaded(1_000, 1)?;
+    let server = warehouse.serve()?;
+    let estimate = "SELECT reltuples FROM pg_class WHERE oid = 'interactions'::regclass";
+    let seen = server.ask(estimate)?;
+    ensure!(seen == [["1000"]], "at first: {seen:?}");
+    let file = files::visits(server.warehouse().folder(), "more.csv", 1_000..3_000)?;
+    load(server.warehouse(), &source, &file)?;
+    let started = std::time::Instant::now();
+    loop {
+        let seen = server.ask(estimate)?;
+        if seen == [["3000"]] {
+            return Ok(());
+        }
+        ensure!(
+            started.elapsed().as_secs() < 10,
+            "ten seconds after the load: {seen:?}"
+        );
+    }
 }
 
 /// Ten clients insert, update and delete at once; a conflict is either solved or an error (40001), never a lost row.

@@ -113,8 +113,8 @@ enum Offer {
 
 impl Offer {
     const ALL: [Offer; 7] = [
-        Offer::ArrayOfElement,
         Offer::Element,
+        Offer::ArrayOfElement,
         Offer::Text,
         Offer::Float,
         Offer::Whole,
@@ -238,7 +238,15 @@ fn by_offering(n: usize, function: &Callable) -> Vec<Called> {
             .collect();
     }
     let mut calls: Vec<Called> = vec![];
+    let mut general: Vec<&Vec<Offer>> = vec![];
     for offer in offers.iter().take(MAX_OFFERED) {
+        let is_told = |known: &&Vec<Offer>| {
+            let mut pairs = known.iter().zip(offer);
+            pairs.all(|(known, offer)| known == offer || *known == Offer::Element)
+        };
+        if general.iter().any(is_told) {
+            continue;
+        }
         let called = |element: &DataType| {
             let types: Vec<DataType> = offer.iter().map(|offer| offer.arrow(element)).collect();
             function.answer(&types).ok()
@@ -264,6 +272,9 @@ fn by_offering(n: usize, function: &Callable) -> Vec<Called> {
             None
         };
         if let Some(result) = result {
+            if is_any {
+                general.push(offer);
+            }
             calls.push((offer.iter().map(|offer| offer.pg_type()).collect(), result));
         }
         if calls.len() == MAX_SIGNATURES {

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from server import ENGINE, raises, same
+from server import ENGINE, raises, same, skip
 
 
 def _psql(*commands, options=()):
@@ -87,6 +87,39 @@ def l_lists_the_databases():
 
 def dn_lists_the_schemas():
     _has(_psql(r"\dn"), "public")
+
+
+def df_shows_the_functions_of_rapport():
+    if ENGINE == "postgres":
+        skip("PostgreSQL has no such functions")
+    out = _psql(r"\df array_has", r"\df+ approx_distinct", r"\sf array_has(anyarray,anyelement)")
+    _has(out, "boolean", "anyarray", "agg", "HyperLogLog", "FUNCTION public.array_has")
+    # PostgreSQL's own are not declared a second time.
+    _has(_psql(r"\df public.upper"), "(0 rows)")
+
+
+def dp_and_z_show_grants():
+    out = _psql("CREATE TABLE d_granted (a int, b int)", "GRANT SELECT, INSERT ON d_granted TO PUBLIC",
+                "GRANT UPDATE (b) ON d_granted TO PUBLIC", r"\dp d_granted", r"\z d_granted", "DROP TABLE d_granted")
+    same(out.count("=ar/"), 2)
+    same(out.count("=w/"), 2)
+
+
+def ddp_shows_what_new_tables_grant():
+    if ENGINE == "postgres":
+        skip("it grants nothing by default")
+    _has(_psql(r"\ddp"), "rapport_reader=r", "rapport_writer=a")
+
+
+def di_lists_keys():
+    out = _psql("CREATE TABLE d_keyed (a int PRIMARY KEY)", r"\di d_keyed*", "DROP TABLE d_keyed")
+    _has(out, "d_keyed_pkey", "index")
+
+
+def every_list_has_an_answer():
+    for command in (r"\dn+", r"\du+", r"\l", r"\dT", r"\dC", r"\dD", r"\db", r"\dO", r"\do", r"\dx", r"\dF",
+                    r"\dy", r"\dA", r"\dL", r"\dp", r"\dc", r"\dg", r"\dX", r"\dconfig"):
+        assert _psql(command), f"{command} answers nothing"
 
 
 def df_finds_a_function():
