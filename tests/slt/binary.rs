@@ -75,6 +75,7 @@ fn text(pg_type: &Type, bytes: &[u8]) -> Option<String> {
         Type::UUID => uuid(bytes)?,
         Type::JSONB => String::from_utf8(bytes.strip_prefix(&[1])?.to_vec()).ok()?,
         Type::VOID => String::new(),
+        Type::RECORD => record(bytes)?,
         Type::CHAR if bytes == [0] => String::new(),
         _ => String::from_utf8(bytes.to_vec()).ok()?,
     })
@@ -281,6 +282,33 @@ fn array(element: &Type, bytes: &[u8]) -> Option<String> {
         at = end;
     }
     Some(format!("{{{}}}", items.join(",")))
+}
+
+/// Its columns' types stand beside their values.
+fn record(bytes: &[u8]) -> Option<String> {
+    let number = |at: usize| Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (mut at, mut columns) = (4, vec![]);
+    for _ in 0..number(0)? {
+        let (pg_type, length) = (Type::from_oid(number(at)? as u32)?, number(at + 4)?);
+        at += 8;
+        if length < 0 {
+            columns.push(String::new());
+            continue;
+        }
+        let end = at + length as usize;
+        let column = text(&pg_type, bytes.get(at..end)?)?;
+        let plain = !column.is_empty()
+            && !column
+                .chars()
+                .any(|c| "(),\"\\".contains(c) || c.is_whitespace());
+        columns.push(if plain {
+            column
+        } else {
+            format!("\"{}\"", column.replace('\\', "\\\\").replace('"', "\"\""))
+        });
+        at = end;
+    }
+    Some(format!("({})", columns.join(",")))
 }
 
 fn quoted(item: &str) -> String {

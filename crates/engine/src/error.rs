@@ -51,6 +51,9 @@ pub enum Error {
     /// 42701
     #[error("column \"{name}\" specified more than once")]
     DuplicateColumn { name: String },
+    /// 42712
+    #[error("table name \"{name}\" specified more than once")]
+    DuplicateAlias { name: String },
     /// 42803
     #[error("{message}")]
     Grouping { message: String },
@@ -340,8 +343,10 @@ fn from_schema(error: SchemaError) -> Error {
         SchemaError::AmbiguousReference { field } => Error::AmbiguousColumn {
             message: format!("column reference \"{}\" is ambiguous", field.name),
         },
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => Error::DuplicateColumn { name },
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => Error::DuplicateAlias {
+            name: qualifier.table().to_owned(),
+        },
+        SchemaError::DuplicateUnqualifiedField { name } => Error::DuplicateColumn { name },
     }
 }
 

@@ -199,8 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 tag,
             } => {
                 if !is_same_result(prepared.columns.as_deref(), &columns) {
-                    let message = "cached plan must not change result type";
-                    return Err(Failure::not_supported(message).into());
+                    return Err(Failure::stale_plan().into());
                 }
                 portal.forms.check(columns.len())?;
                 let infos = columns.iter().map(ColumnInfo::from).collect();

@@ -105,6 +105,13 @@ impl Failure {
         Self::new("57014", "canceling statement due to user request")
     }
 
+    /// Drivers know by the routine's name that they may parse their statement again and go on.
+    pub fn stale_plan() -> Self {
+        let mut failure = Self::not_supported("cached plan must not change result type");
+        failure.0.routine = Some("RevalidateCachedQuery".into());
+        failure
+    }
+
     pub fn timed_out() -> Self {
         Self::new("57014", "canceling statement due to statement timeout")
     }
@@ -248,6 +255,7 @@ impl From<rapport_engine::Error> for Failure {
             E::UndefinedObject { .. } => coded("42704"),
             E::DuplicateTable { .. } => coded("42P07"),
             E::DuplicateColumn { .. } => coded("42701"),
+            E::DuplicateAlias { .. } => coded("42712"),
             E::Grouping { .. } => coded("42803"),
             E::DatatypeMismatch { hint, .. } => hinted("42804", hint),
             E::WrongObjectType { hint, .. } => hinted("42809", hint),
@@ -391,8 +399,14 @@ fn schema(error: &SchemaError) -> Failure {
             "42702",
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => Failure::new(
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => Failure::new(
+            "42712",
+            format!(
+                "table name \"{}\" specified more than once",
+                qualifier.table()
+            ),
+        ),
+        SchemaError::DuplicateUnqualifiedField { name } => Failure::new(
             "42701",
             format!("column \"{name}\" specified more than once"),
         ),

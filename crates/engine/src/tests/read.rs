@@ -307,6 +307,17 @@ async fn times_are_read_as_postgres_reads_them() {
     );
 }
 
+/// Arrow's kernels and functions of our own say it each in their way.
+fn is_refused_as(error: &Error, code: &str) -> bool {
+    match error {
+        Error::DivisionByZero => code == "22012",
+        Error::OutOfRange { .. } => code == "22003",
+        Error::InvalidText { .. } => code == "22P02",
+        Error::Refused(refusal) => refusal.code == code,
+        _ => false,
+    }
+}
+
 #[tokio::test]
 async fn numbers_are_those_of_postgres() {
     let house = House::new().await;
@@ -333,7 +344,7 @@ async fn numbers_are_those_of_postgres() {
     .await;
     check(
         "sum(9223372036854775807) OVER (), avg(x) OVER ()",
-        "9223372036854775807|1.0000000000000000",
+        "9223372036854775807|1.00000000000000000000",
     )
     .await;
     check(
@@ -354,14 +365,11 @@ async fn numbers_are_those_of_postgres() {
         "12345::numeric(4,2)",
     ] {
         let error = house.error(&format!("SELECT {sql} FROM one")).await;
-        assert!(
-            matches!(&error, Error::OutOfRange { .. }),
-            "{sql}: {error:?}"
-        );
+        assert!(is_refused_as(&error, "22003"), "{sql}: {error:?}");
     }
     for sql in ["1 / 0", "1 % 0", "1.0 / 0", "1::float8 / 0"] {
         let error = house.error(&format!("SELECT {sql} FROM one")).await;
-        assert!(matches!(&error, Error::DivisionByZero), "{sql}: {error:?}");
+        assert!(is_refused_as(&error, "22012"), "{sql}: {error:?}");
     }
     let error = house.error("SELECT x::date FROM one").await;
     assert!(matches!(&error, Error::CannotCoerce { .. }), "{error:?}");
@@ -449,19 +457,13 @@ async fn errors_are_those_of_postgres() {
     let error = house.error("SELECT name, count(*) FROM pets").await;
     assert!(matches!(&error, Error::Grouping { .. }), "{error:?}");
     let error = house.error("SELECT 1 / (id - id) FROM pets").await;
-    assert!(matches!(&error, Error::DivisionByZero), "{error:?}");
+    assert!(is_refused_as(&error, "22012"), "{error:?}");
     let error = house.error("SELECT name::int FROM pets").await;
-    assert!(matches!(&error, Error::InvalidText { .. }), "{error:?}");
+    assert!(is_refused_as(&error, "22P02"), "{error:?}");
     let error = house.error("SELECT 3000000000::int").await;
-    assert!(matches!(&error, Error::OutOfRange { .. }), "{error:?}");
+    assert!(is_refused_as(&error, "22003"), "{error:?}");
     let error = house.error("SELECT (SELECT id FROM pets)").await;
     assert!(matches!(&error, Error::Cardinality { .. }), "{error:?}");
     let error = house.error("SELECT 'abc' + 1").await;
-    assert!(
-        matches!(
-            &error,
-            Error::UndefinedFunction { .. } | Error::InvalidText { .. }
-        ),
-        "{error:?}"
-    );
+    assert!(is_refused_as(&error, "22P02"), "{error:?}");
 }
