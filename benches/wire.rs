@@ -9,12 +9,16 @@ mod bench;
 #[path = "../tests/fixtures"]
 #[expect(dead_code, reason = "the tests use all of it")]
 mod fixtures {
+    pub mod files;
     pub mod failure;
     pub mod place;
     pub mod postgres;
     pub mod process;
+    pub mod seats;
     pub mod shared;
+    pub mod tls;
     pub mod warehouse;
+    pub mod worker;
 }
 
 use std::fmt::Write as _;
