@@ -9,8 +9,8 @@ mod bench;
 #[path = "../tests/fixtures"]
 #[expect(dead_code, reason = "the tests use all of it")]
 mod fixtures {
-    pub mod files;
     pub mod failure;
+    pub mod files;
     pub mod place;
     pub mod postgres;
     pub mod process;
