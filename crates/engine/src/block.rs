@@ -16,6 +16,8 @@ use crate::{Result, pins::Pins, plan::Scope, view::View};
 
 pub(crate) struct Block {
     pub pins: Arc<Pins>,
+    /// Microseconds since 1970: what `now()` answers in the block.
+    pub began: i64,
     state: Mutex<State>,
     savepoints: Mutex<Vec<State>>,
 }
@@ -46,6 +48,7 @@ impl Block {
     pub(crate) fn new(pins: Pins) -> Arc<Self> {
         Arc::new(Self {
             pins: Arc::new(pins),
+            began: chrono::Utc::now().timestamp_micros(),
             state: Mutex::default(),
             savepoints: Mutex::default(),
         })

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Array, ListBuilder,
-        RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, timezone::Tz,
+        RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
     },
     compute::{CastOptions, cast, cast_with_options},
     datatypes::{DataType, IntervalMonthDayNanoType, SchemaRef},
     util::display::FormatOptions,
 };
-use chrono::NaiveTime;
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
+use rapport_udf_postgres::{Reading, Span, Units, Zone, refusal::Refusal};
 
 use crate::{
     Error, Result, json,
-    moment::{self, Moment},
     pg_type::{Kind, PgType},
-    span,
 };
 
 /// For one table. Batches in any types go in, batches in storage types come out.
@@ -122,7 +120,7 @@ pub(crate) fn to_text(array: &ArrayRef) -> Result<StringArray> {
             let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
             return Ok(intervals
                 .iter()
-                .map(|value| value.map(interval_text))
+                .map(|value| value.map(|value| text_of(value.into())))
                 .collect());
         }
         _ => None,
@@ -136,6 +134,12 @@ pub(crate) fn to_text(array: &ArrayRef) -> Result<StringArray> {
     Ok(cast_with_options(array, &DataType::Utf8, &options)?
         .as_string::<i32>()
         .clone())
+}
+
+fn text_of(span: Span) -> String {
+    let mut text = String::new();
+    span.push_text(&mut text);
+    text
 }
 
 /// What PostgreSQL's input function of the type does.
@@ -187,12 +191,13 @@ pub(crate) fn from_text(
             Some(canonical) => Ok(Some(canonical)),
             None => Err(invalid_json(pg_type)),
         }),
-        Kind::Time => each(&|value| time_text(value).map(Some).ok_or_else(|| invalid(value))),
-        Kind::Interval => each(&|value| match span::parse(value) {
-            Some(span) => Ok(Some(interval_text(span))),
-            None => Err(Error::InvalidDatetime {
-                message: format!("invalid input syntax for type interval: \"{value}\""),
-            }),
+        Kind::Time => each(&|value| {
+            let time = reading().time(value).map_err(Error::Refused)?;
+            Ok(Some(rapport_udf_postgres::time_text(time)))
+        }),
+        Kind::Interval => each(&|value| {
+            let span = Span::parse(value, Units::default()).map_err(Error::Refused)?;
+            Ok(Some(text_of(span)))
         }),
         Kind::Bool => {
             let mut values = BooleanBuilder::with_capacity(text.len());
@@ -229,54 +234,43 @@ pub(crate) fn from_text(
         }
         Kind::Date => {
             let days = text.iter().map(|value| match value {
-                Some(value) => understood(value, pg_type).map(|moment| Some(moment.days())),
+                Some(value) => reading().date(value).map(Some),
                 None => Ok(None),
             });
-            Ok(Arc::new(days.collect::<Result<Date32Array>>()?))
+            Ok(Arc::new(
+                days.collect::<Result<Date32Array, Refusal>>()
+                    .map_err(Error::Refused)?,
+            ))
         }
         Kind::Timestamp => {
             let micros = text.iter().map(|value| match value {
-                Some(value) => understood(value, pg_type).map(|moment| Some(moment.local_micros())),
+                Some(value) => reading().timestamp(value).map(Some),
                 None => Ok(None),
             });
-            let micros = micros.collect::<Result<TimestampMicrosecondArray>>()?;
+            let micros = micros
+                .collect::<Result<TimestampMicrosecondArray, Refusal>>()
+                .map_err(Error::Refused)?;
             Ok(Arc::new(micros.with_timezone("UTC")))
         }
         Kind::Timestamptz => {
             let micros = text.iter().map(|value| match value {
-                Some(value) => {
-                    let micros = understood(value, pg_type)?.utc_micros(utc_zone());
-                    micros.map(Some).ok_or_else(|| Error::InvalidDatetime {
-                        message: format!("timestamp out of range: \"{value}\""),
-                    })
-                }
+                Some(value) => reading().timestamptz(value).map(Some),
                 None => Ok(None),
             });
-            let micros = micros.collect::<Result<TimestampMicrosecondArray>>()?;
+            let micros = micros
+                .collect::<Result<TimestampMicrosecondArray, Refusal>>()
+                .map_err(Error::Refused)?;
             Ok(Arc::new(micros.with_timezone("UTC")))
         }
     }
 }
 
 /// Texts that come here carry their zone, or are taken for UTC: literals of a statement have been read before.
-fn utc_zone() -> Tz {
-    "UTC".parse().expect("UTC is a zone")
-}
-
-/// As PostgreSQL tells a day that is not in the calendar from what is no date at all.
-pub(crate) fn not_understood(text: &str, type_name: &str) -> Error {
-    if moment::is_out_of_range(text) {
-        return Error::DatetimeOverflow {
-            text: text.to_owned(),
-        };
+fn reading() -> Reading {
+    Reading {
+        zone: Zone::UTC,
+        now: chrono::Utc::now().timestamp_micros(),
     }
-    let message = format!("invalid input syntax for type {type_name}: \"{text}\"");
-    Error::InvalidDatetime { message }
-}
-
-fn understood(text: &str, pg_type: &PgType) -> Result<Moment> {
-    moment::parse(text, utc_zone(), chrono::Utc::now())
-        .ok_or_else(|| not_understood(text, &base_name(pg_type)))
 }
 
 /// One text as a value of an Arrow type that casts do not make of texts, or not as PostgreSQL does.
@@ -350,51 +344,6 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
-}
-
-fn time_text(text: &str) -> Option<String> {
-    let text = text.trim();
-    let time = ["%H:%M:%S%.f", "%H:%M", "%I:%M:%S%.f %p", "%I:%M %p"]
-        .iter()
-        .find_map(|format| NaiveTime::parse_from_str(text, format).ok())?;
-    Some(without_zeros(time.format("%H:%M:%S%.6f").to_string()))
-}
-
-fn without_zeros(text: String) -> String {
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// PostgreSQL's default style: `1 year 2 mons 3 days 04:05:06.7`.
-fn interval_text(value: arrow::datatypes::IntervalMonthDayNano) -> String {
-    let mut parts = vec![];
-    let mut part = |count: i32, one: &str, many: &str| {
-        if count != 0 {
-            parts.push(format!("{count} {}", if count == 1 { one } else { many }));
-        }
-    };
-    part(value.months / 12, "year", "years");
-    part(value.months % 12, "mon", "mons");
-    part(value.days, "day", "days");
-    let micros = value.nanoseconds / 1_000;
-    if micros != 0 || parts.is_empty() {
-        let sign = if micros < 0 { "-" } else { "" };
-        let micros = micros.unsigned_abs();
-        let seconds = micros / 1_000_000;
-        let clock = format!(
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        );
-        let fraction = micros % 1_000_000;
-        let clock = if fraction == 0 {
-            clock
-        } else {
-            without_zeros(format!("{clock}.{fraction:06}"))
-        };
-        parts.push(format!("{sign}{clock}"));
-    }
-    parts.join(" ")
 }
 
 /// `{1,2,NULL,"a b"}`, one level deep.
@@ -548,7 +497,7 @@ mod tests {
         ));
         assert!(matches!(
             read("date", "2024-02-30"),
-            Err(Error::DatetimeOverflow { .. })
+            Err(Error::Refused(Refusal { code: "22008", .. }))
         ));
         assert!(matches!(
             read("integer[]", "{1,"),

@@ -71,7 +71,12 @@ pub(crate) fn column_type(field: &Field) -> PgType {
         .get(PG_TYPE)
         .and_then(|text| PgType::parse(text).ok());
     match declared {
-        Some(pg_type) if presents(&pg_type.storage(), field.data_type()) => pg_type,
+        Some(pg_type)
+            if presents(&pg_type.storage(), field.data_type())
+                && has_its_zone(&pg_type.kind, field.data_type()) =>
+        {
+            pg_type
+        }
         _ => PgType::of_arrow(field.data_type()),
     }
 }
@@ -93,6 +98,15 @@ pub(crate) fn least_scale(field: &Field) -> i8 {
             least.and_then(|scale| scale.parse().ok()).unwrap_or(0)
         }
         _ => *scale,
+    }
+}
+
+/// A cast keeps the field of what it casts, and the lake keeps both kinds of timestamps in one type.
+fn has_its_zone(kind: &Kind, presented: &DataType) -> bool {
+    match presented {
+        DataType::Timestamp(_, None) => *kind == Kind::Timestamp,
+        DataType::Timestamp(_, Some(_)) => *kind == Kind::Timestamptz,
+        _ => true,
     }
 }
 

@@ -352,6 +352,13 @@ fn from_schema(error: SchemaError) -> Error {
 
 fn from_plan(message: String) -> Error {
     let message = first_line(&message);
+    // What a function of ours says of its arguments.
+    if let Some((_, said)) =
+        message.split_once("user-defined coercion failed with: External error: ")
+    {
+        let said = said.split(". No function matches").next().unwrap_or(said);
+        return Error::Refused(Refusal::no_such_function(said));
+    }
     if let Some(name) = quoted_after(&message, "Invalid function ") {
         let message = format!("function {name} does not exist");
         return Error::UndefinedFunction {

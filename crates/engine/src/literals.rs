@@ -5,11 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::{
-    array::timezone::Tz,
-    datatypes::{DataType, IntervalUnit, TimeUnit},
-};
-use chrono::{DateTime, Utc};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::{
     common::{
         Result, ScalarValue,
@@ -19,8 +15,9 @@ use datafusion::{
     logical_expr::{Cast, Expr, LogicalPlan, expr_rewriter::NamePreserver},
     optimizer::AnalyzerRule,
 };
+use rapport_udf_postgres::{Clock, Reading, Span, Units, Zone};
 
-use crate::{coerce, moment, span};
+use crate::coerce;
 
 /// After the types are known, before anything is computed.
 #[derive(Debug)]
@@ -32,16 +29,11 @@ impl AnalyzerRule for ReadMoments {
     }
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
-        let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
-        let Ok(zone) = zone.parse::<Tz>() else {
-            return Ok(plan);
-        };
-        let now = Utc::now();
         let changed = plan.transform_up_with_subqueries(|node| {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let changed = expr.transform_up(|expr| read(expr, zone, now))?;
+                let changed = read_literals(expr, config)?;
                 Ok(changed.update_data(|expr| name.restore(expr)))
             })
         });
@@ -49,7 +41,16 @@ impl AnalyzerRule for ReadMoments {
     }
 }
 
-fn read(expr: Expr, zone: Tz, now: DateTime<Utc>) -> Result<Transformed<Expr>> {
+/// All of an expression's.
+pub(crate) fn read_literals(expr: Expr, config: &ConfigOptions) -> Result<Transformed<Expr>> {
+    let reading = Reading {
+        zone: Zone::of_session(config)?,
+        now: Clock::of(config).transaction,
+    };
+    expr.transform_up(|expr| read(expr, &reading))
+}
+
+fn read(expr: Expr, reading: &Reading) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else {
         return Ok(Transformed::no(expr));
     };
@@ -60,43 +61,29 @@ fn read(expr: Expr, zone: Tz, now: DateTime<Utc>) -> Result<Transformed<Expr>> {
     let Some(text) = text else {
         return Ok(Transformed::no(expr));
     };
-    Ok(match value(text, field.data_type(), zone, now)? {
+    Ok(match value(text, field.data_type(), reading)? {
         Some(value) => Transformed::yes(Expr::Literal(value, None)),
         None => Transformed::no(expr),
     })
 }
 
-/// `None`: not of these types, or not understood; whoever casts it says why.
-fn value(
-    text: &str,
-    data_type: &DataType,
-    session: Tz,
-    now: DateTime<Utc>,
-) -> Result<Option<ScalarValue>> {
-    let moment = || moment::parse(text, session, now);
+/// `None`: not of these types.
+fn value(text: &str, data_type: &DataType, reading: &Reading) -> Result<Option<ScalarValue>> {
     Ok(match data_type {
-        DataType::Date32 => match moment() {
-            Some(moment) => Some(ScalarValue::Date32(Some(moment.days()))),
-            None => return Err(coerce::not_understood(text, "date").into()),
-        },
+        DataType::Date32 => Some(ScalarValue::Date32(Some(reading.date(text)?))),
         DataType::Timestamp(unit, zone) => {
-            let micros = moment().and_then(|moment| match zone {
-                Some(_) => moment.utc_micros(session),
-                None => Some(moment.local_micros()),
-            });
-            match micros.and_then(|micros| timestamp(micros, *unit, zone.clone())) {
-                Some(value) => Some(value),
-                None => {
-                    let name = match zone {
-                        Some(_) => "timestamp with time zone",
-                        None => "timestamp without time zone",
-                    };
-                    return Err(coerce::not_understood(text, name).into());
-                }
-            }
+            let micros = match zone {
+                Some(_) => reading.timestamptz(text)?,
+                None => reading.timestamp(text)?,
+            };
+            timestamp(micros, *unit, zone.clone())
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            Some(ScalarValue::Time64Microsecond(Some(reading.time(text)?)))
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
-            span::parse(text).map(|span| ScalarValue::IntervalMonthDayNano(Some(span)))
+            let span = Span::parse(text, Units::default())?.to_arrow()?;
+            Some(ScalarValue::IntervalMonthDayNano(Some(span)))
         }
         DataType::Binary | DataType::BinaryView | DataType::LargeBinary | DataType::List(_) => {
             let array = coerce::from_literal(text, data_type)?;

@@ -21,12 +21,15 @@ use datafusion::{
 };
 use rapport_lake::TableName;
 
+use rapport_udf_postgres::{Reading, Zone};
+
 use crate::{
     Error, Result,
     pins::Pins,
     plan::Scope,
     privilege::{Access, Marked, Privilege},
     system::{self, System},
+    times::read_texts,
     view::View,
 };
 
@@ -226,6 +229,7 @@ async fn resolve_one(
         }
         (Relation::Table(table), None) => provider_as_source(table),
     };
+    let source = read_texts(source)?;
     if let Access::Columns(columns) = &access {
         let schema: SchemaRef = source.schema();
         let marked = Marked::new(&schema, columns, &format!("{kind} {}", name.table));
@@ -591,11 +595,12 @@ fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {
                 _ => return Err(usage()),
             };
             let text = value.value.clone().into_string().ok_or_else(usage)?;
-            let zone: arrow::array::timezone::Tz = zone.parse().map_err(Error::from)?;
-            let at = crate::moment::parse(&text, zone, Utc::now())
-                .and_then(|moment| moment.utc_micros(zone))
-                .and_then(DateTime::from_timestamp_micros);
-            let at = at.ok_or_else(|| Error::InvalidDatetime {
+            let reading = Reading {
+                zone: Zone::parse(zone).unwrap_or(Zone::UTC),
+                now: Utc::now().timestamp_micros(),
+            };
+            let at = reading.timestamptz(&text).map_err(Error::Refused)?;
+            let at = DateTime::from_timestamp_micros(at).ok_or_else(|| Error::InvalidDatetime {
                 message: format!(
                     "invalid input syntax for type timestamp with time zone: \"{text}\""
                 ),

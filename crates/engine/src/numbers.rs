@@ -1,7 +1,7 @@
-//! Casts that round, and numbers and times written as PostgreSQL writes them.
+//! Casts that round, and numbers written as PostgreSQL writes them.
 //!
-//! DataFusion cuts off when it casts to an integer, and puts a `T` into the text of a time. Once the types are known, such
-//! casts are replaced by functions of our own; so is arithmetic that [`crate::widen`] could not type yet.
+//! DataFusion cuts off when it casts to an integer. Once the types are known, such casts are replaced by functions of our
+//! own; so is arithmetic that [`crate::widen`] could not type yet.
 
 use std::{
     hash::{Hash, Hasher},
@@ -9,14 +9,10 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, StringArray, timezone::Tz},
+    array::{Array, ArrayRef, AsArray, Float64Array, StringArray},
     compute::cast,
-    datatypes::{
-        DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit,
-        TimestampMicrosecondType,
-    },
+    datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit},
 };
-use chrono::{DateTime, Offset, Utc};
 use datafusion::{
     common::{
         DFSchema, ExprSchema, Result,
@@ -36,7 +32,7 @@ use rapport_udf_postgres::numeric::{
     cast::{self as conversion, Conversion},
 };
 
-use crate::{Error, zones::cast_function};
+use crate::Error;
 
 /// After the types are known, before anything is computed.
 #[derive(Debug)]
@@ -163,16 +159,8 @@ impl Functions {
                     (from, to) if is_text(to) && from.is_decimal() => {
                         self.number_text.call(vec![inner])
                     }
-                    (from, to)
-                        if is_text(to)
-                            && (from.is_floating() || matches!(from, DataType::Timestamp(..))) =>
-                    {
-                        self.text.call(vec![inner])
-                    }
-                    (from, to) => match cast_function(from, to) {
-                        Some(function) => function.call(vec![inner]),
-                        None => return Transformed::no(expr),
-                    },
+                    (from, to) if is_text(to) && from.is_floating() => self.text.call(vec![inner]),
+                    _ => return Transformed::no(expr),
                 };
                 Transformed::yes(datafusion::logical_expr::cast(replaced, to.clone()))
             }
@@ -203,15 +191,9 @@ struct Function {
 
 impl Function {
     fn new(kind: Kind) -> Self {
-        // The text of a time depends on the session's zone.
-        let volatility = if kind == Kind::Text {
-            Volatility::Stable
-        } else {
-            Volatility::Immutable
-        };
         Self {
             kind,
-            signature: Signature::any(1, volatility),
+            signature: Signature::any(1, Volatility::Immutable),
         }
     }
 }
@@ -252,15 +234,9 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = args
-            .config_options
-            .execution
-            .time_zone
-            .as_deref()
-            .unwrap_or("UTC");
         match (self.kind, args.args.as_slice()) {
             (Kind::Round, [value]) => by_array(value, &round),
-            (Kind::Text, [value]) => by_array(value, &|array| text(array, zone)),
+            (Kind::Text, [value]) => by_array(value, &text),
             (Kind::Interval, [value]) => by_array(value, &interval),
             _ => Err(Error::not_supported("a function with other arguments", "").into()),
         }
@@ -291,22 +267,12 @@ fn round(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast(&rounded, array.data_type())?)
 }
 
-fn text(array: &ArrayRef, zone: &str) -> Result<ArrayRef> {
+fn text(array: &ArrayRef) -> Result<ArrayRef> {
     let texts: StringArray = match array.data_type() {
         DataType::Float32 => {
             let values = array.as_primitive::<arrow::datatypes::Float32Type>().iter();
             values
                 .map(|value| value.map(|value| float_text(&format!("{value:e}"), 6)))
-                .collect()
-        }
-        DataType::Timestamp(_, has_zone) => {
-            let has_zone = has_zone.is_some();
-            let zone: Tz = zone.parse()?;
-            let target = DataType::Timestamp(TimeUnit::Microsecond, has_zone.then(|| "UTC".into()));
-            let micros = cast(array, &target)?;
-            let values = micros.as_primitive::<TimestampMicrosecondType>().iter();
-            values
-                .map(|value| value.and_then(|micros| time_text(micros, has_zone.then_some(zone))))
                 .collect()
         }
         _ => {
@@ -350,31 +316,6 @@ fn float_text(shortest: &str, most: i32) -> String {
     }
 }
 
-fn time_text(micros: i64, zone: Option<Tz>) -> Option<String> {
-    let utc: DateTime<Utc> = DateTime::from_timestamp_micros(micros)?;
-    let (naive, offset) = match zone {
-        None => (utc.naive_utc(), String::new()),
-        Some(zone) => {
-            let local = utc.with_timezone(&zone);
-            let seconds = local.offset().fix().local_minus_utc();
-            let (sign, seconds) = if seconds < 0 {
-                ('-', -seconds)
-            } else {
-                ('+', seconds)
-            };
-            let minutes = seconds / 60 % 60;
-            let offset = match minutes {
-                0 => format!("{sign}{:02}", seconds / 3600),
-                minutes => format!("{sign}{:02}:{minutes:02}", seconds / 3600),
-            };
-            (local.naive_local(), offset)
-        }
-    };
-    let clock = naive.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-    let clock = clock.trim_end_matches('0').trim_end_matches('.');
-    Some(format!("{clock}{offset}"))
-}
-
 /// The difference of two times: days, and what is left of a day.
 fn interval(array: &ArrayRef) -> Result<ArrayRef> {
     const DAY: i64 = 86_400_000_000;
@@ -416,18 +357,5 @@ mod tests {
         ] {
             assert_eq!(float_text(&format!("{value:e}"), 15), expected);
         }
-    }
-
-    #[test]
-    fn times_are_written_as_postgres_writes_them() {
-        let zone: Tz = "Asia/Kolkata".parse().expect("a zone");
-        assert_eq!(
-            time_text(1_500_000, None).as_deref(),
-            Some("1970-01-01 00:00:01.5")
-        );
-        assert_eq!(
-            time_text(0, Some(zone)).as_deref(),
-            Some("1970-01-01 05:30:00+05:30")
-        );
     }
 }

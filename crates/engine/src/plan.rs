@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
 use datafusion::{
-    catalog::{TableFunctionArgs, TableProvider},
+    catalog::TableFunctionArgs,
     common::{
         Column as ColumnRef, DFSchema, Result as PlanResult, ScalarValue, TableReference,
         tree_node::TreeNodeRecursion,
@@ -27,12 +27,14 @@ use datafusion::{
 
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{Lake, Snapshot, TableName};
+use rapport_udf_postgres::Clock;
 
 use crate::{
     Column, Error, Result, Warehouse,
     block::Block,
     columns,
     computed_first::compute_subqueries_first,
+    literals::read_literals,
     names::{self, Names},
     numbers::interval_function,
     operators,
@@ -41,10 +43,11 @@ use crate::{
     pins::Pins,
     privilege::check_marks,
     rephrase::rephrase,
-    reword, same,
+    reword, same, series, spelled_times,
     styles::Styles,
     system::{System, is_postgres_s, reg_type},
     temporary::Temporary,
+    times,
     types::PostgresTypes,
     unions,
     view::View,
@@ -87,7 +90,13 @@ impl Scope {
     /// Functions, limits and the session's time zone; the clock of `now()` starts here.
     pub(crate) fn state(&self) -> SessionState {
         let mut state = self.warehouse.template().clone();
-        state.config_mut().options_mut().execution.time_zone = Some(self.time_zone.clone());
+        let options = state.config_mut().options_mut();
+        options.execution.time_zone = Some(self.time_zone.clone());
+        let now = chrono::Utc::now().timestamp_micros();
+        options.extensions.insert(Clock {
+            transaction: self.block.as_ref().map_or(now, |block| block.began),
+            statement: now,
+        });
         state.mark_start_execution();
         self.styles.guard(state)
     }
@@ -389,6 +398,8 @@ fn to_logical(
     statement: ast::Statement,
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan> {
+    let mut statement = statement;
+    spelled_times::spell_out(&mut statement)?;
     if names.has_marks() {
         let context = Context {
             state,
@@ -410,11 +421,17 @@ fn to_logical(
         None => planned,
     };
     let planned = compute_subqueries_first(planned)?;
+    let planned = times::settle(planned, zone_of(state))?;
     let planned = match is_query {
         true => widen_query(planned)?,
         false => widen(planned)?,
     };
     unions::undeclare(planned)
+}
+
+fn zone_of(state: &SessionState) -> &str {
+    let zone = state.config_options().execution.time_zone.as_deref();
+    zone.unwrap_or("UTC")
 }
 
 /// Names in an aggregate leave casts out: where they are needed, the statement is planned again with names for them.
@@ -565,30 +582,6 @@ fn presented_as(data_type: &DataType) -> Option<DataType> {
     }
 }
 
-/// DataFusion counts times from one to another in nanoseconds only.
-fn in_nanoseconds(argument: Expr) -> Expr {
-    let Expr::Literal(ScalarValue::TimestampMicrosecond(micros, zone), metadata) = argument else {
-        return argument;
-    };
-    let nanos = micros.and_then(|micros| micros.checked_mul(1_000));
-    Expr::Literal(ScalarValue::TimestampNanosecond(nanos, zone), metadata)
-}
-
-/// We and PostgreSQL count them in microseconds.
-fn in_microseconds(rows: Arc<dyn TableProvider>) -> PlanResult<Arc<dyn TableSource>> {
-    let schema = rows.schema();
-    let field = schema.field(0);
-    let DataType::Timestamp(TimeUnit::Nanosecond, zone) = field.data_type() else {
-        return Ok(provider_as_source(rows));
-    };
-    let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
-    let column = cast(Expr::Column(ColumnRef::from_name(field.name())), micros);
-    let plan = LogicalPlanBuilder::scan("series", provider_as_source(rows), None)?
-        .project([column.alias(field.name())])?
-        .build()?;
-    Ok(provider_as_source(Arc::new(ViewTable::new(plan, None))))
-}
-
 /// A literal that PostgreSQL takes for an integer.
 fn is_int4_literal(arg: &Expr) -> bool {
     match arg {
@@ -657,17 +650,22 @@ impl ContextProvider for Context<'_> {
         let args = args
             .into_iter()
             .map(|arg| {
+                let arg = read_literals(arg, self.state.config_options())?.data;
                 simplifier
                     .coerce(arg, &nothing)
                     .and_then(|arg| simplifier.simplify(arg))
             })
             .collect::<PlanResult<Vec<_>>>()?;
-        let args = args.into_iter().map(in_nanoseconds).collect::<Vec<_>>();
+        if name == "generate_series"
+            && let Some(series) = series::of_times(&args, self.state.config_options())
+        {
+            return Ok(provider_as_source(series?));
+        }
         let args = TableFunctionArgs::new(&args, self.state);
         let rows = function.create_table_provider_with_args(args)?;
         match is_int4 {
             true => as_int4(&name, provider_as_source(rows)),
-            false => in_microseconds(rows),
+            false => Ok(provider_as_source(rows)),
         }
     }
 

@@ -6,7 +6,6 @@
 //! - `GROUP BY ROLLUP (1, 2)`: the columns in place of their numbers.
 //! - `SELECT generate_series(1, 3)`: the list of them, unnested.
 //! - `SELECT EXISTS (…)`: a count that is not zero.
-//! - `(a, b) OVERLAPS (c, d)`: comparisons.
 //! - `text::bit(64)::bigint`: the function of `bits`.
 //! - `GROUP BY at, at::date` and `avg(a), avg(a::float8)`: DataFusion names an expression without its casts, and refuses
 //!   two of one name; there the casts go through a function, which is named with its arguments.
@@ -76,7 +75,7 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(rephrased) = overlap(expr).or_else(|| number_of_bits(expr)) {
+        if let Some(rephrased) = number_of_bits(expr) {
             *expr = rephrased;
         }
         if let Expr::Subquery(query) = expr
@@ -339,73 +338,6 @@ fn count_of(query: &Query) -> Option<Expr> {
         select.projection = vec![SelectItem::UnnamedExpr(call("count", vec![one], vec![]))];
     }
     Some(Expr::Subquery(Box::new(query)))
-}
-
-/// PostgreSQL's rule: of two periods, the one that begins later begins before the other's end; two that begin together
-/// overlap. A period may be given backwards, and by its length. One without an end is known to overlap only if the
-/// other's end shows it.
-fn overlap(expr: &Expr) -> Option<Expr> {
-    let Expr::BinaryOp {
-        left,
-        op: BinaryOperator::Overlaps,
-        right,
-    } = expr
-    else {
-        return None;
-    };
-    let (Expr::Tuple(one), Expr::Tuple(other)) = (&**left, &**right) else {
-        return None;
-    };
-    let (begin, end) = period(one)?;
-    let (other_begin, other_end) = period(other)?;
-    let text = "CASE WHEN a > b
-        THEN CASE WHEN a < f THEN true WHEN e IS NULL OR f IS NULL THEN NULL ELSE false END
-        WHEN a < b
-        THEN CASE WHEN b < e THEN true WHEN e IS NULL OR f IS NULL THEN NULL ELSE false END
-        WHEN a = b AND e IS NOT NULL AND f IS NOT NULL THEN true END";
-    let parsed = Parser::new(&PostgreSqlDialect {})
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_expr());
-    let mut parsed = parsed.expect("it is written above");
-    let _ = ast::visit_expressions_mut(&mut parsed, |expr| {
-        if let Expr::Identifier(name) = expr {
-            *expr = match name.value.as_str() {
-                "a" => begin.clone(),
-                "b" => other_begin.clone(),
-                "e" => end.clone(),
-                _ => other_end.clone(),
-            };
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    Some(Expr::Nested(Box::new(parsed)))
-}
-
-/// The earlier and the later of two times; the later is unknown if one of them is.
-fn period(times: &[Expr]) -> Option<(Expr, Expr)> {
-    let [begin, end] = times else { return None };
-    let begin = begin.clone();
-    let end = match end {
-        Expr::Interval(_) => binary(begin.clone(), BinaryOperator::Plus, end.clone()),
-        end => end.clone(),
-    };
-    let earlier = call("least", vec![begin.clone(), end.clone()], vec![]);
-    let both = binary(
-        Expr::IsNotNull(Box::new(begin.clone())),
-        BinaryOperator::And,
-        Expr::IsNotNull(Box::new(end.clone())),
-    );
-    let later = Expr::Case {
-        case_token: ast::helpers::attached_token::AttachedToken::empty(),
-        end_token: ast::helpers::attached_token::AttachedToken::empty(),
-        operand: None,
-        conditions: vec![ast::CaseWhen {
-            condition: both,
-            result: call("greatest", vec![begin, end], vec![]),
-        }],
-        else_result: None,
-    };
-    Some((earlier, later))
 }
 
 fn number_of_bits(expr: &Expr) -> Option<Expr> {

@@ -12,7 +12,7 @@ use datafusion::{
 use rapport_lake::PG_TYPE;
 use rapport_udf_postgres::numeric::ANY_SCALE;
 
-use crate::pg_type::utc;
+use crate::{Error, pg_type::utc};
 
 /// `pg_catalog.int4` is `int4`.
 fn unqualified(name: &str) -> &str {
@@ -31,6 +31,10 @@ impl TypePlanner for PostgresTypes {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
             }
             ast::DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => utc(),
+            ast::DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                DataType::Time64(TimeUnit::Microsecond)
+            }
+            ast::DataType::Time(..) => return Err(no_timetz().into()),
             ast::DataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             ast::DataType::Numeric(ast::ExactNumberInfo::None)
             | ast::DataType::Decimal(ast::ExactNumberInfo::None)
@@ -38,6 +42,7 @@ impl TypePlanner for PostgresTypes {
             ast::DataType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
             ast::DataType::Custom(name, _) => match unqualified(&name.to_string().to_lowercase()) {
                 "timestamptz" => utc(),
+                "timetz" => return Err(no_timetz().into()),
                 "oid" => {
                     let metadata = [(PG_TYPE.to_owned(), "oid".to_owned())].into();
                     let field = Field::new("", DataType::Int64, true).with_metadata(metadata);
@@ -58,4 +63,11 @@ impl TypePlanner for PostgresTypes {
         };
         Ok(Some(Arc::new(Field::new("", data_type, true))))
     }
+}
+
+fn no_timetz() -> Error {
+    Error::not_supported(
+        "time with time zone is not supported",
+        "Use time, or timestamp with time zone.",
+    )
 }

@@ -39,11 +39,11 @@ use crate::{
     rephrase::named_cast,
     stores::{NoStores, Stores},
     temporary,
+    times::{PlanTimes, PostgresTimes},
     unions::without_type,
     view::Views,
     widen::NumbersInQuotes,
     yielding::YieldBetweenBatches,
-    zones::timezone,
 };
 
 /// Cheap to clone.
@@ -331,7 +331,6 @@ fn runtime(stores: Arc<Stores>, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = bounded(SessionStateDefaults::default_scalar_functions());
     functions.extend(rapport_udf_postgres::functions());
-    functions.push(timezone());
     functions.push(value_of_one_row());
     functions.push(named_cast());
     functions.push(bigint_of_64_bits());
@@ -339,8 +338,9 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(NumbersInQuotes)];
+fn expr_planners(functions: &[Arc<ScalarUDF>]) -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners: Vec<Arc<dyn ExprPlanner>> =
+        vec![Arc::new(PlanTimes::new(functions)), Arc::new(NumbersInQuotes)];
     planners.extend(SessionStateDefaults::default_expr_planners());
     planners
 }
@@ -377,15 +377,17 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
     options.execution.skip_physical_aggregate_schema_check = true;
     // A history is kept in order, and most that is asked of it needs that order.
     options.optimizer.prefer_existing_sort = true;
+    let functions = scalar_functions();
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_expr_planners(expr_planners())
-        .with_scalar_functions(scalar_functions())
+        .with_expr_planners(expr_planners(&functions))
+        .with_scalar_functions(functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(aggregate_functions())
+        .with_aggregate_functions(rapport_udf_postgres::over_intervals(aggregate_functions()))
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_analyzer_rule(Arc::new(ReadMoments))
+        .with_analyzer_rule(Arc::new(PostgresTimes))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(

@@ -1,19 +1,87 @@
 //! What PostgreSQL has and DataFusion lacks, does differently, or does too slowly.
 
+mod age;
+mod arguments;
 mod calendar;
+mod clock;
+mod date_bin;
 mod date_trunc;
+mod digits;
+mod extract;
+mod field;
+mod from_char;
+mod isfinite;
+mod justify_days;
+mod justify_hours;
+mod justify_interval;
+mod make_date;
+mod make_interval;
+mod make_time;
+mod make_timestamp;
+mod make_timestamptz;
 pub mod math;
+mod moment;
+mod now;
+mod number_template;
 pub mod numeric;
+mod operators;
 mod ordered_set;
+mod over_intervals;
+mod overlaps;
 pub mod refusal;
+mod span;
+mod template;
+mod time_cast;
+mod time_to_char;
+mod timezone;
+mod to_char;
+mod to_date;
+mod to_number;
+mod to_timestamp;
+mod written;
+mod zone;
 
 use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
+pub use clock::Clock;
+pub use digits::DIGITS;
+pub use moment::Reading;
+pub use operators::{TimeOperator, steps};
+pub use over_intervals::over_intervals;
+pub use span::{Span, Unit, Units};
+pub use time_cast::{has_no_time_cast, time_cast};
+pub use written::time_text;
+pub use zone::Zone;
+
 /// Every scalar function of this crate; one that bears a name of DataFusion's replaces it.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let mut functions = vec![Arc::new(ScalarUDF::from(date_trunc::DateTrunc::new()))];
+    let mut functions = vec![
+        ScalarUDF::from(age::Age::new()),
+        ScalarUDF::from(date_bin::DateBin::new()),
+        ScalarUDF::from(date_trunc::DateTrunc::new()),
+        ScalarUDF::from(digits::Digits::new()),
+        ScalarUDF::from(extract::DatePart::new()),
+        ScalarUDF::from(extract::Extract::new()),
+        ScalarUDF::from(isfinite::IsFinite::new()),
+        ScalarUDF::from(justify_days::JustifyDays::new()),
+        ScalarUDF::from(justify_hours::JustifyHours::new()),
+        ScalarUDF::from(justify_interval::JustifyInterval::new()),
+        ScalarUDF::from(make_date::MakeDate::new()),
+        ScalarUDF::from(make_interval::MakeInterval::new()),
+        ScalarUDF::from(make_time::MakeTime::new()),
+        ScalarUDF::from(make_timestamp::MakeTimestamp::new()),
+        ScalarUDF::from(make_timestamptz::MakeTimestamptz::new()),
+        ScalarUDF::from(overlaps::Overlaps::new()),
+        ScalarUDF::from(timezone::Timezone::new()),
+        ScalarUDF::from(to_char::ToChar::new()),
+        ScalarUDF::from(to_date::ToDate::new()),
+        ScalarUDF::from(to_number::ToNumber::new()),
+        ScalarUDF::from(to_timestamp::ToTimestamp::new()),
+    ];
+    functions.extend(now::Now::all().into_iter().map(ScalarUDF::from));
+    let mut functions: Vec<_> = functions.into_iter().map(Arc::new).collect();
     functions.extend(math::functions());
     functions
 }

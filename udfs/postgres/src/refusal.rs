@@ -33,6 +33,16 @@ impl Refusal {
         Self::new("0A000", message).with_hint(hint)
     }
 
+    /// 22008
+    pub fn timestamp_out_of_range() -> Self {
+        Self::new("22008", "timestamp out of range")
+    }
+
+    /// 22008
+    pub fn interval_out_of_range() -> Self {
+        Self::new("22008", "interval out of range")
+    }
+
     /// 22023
     pub fn invalid_parameter(message: impl Into<String>) -> Self {
         Self::new("22023", message)

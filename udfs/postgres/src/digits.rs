@@ -1,0 +1,84 @@
+//! `CAST(x AS timestamp(3))`, where x is a timestamp already: rounds the seconds.
+
+use arrow::datatypes::{
+    DataType, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType as Moments,
+};
+use datafusion_common::{Result, ScalarValue};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use crate::arguments::{clock_type, map1, moment_type, no_such_function, span_type, time_type};
+use crate::moment::is_finite;
+use crate::now::{rounded, rounded_moment};
+use crate::span::Span;
+
+/// Its name, which no client can type without quotes: the planner calls it.
+pub const DIGITS: &str = "\u{1}digits";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Digits {
+    signature: Signature,
+}
+
+impl Digits {
+    pub(crate) fn new() -> Self {
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Digits {
+    fn name(&self) -> &str {
+        DIGITS
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let of = match given.first() {
+            Some(DataType::Timestamp(_, None)) => clock_type(),
+            Some(DataType::Timestamp(..)) => moment_type(),
+            Some(DataType::Time64(_)) => time_type(),
+            Some(DataType::Interval(_)) => span_type(),
+            _ => return Err(no_such_function("digits", given).into()),
+        };
+        Ok(vec![of, DataType::Int64])
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(given[0].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let digits = match &args.args[1] {
+            ColumnarValue::Scalar(ScalarValue::Int64(Some(digits))) => {
+                u32::try_from(*digits).unwrap_or(6)
+            }
+            _ => 6,
+        };
+        round(&args.args[0], args.return_field.data_type(), digits)
+    }
+}
+
+fn round(value: &ColumnarValue, of: &DataType, digits: u32) -> Result<ColumnarValue> {
+    match of {
+        DataType::Timestamp(..) => map1::<Moments, Moments>(value, of, |at| {
+            Ok(if is_finite(at) {
+                rounded_moment(at, digits)
+            } else {
+                at
+            })
+        }),
+        DataType::Time64(_) => {
+            map1::<Time64MicrosecondType, Time64MicrosecondType>(value, of, |time| {
+                Ok(rounded(time, digits))
+            })
+        }
+        _ => map1::<IntervalMonthDayNanoType, IntervalMonthDayNanoType>(value, of, |span| {
+            let span = Span::from(span);
+            Span::new(span.months, span.days, rounded(span.micros, digits)).to_arrow()
+        }),
+    }
+}
