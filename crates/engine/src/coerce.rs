@@ -8,7 +8,9 @@ use arrow::{
         RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
     },
     compute::{CastOptions, cast, cast_with_options},
-    datatypes::{DataType, IntervalMonthDayNanoType, SchemaRef},
+    datatypes::{
+        DataType, IntervalMonthDayNanoType, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    },
     util::display::FormatOptions,
 };
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
@@ -51,7 +53,10 @@ impl Coercer {
     /// Back from presented to storage types, for rows that come out of the table itself: nothing is checked.
     pub(crate) fn restore(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns = columns.map(|(array, field)| cast(array, field.data_type()));
+        let columns = columns.map(|(array, field)| match kept(array, field.data_type()) {
+            Some(same) => Ok(same),
+            None => cast(array, field.data_type()),
+        });
         Ok(RecordBatch::try_new(
             self.schema.clone(),
             columns.collect::<Result<Vec<_>, _>>()?,
@@ -89,7 +94,24 @@ fn column(array: &ArrayRef, pg_type: &PgType, stored: &DataType) -> Result<Array
         let text = to_text(array)?;
         return from_text(&text, pg_type, stored);
     }
-    Ok(cast_with_options(array, stored, &strict())?)
+    match kept(array, stored) {
+        Some(same) => Ok(same),
+        None => Ok(cast_with_options(array, stored, &strict())?),
+    }
+}
+
+/// A timestamp is kept as if it were one of UTC. A cast goes by the calendar, which has no infinities.
+fn kept(array: &ArrayRef, stored: &DataType) -> Option<ArrayRef> {
+    match (array.data_type(), stored) {
+        (
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone)),
+        ) => {
+            let clocks = array.as_primitive::<TimestampMicrosecondType>();
+            Some(Arc::new(clocks.clone().with_timezone(zone.clone())))
+        }
+        _ => None,
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {

@@ -6,8 +6,8 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::{
     common::DFSchema,
     sql::sqlparser::ast::{
-        self, AccessExpr, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement,
-        TrimWhereField, Value, VisitMut, VisitorMut,
+        self, AccessExpr, BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr,
+        Statement, TimezoneInfo, TrimWhereField, Value, VisitMut, VisitorMut,
     },
 };
 use rapport_lake::PG_TYPE;
@@ -223,7 +223,14 @@ fn expr_name(expr: &Expr) -> Option<String> {
         }
         Expr::Cast {
             expr, data_type, ..
-        } => expr_name(expr).or_else(|| Some(type_name(data_type))),
+        } => match has_weak_name(expr) {
+            true => Some(type_name(data_type)),
+            false => expr_name(expr),
+        },
+        Expr::BinaryOp {
+            op: BinaryOperator::Overlaps,
+            ..
+        } => fixed("overlaps"),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Interval(_) => fixed("interval"),
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => fixed("bool"),
@@ -254,6 +261,18 @@ fn expr_name(expr: &Expr) -> Option<String> {
     }
 }
 
+/// Whether a cast around it names the column.
+fn has_weak_name(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => has_weak_name(inner),
+        Expr::Cast { expr: inner, .. } => has_weak_name(inner),
+        Expr::TypedString(_) | Expr::Interval(_) => true,
+        Expr::Value(_) => true,
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(column_name).is_none(),
+        other => expr_name(other).is_none(),
+    }
+}
+
 fn column_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr_name(expr),
@@ -264,6 +283,13 @@ fn column_name(expr: &Expr) -> Option<String> {
 
 /// The name in `pg_type`, which is what PostgreSQL calls the column of a cast.
 fn type_name(data_type: &ast::DataType) -> String {
+    match data_type {
+        ast::DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            return "timestamptz".to_owned();
+        }
+        ast::DataType::Interval { .. } => return "interval".to_owned(),
+        _ => {}
+    }
     let text = data_type.to_string().to_lowercase();
     let word = text.split('(').next().unwrap_or(&text).trim().to_owned();
     let name = match word.as_str() {

@@ -380,6 +380,12 @@ fn from_plan(message: String) -> Error {
     if message.starts_with("Unsupported CAST from ") || message.contains("Cannot cast from ") {
         return Error::CannotCoerce { message };
     }
+    if message.starts_with("Incompatible inputs for Union") {
+        return Error::DatatypeMismatch {
+            message: "UNION types of one column cannot be matched".to_owned(),
+            hint: None,
+        };
+    }
     if message.contains("LIMIT must be >= 0") {
         return Error::InvalidLimit;
     }

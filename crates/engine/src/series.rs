@@ -10,9 +10,12 @@ use datafusion::{
     catalog::TableProvider, common::ScalarValue, config::ConfigOptions, datasource::MemTable,
     logical_expr::Expr,
 };
-use rapport_udf_postgres::{Span, Zone, steps};
+use rapport_udf_postgres::{Clock, Reading, Span, Zone, steps};
 
-use crate::{Error, Result, pg_type::utc};
+use crate::{
+    Error, Result,
+    pg_type::{PgType, utc},
+};
 
 /// More rows than this are refused: they are made before the statement runs.
 const MAX_ROWS: usize = 10_000_000;
@@ -37,6 +40,11 @@ pub(crate) fn of_times(
     };
     match values.as_slice() {
         [from, to, step] if is_time(from) || is_time(to) => Some(series(from, to, step, options)),
+        [
+            from @ ScalarValue::Utf8(_),
+            to @ ScalarValue::Utf8(_),
+            step @ ScalarValue::IntervalMonthDayNano(_),
+        ] => Some(series(from, to, step, options)),
         _ => None,
     }
 }
@@ -54,6 +62,10 @@ fn series(
     // Dates are taken for moments with time zone.
     let clock = (has_no_zone(from) || has_no_zone(to)) && !has_zone(from) && !has_zone(to);
     let zone = Zone::of_session(options).map_err(Error::Refused)?;
+    let reading = Reading {
+        zone,
+        now: Clock::of(options).transaction,
+    };
     let (data_type, zone) = match clock {
         true => (DataType::Timestamp(TimeUnit::Microsecond, None), Zone::UTC),
         false => (utc(), zone),
@@ -64,6 +76,13 @@ fn series(
                 let local = i64::from(*day) * 86_400_000_000;
                 Some(local - i64::from(zone.offset_of_clock(local)) * 1_000_000)
             }
+            ScalarValue::Utf8(Some(text)) => Some(
+                match clock {
+                    true => reading.timestamp(text),
+                    false => reading.timestamptz(text),
+                }
+                .map_err(Error::Refused)?,
+            ),
             other => match other.cast_to(&data_type)? {
                 ScalarValue::TimestampMicrosecond(micros, _) => micros,
                 _ => None,
@@ -75,7 +94,15 @@ fn series(
         ScalarValue::Utf8(Some(text)) => {
             Some(Span::parse(text, Default::default()).map_err(Error::Refused)?)
         }
-        _ => None,
+        other if other.is_null() => None,
+        other => {
+            let [from, to, step] =
+                [from, to, other].map(|value| PgType::of_arrow(&value.data_type()).name());
+            return Err(Error::UndefinedFunction {
+                message: format!("function generate_series({from}, {to}, {step}) does not exist"),
+                hint: None,
+            });
+        }
     };
     let moments = match (micros(from)?, micros(to)?, step) {
         (Some(from), Some(to), Some(step)) => {

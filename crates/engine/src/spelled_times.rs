@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Interval, Statement, TypedString, Value, VisitMut, VisitorMut,
+    FunctionArguments, Interval, Query, SetExpr, Statement, TypedString, UnaryOperator, Value,
+    Values, VisitMut, VisitorMut,
 };
 use rapport_udf_postgres::{DIGITS, Span, Unit, Units, refusal::Refusal};
 
@@ -33,11 +34,68 @@ impl VisitorMut for Spelled {
             Err(error) => ControlFlow::Break(Box::new(error)),
         }
     }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Box<Error>> {
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            read_in_columns(values);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// In a column of a VALUES list, texts beside a date, a time or an interval are read as one.
+fn read_in_columns(values: &mut Values) {
+    let width = values.rows.first().map_or(0, |row| row.len());
+    for column in 0..width {
+        let mut exprs = values.rows.iter().filter_map(|row| row.get(column));
+        let Some(data_type) = exprs.find_map(time_type) else {
+            continue;
+        };
+        for expr in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+            let is_text = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+            if is_text {
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(take(expr)),
+                    data_type: data_type.clone(),
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+    }
+}
+
+fn time_type(expr: &Expr) -> Option<DataType> {
+    let data_type = match expr {
+        Expr::Nested(inner) => return time_type(inner),
+        Expr::Interval(_) => &DataType::Interval {
+            fields: None,
+            precision: None,
+        },
+        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
+            data_type
+        }
+        _ => return None,
+    };
+    matches!(
+        data_type,
+        DataType::Date | DataType::Timestamp(..) | DataType::Time(..) | DataType::Interval { .. }
+    )
+    .then(|| data_type.clone())
 }
 
 fn spelled(expr: &mut Expr) -> Result<()> {
     match expr {
         Expr::Interval(interval) => *interval = literal(interval)?,
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: operand,
+        } if matches!(operand.as_ref(), Expr::Interval(_)) => {
+            // DataFusion would put the sign before the first part of the literal only.
+            let interval = take(operand);
+            **operand = Expr::Nested(Box::new(interval));
+        }
         Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
             if let Some(digits) = without_digits(data_type) {
                 let value = take(expr);

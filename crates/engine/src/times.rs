@@ -16,16 +16,19 @@ use datafusion::{
     logical_expr::{
         BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
         ScalarUDF, SortExpr, TableSource, WindowFrameBound, WindowFrameUnits, cast,
-        expr::{Between, InList, Placeholder, ScalarFunction},
+        expr::{Between, InList, InSubquery, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
         utils::merge_schema,
+        when,
     },
     optimizer::AnalyzerRule,
     sql::sqlparser::ast::BinaryOperator,
 };
 use rapport_lake::PG_TYPE;
-use rapport_udf_postgres::{TimeOperator, Zone, has_no_time_cast, refusal::Refusal, time_cast};
+use rapport_udf_postgres::{
+    TimeOperator, Zone, has_no_time_cast, refusal::Refusal, time_cast, widest,
+};
 
 use crate::{
     Error,
@@ -425,6 +428,16 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
             all.extend(case.else_expr.as_deref_mut());
             unite(all, schema)
         }
+        Expr::InSubquery(within) => unite_with_subquery(within, schema)?,
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
+            match null_if(&call.args, schema)? {
+                Some(replaced) => {
+                    expr = replaced;
+                    true
+                }
+                None => false,
+            }
+        }
         Expr::WindowFunction(window) => {
             let params = &mut window.params;
             let frame = &params.window_frame;
@@ -449,6 +462,50 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
         true => Transformed::yes(expr),
         false => Transformed::no(expr),
     })
+}
+
+/// The two sides of `x IN (SELECT y …)` of one type, if they are moments.
+fn unite_with_subquery(within: &mut InSubquery, schema: &DFSchema) -> Result<bool> {
+    let plan = &within.subquery.subquery;
+    let column = plan.schema().columns().into_iter().next();
+    let Some(column) = column else {
+        return Ok(false);
+    };
+    let name = column.name.clone();
+    let column = Expr::Column(column);
+    let is = within.expr.get_type(schema)?;
+    let its = column.get_type(plan.schema().as_ref())?;
+    let Some(common) = widest(&is, &its).filter(|_| is != its) else {
+        return Ok(false);
+    };
+    if its != common {
+        let builder = LogicalPlanBuilder::from(plan.as_ref().clone());
+        let plan = builder.project([cast(column, common.clone()).alias(name)])?;
+        within.subquery.subquery = Arc::new(plan.build()?);
+    }
+    if is != common {
+        *within.expr = cast(within.expr.as_ref().clone(), common);
+    }
+    Ok(true)
+}
+
+/// `nullif` of two types of moments, or of a moment and a text: the first value is kept as it is.
+fn null_if(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let [first, second] = args else {
+        return Ok(None);
+    };
+    let (mut left, mut right) = (first.clone(), second.clone());
+    if !unite(vec![&mut left, &mut right], schema) {
+        return Ok(None);
+    }
+    let value = match Side::of(first, schema) {
+        Side::Unknown => left.clone(),
+        _ => first.clone(),
+    };
+    let nothing = ScalarValue::try_from(&value.get_type(schema)?)?;
+    when(left.eq(right), Expr::Literal(nothing, None))
+        .otherwise(value)
+        .map(Some)
 }
 
 /// What a window is ordered by: DataFusion knows no ranges of intervals and of times of day.
@@ -574,18 +631,6 @@ fn replace(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
         Expr::Negative(inner) if is_interval(&inner, schema) => Ok(Transformed::yes(
             TimeOperator::Minus.function().call(vec![*inner]),
         )),
-        Expr::ScalarFunction(call) => {
-            if matches!(call.func.name(), "greatest" | "least")
-                && call.args.iter().any(|arg| is_interval(arg, schema))
-            {
-                return Err(Error::not_supported(
-                    format!("{} of intervals is not supported", call.func.name()),
-                    "Use CASE WHEN a > b THEN a ELSE b END.",
-                )
-                .into());
-            }
-            Ok(Transformed::no(Expr::ScalarFunction(call)))
-        }
         expr => Ok(Transformed::no(expr)),
     }
 }

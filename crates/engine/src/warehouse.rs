@@ -329,7 +329,8 @@ fn runtime(stores: Arc<Stores>, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
 
 /// DataFusion's, and ours; of two with one name the last is taken.
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    let mut functions = bounded(SessionStateDefaults::default_scalar_functions());
+    let functions = bounded(SessionStateDefaults::default_scalar_functions());
+    let mut functions = rapport_udf_postgres::over_times(functions);
     functions.extend(rapport_udf_postgres::functions());
     functions.push(value_of_one_row());
     functions.push(named_cast());
@@ -339,8 +340,10 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 fn expr_planners(functions: &[Arc<ScalarUDF>]) -> Vec<Arc<dyn ExprPlanner>> {
-    let mut planners: Vec<Arc<dyn ExprPlanner>> =
-        vec![Arc::new(PlanTimes::new(functions)), Arc::new(NumbersInQuotes)];
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(PlanTimes::new(functions)),
+        Arc::new(NumbersInQuotes),
+    ];
     planners.extend(SessionStateDefaults::default_expr_planners());
     planners
 }

@@ -27,6 +27,7 @@ use rapport_udf_postgres::{
         arithmetic::{self, Operation, no_such_operator},
         cast::{self as conversion, Conversion},
     },
+    widest,
 };
 
 use crate::{Error, Result, parts_of_aggregates::split, pg_type::PgType};
@@ -120,7 +121,7 @@ fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
             types
                 .cloned()
                 .map(Some)
-                .reduce(|left, right| number_type(&left?, &right?))
+                .reduce(|left, right| common_number_or_time(&left?, &right?))
                 .flatten()
         })
         .collect();
@@ -161,10 +162,13 @@ fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Union(union)))
 }
 
-/// The type that both numbers have room in; none if one is no number.
-fn number_type(left: &DataType, right: &DataType) -> Option<DataType> {
+/// The type that both numbers or times have room in; none if there is none.
+fn common_number_or_time(left: &DataType, right: &DataType) -> Option<DataType> {
     if left == right {
         return Some(left.clone());
+    }
+    if let Some(time) = widest(left, right) {
+        return Some(time);
     }
     if !left.is_numeric() || !right.is_numeric() {
         return None;

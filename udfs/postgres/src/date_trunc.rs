@@ -213,9 +213,11 @@ impl Unit {
 
 fn truncate_all(moments: &ArrayRef, unit: Unit, zone: Zone) -> ArrayRef {
     let moments = moments.as_primitive::<TimestampMicrosecondType>();
-    let finite = |moment: i64, truncated: i64| if is_finite(moment) { truncated } else { moment };
     let truncated: TimestampMicrosecondArray = if zone == Zone::UTC || unit == Unit::Fixed(1) {
-        moments.unary(|moment| finite(moment, unit.truncate(moment)))
+        moments.unary(|moment| match is_finite(moment) {
+            true => unit.truncate(moment),
+            false => moment,
+        })
     } else {
         let mut clocks = Clocks::of(zone);
         let each = moments.iter().map(|moment| {

@@ -16,6 +16,8 @@ pub const MINUS_INFINITY: i64 = i64::MIN;
 
 /// 4713 BC, and the end of what 64 bits of microseconds since 1970 reach.
 const FIRST_DAY: i64 = -JULIAN;
+/// The first day of the year 5874898, which is none any more.
+const END_OF_DAYS: i64 = 2_147_483_494 - JULIAN;
 const FIRST_MOMENT: i64 = FIRST_DAY * DAY;
 const LAST_MOMENT: i64 = i64::MAX - DAY;
 
@@ -32,7 +34,7 @@ pub(crate) fn in_range(micros: i64) -> Result<i64, Refusal> {
 pub(crate) fn date_in_range(day: i64) -> Result<i32, Refusal> {
     i32::try_from(day)
         .ok()
-        .filter(|day| (FIRST_DAY..i64::from(i32::MAX) - JULIAN).contains(&i64::from(*day)))
+        .filter(|day| (FIRST_DAY..END_OF_DAYS).contains(&i64::from(*day)))
         .ok_or_else(|| Refusal::new("22008", "date out of range"))
 }
 

@@ -39,7 +39,7 @@ pub fn time_cast(from: &DataType, to: &DataType) -> Option<Arc<ScalarUDF>> {
         _ => return None,
     };
     let ours = match (from, &to) {
-        (D::Date32, D::Timestamp(_, Some(_)) | D::Utf8) => true,
+        (D::Date32, D::Timestamp(..) | D::Utf8) => true,
         (D::Timestamp(_, None), D::Date32 | D::Time64(_) | D::Timestamp(_, Some(_)) | D::Utf8) => {
             true
         }
@@ -136,6 +136,7 @@ impl TimeCast {
         let to = &self.to;
         let clocks = || Clocks::of(zone);
         match (from, to) {
+            (D::Date32, D::Timestamp(_, None)) => map1::<Date32Type, Moments>(value, to, start_of),
             (D::Date32, D::Timestamp(_, Some(_))) => {
                 let mut clocks = clocks();
                 map1::<Date32Type, Moments>(value, to, |date| {

@@ -109,7 +109,7 @@ async fn lists_and_intervals_are_kept() {
         .run("INSERT INTO t (id, list, span) VALUES (1, ARRAY[1, 2], '1 day 2 hours')")
         .await;
     assert_eq!(
-        house.ask("SELECT list, span FROM t").await,
+        house.ask("SELECT list, span::text FROM t").await,
         ["[1, 2]|1 day 02:00:00"]
     );
     let columns = house.columns("SELECT list, span FROM t").await;
