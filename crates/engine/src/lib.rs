@@ -17,6 +17,7 @@ mod columns;
 mod commit;
 mod compact;
 mod computed_first;
+mod copies;
 mod copy_in;
 mod copy_options;
 mod cpu;

@@ -538,14 +538,6 @@ fn call(name: &str, args: FunctionArguments) -> Expr {
 /// Refuses what would be answered wrongly.
 fn check_body(body: &SetExpr) -> Result<()> {
     match body {
-        SetExpr::SetOperation {
-            op: op @ (ast::SetOperator::Intersect | ast::SetOperator::Except),
-            set_quantifier: ast::SetQuantifier::All,
-            ..
-        } => Err(Error::not_supported(
-            format!("{op} ALL is not supported"),
-            "Count the rows of both sides with GROUP BY, and compare the counts.",
-        )),
         SetExpr::SetOperation { left, right, .. } => {
             check_body(left)?;
             check_body(right)

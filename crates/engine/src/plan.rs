@@ -34,6 +34,7 @@ use crate::{
     block::Block,
     columns,
     computed_first::compute_subqueries_first,
+    copies::number_copies,
     literals::read_literals,
     names::{self, Names},
     numbers::interval_function,
@@ -420,7 +421,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    let planned = compute_subqueries_first(planned)?;
+    let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = times::settle(planned, zone_of(state))?;
     let planned = match is_query {
         true => widen_query(planned)?,
