@@ -265,7 +265,7 @@ async fn reshape(
     let ast::Statement::Insert(insert) = ours(scope, &sql)? else {
         return Err(Error::not_supported("this form of the statement", ""));
     };
-    let target = Target::source(&next, &scope.state())?;
+    let target = Target::source(&next, &[], &scope.state())?;
     let files = LakeTable::new(base.clone(), scope.store_url(base.name()));
     let sources = [
         (target::NAME, target),
@@ -279,7 +279,7 @@ async fn reshape(
     let context = execute::task_context(&scope.warehouse, &state, guard);
     let (mut written, definition) = (draft.clone(), altered.definition.clone());
     let work = async move {
-        let rows = write::storable(&next, execute_stream(plan, context.clone())?, context)?;
+        let rows = write::storable(&next, execute_stream(plan, context.clone())?, context, None)?;
         write::reshape_draft(&mut written, &definition, rows).await?;
         Ok(written)
     };

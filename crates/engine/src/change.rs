@@ -10,6 +10,7 @@ use arrow::{
 use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
+    execution::TaskContext,
     physical_plan::{collect, execute_stream},
     sql::sqlparser::ast::{self, AssignmentTarget, Expr, FromTable, TableFactor, TableWithJoins},
 };
@@ -17,7 +18,7 @@ use rapport_catalog_lake::LakeTable;
 use rapport_lake::{DataFile, Expect, Snapshot, TableName};
 
 use crate::{
-    Error, Outcome, Result,
+    Column, Error, Outcome, Result,
     cancel::Guard,
     execute,
     names::folded,
@@ -26,6 +27,7 @@ use crate::{
     pins::Pins,
     plan::{Planned, Scope},
     privilege::{Privilege, quoted},
+    returning::{Keeper, Listed, Returning, check_described},
     target::{self, Target},
     write,
 };
@@ -44,6 +46,9 @@ struct Change {
     /// New values by column; none for a DELETE.
     values: BTreeMap<String, Expr>,
     operation: &'static str,
+    returning: Option<Returning>,
+    /// As it was written, without RETURNING.
+    statement: ast::Statement,
 }
 
 pub(crate) async fn prepare_update(
@@ -74,10 +79,11 @@ pub(crate) async fn update(
     update: &ast::Update,
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
+    described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
     let change = read_update(scope, pins, update).await?;
-    run(scope, pins, change, declared, params, guard).await
+    run(scope, pins, change, declared, params, described, guard).await
 }
 
 pub(crate) async fn delete(
@@ -86,10 +92,11 @@ pub(crate) async fn delete(
     delete: &ast::Delete,
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
+    described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
     let change = read_delete(scope, pins, delete).await?;
-    run(scope, pins, change, declared, params, guard).await
+    run(scope, pins, change, declared, params, described, guard).await
 }
 
 pub(crate) async fn truncate(
@@ -137,12 +144,6 @@ pub(crate) fn refuse_history(name: &TableName, what: &str) -> Result<()> {
 }
 
 async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result<Change> {
-    if update.returning.is_some() {
-        return Err(Error::not_supported(
-            "UPDATE … RETURNING is not supported",
-            "Select the rows afterwards.",
-        ));
-    }
     let mut values = BTreeMap::new();
     for assignment in &update.assignments {
         for (column, value) in assigned(assignment)? {
@@ -166,6 +167,8 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
         ast::UpdateTableFromKind::BeforeSet(tables)
         | ast::UpdateTableFromKind::AfterSet(tables) => listed(tables),
     });
+    let returning = update.returning.as_deref();
+    let returning = read_returning(scope, pins, &name, &alias, returning, from.as_deref()).await?;
     Ok(Change {
         name,
         alias,
@@ -173,6 +176,11 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
         filter,
         values,
         operation: "UPDATE",
+        returning,
+        statement: ast::Statement::Update(ast::Update {
+            returning: None,
+            ..update.clone()
+        }),
     })
 }
 
@@ -184,24 +192,51 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
             "",
         ));
     };
-    if delete.returning.is_some() {
-        return Err(Error::not_supported(
-            "DELETE … RETURNING is not supported",
-            "Select the rows before.",
-        ));
-    }
     let (name, alias) = changed(scope, pins, table, "DELETE").await?;
     scope.require(&name, Privilege::Delete).await?;
     may_read(scope, pins, &name, &alias, delete.selection.iter()).await?;
     let filter = delete.selection.as_ref().map(ToString::to_string);
+    let using = delete.using.as_ref().map(|tables| listed(tables));
+    let returning = delete.returning.as_deref();
+    let returning = read_returning(scope, pins, &name, &alias, returning, using.as_deref()).await?;
     Ok(Change {
         name,
         alias,
-        beside: delete.using.as_ref().map(|tables| listed(tables)),
+        beside: using,
         filter,
         values: BTreeMap::new(),
         operation: "DELETE",
+        returning,
+        statement: ast::Statement::Delete(ast::Delete {
+            returning: None,
+            ..delete.clone()
+        }),
     })
+}
+
+async fn read_returning(
+    scope: &Scope,
+    pins: &Pins,
+    name: &TableName,
+    alias: &str,
+    items: Option<&[ast::SelectItem]>,
+    beside: Option<&str>,
+) -> Result<Option<Returning>> {
+    let Some(items) = items else {
+        return Ok(None);
+    };
+    let beside = match beside {
+        Some(tables) => {
+            let ast::Statement::Query(query) = ours(scope, &format!("SELECT * FROM {tables}"))?
+            else {
+                return Err(Error::not_supported("this form of the statement", ""));
+            };
+            Some(scope.plan_query(pins, &query, &[]).await?.plan)
+        }
+        None => None,
+    };
+    let returning = Returning::new(scope, pins, name, alias, items, beside.as_ref());
+    Ok(Some(returning.await?))
 }
 
 async fn changed(
@@ -232,7 +267,7 @@ async fn changed(
 
 /// Who changes rows by what is in them must be allowed to see it. Names are taken for the table's own columns wherever
 /// they may be: a subquery's own column of the same name needs the privilege too.
-async fn may_read<'a>(
+pub(crate) async fn may_read<'a>(
     scope: &Scope,
     pins: &Pins,
     name: &TableName,
@@ -372,7 +407,12 @@ impl Change {
                 None => Ok(old.clone()),
             }
         });
-        let new: Vec<String> = new.collect::<Result<_>>()?;
+        let mut new: Vec<String> = new.collect::<Result<_>>()?;
+        let mut kept = old.clone();
+        if let Some(returning) = &self.returning {
+            new.extend(returning.kept());
+            kept.extend(returning.not_kept());
+        }
         let unchanged = self.condition().map(|condition| {
             let files = quoted(FILES);
             let otherwise = match &self.beside {
@@ -381,11 +421,13 @@ impl Change {
             };
             format!(
                 "SELECT {} FROM {files} AS {alias} WHERE {otherwise}",
-                old.join(", ")
+                kept.join(", ")
             )
         });
         let changed = self.changed(&new);
-        Ok(match (self.values.is_empty(), unchanged) {
+        // Rows that go are among those that are returned.
+        let only_unchanged = self.values.is_empty() && self.returning.is_none();
+        Ok(match (only_unchanged, unchanged) {
             (true, Some(unchanged)) => unchanged,
             (true, None) => format!("SELECT {} {} WHERE false", old.join(", "), self.matching()),
             (false, Some(unchanged)) => format!("{changed} UNION ALL {unchanged}"),
@@ -428,8 +470,54 @@ async fn plan_whole(
     guard: &Guard,
 ) -> Result<Planned> {
     let snapshot = scope.base(pins, &change.name).await?;
-    let files = snapshot.files().to_vec();
-    plan_rows(scope, pins, &change, &snapshot, files, declared, guard).await
+    let whole = whole(scope, pins, &change, &snapshot, declared, guard).await?;
+    let columns = whole.listed.map(|listed| listed.columns());
+    Ok(Planned {
+        columns: columns.unwrap_or_default(),
+        ..whole.planned
+    })
+}
+
+/// A change that can be planned.
+struct Whole {
+    planned: Planned,
+    listed: Option<Listed>,
+}
+
+async fn whole(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    change: &Change,
+    base: &Arc<Snapshot>,
+    declared: &[Option<u32>],
+    guard: &Guard,
+) -> Result<Whole> {
+    let files = base.files().to_vec();
+    let planned = plan_rows(scope, pins, change, base, files.clone(), declared, guard).await?;
+    let Some(returning) = &change.returning else {
+        return Ok(Whole {
+            planned,
+            listed: None,
+        });
+    };
+    let (listed, types) = returning
+        .plan_beside(
+            scope,
+            pins,
+            base,
+            &change.statement,
+            (&planned, declared),
+            guard,
+        )
+        .await?;
+    let planned = match types {
+        Some(types) => plan_rows(scope, pins, change, base, files, &types, guard).await?,
+        None => planned,
+    };
+    Ok(Whole {
+        planned,
+        listed: Some(listed),
+    })
 }
 
 async fn plan_rows(
@@ -455,8 +543,10 @@ async fn plan_rows(
         declared.to_vec(),
         snapshot.clone(),
     );
+    let beside = change.returning.as_ref().map(Returning::columns);
+    let beside = beside.unwrap_or_default();
     let work = async move {
-        let target = Target::source(&base, &inner.state())?;
+        let target = Target::source(&base, &beside, &inner.state())?;
         let url = inner.store_url(base.name());
         let files = LakeTable::of_files(base, url, files);
         let files = provider_as_source(Arc::new(files));
@@ -483,6 +573,7 @@ async fn run(
     change: Change,
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
+    described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
     let warehouse = scope.warehouse.clone();
@@ -497,30 +588,53 @@ async fn run(
     };
     let base = scope.base(pins, &change.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
-    let whole = plan_rows(
+    let whole = whole(scope, pins, &change, &base, declared, guard).await?;
+    check_described(described, whole.listed.as_ref())?;
+    let types: Vec<Option<u32>> = whole.planned.params.iter().copied().map(Some).collect();
+
+    let affected = affected(scope, pins, &change, &base, &types, &params, guard).await?;
+    let count: u64 = affected.iter().map(|(_, rows)| rows).sum();
+    if count == 0 {
+        return Ok(match &whole.listed {
+            Some(listed) => listed.nothing(change.operation),
+            None => done(&change, 0),
+        });
+    }
+    let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
+    let keeper = match &whole.listed {
+        Some(listed) => {
+            let goes = change.values.is_empty();
+            let keeper = listed.start(scope, &params, goes, &context, guard);
+            Some(keeper.await?)
+        }
+        None => None,
+    };
+    let kept = (context, keeper.clone());
+    rewrite(
         scope,
         pins,
         &change,
         &base,
-        base.files().to_vec(),
-        declared,
+        affected,
+        (&types, params),
+        kept,
         guard,
     )
     .await?;
-    let types: Vec<Option<u32>> = whole.params.iter().copied().map(Some).collect();
-
-    let affected = affected(scope, pins, &change, &base, &types, &params, guard).await?;
-    let count: u64 = affected.iter().map(|(_, rows)| rows).sum();
-    if count > 0 {
-        rewrite(scope, pins, &change, &base, affected, &types, params, guard).await?;
-        if scope.block.is_none() {
-            scope.warehouse.tell_rows(&change.name).await;
-        }
+    if scope.block.is_none() {
+        scope.warehouse.tell_rows(&change.name).await;
     }
-    Ok(Outcome::Done {
+    Ok(match (&whole.listed, &keeper) {
+        (Some(listed), Some(keeper)) => keeper.outcome(listed, change.operation),
+        _ => done(&change, count),
+    })
+}
+
+fn done(change: &Change, count: u64) -> Outcome {
+    Outcome::Done {
         tag: format!("{} {count}", change.operation),
         notices: vec![],
-    })
+    }
 }
 
 /// The files that hold rows to change, and how many.
@@ -594,8 +708,8 @@ async fn rewrite(
     change: &Change,
     base: &Arc<Snapshot>,
     affected: Vec<(DataFile, u64)>,
-    types: &[Option<u32>],
-    params: Vec<ScalarValue>,
+    (types, params): (&[Option<u32>], Vec<ScalarValue>),
+    (context, keeper): (Arc<TaskContext>, Option<Arc<Keeper>>),
     guard: &Guard,
 ) -> Result<()> {
     let is_delete = change.values.is_empty();
@@ -607,25 +721,24 @@ async fn rewrite(
         }
     };
     let expected = affected.iter().map(kept).sum();
-    // A file whose rows all go does not have to be read.
+    // A file whose rows all go does not have to be read, unless somebody wants to see them.
     let read = affected
         .iter()
-        .filter(|file| kept(file) > 0)
+        .filter(|file| kept(file) > 0 || keeper.is_some())
         .map(|(file, _)| file.clone())
         .collect();
     let planned = plan_rows(scope, pins, change, base, read, types, guard).await?;
     let logical = execute::bind(&planned, params)?;
-    let state = scope.state();
-    let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
+    let plan = execute::physical(&scope.warehouse, scope.state(), logical, guard).await?;
 
-    let context = execute::task_context(&scope.warehouse, &state, guard);
     let (scope, base) = (scope.clone(), base.clone());
     let warehouse = scope.warehouse.clone();
     let removed: Vec<DataFile> = affected.into_iter().map(|(file, _)| file).collect();
     let (operation, txn) = (change.operation, scope.warehouse.rewrite_txn());
     let name = change.name.clone();
     let work = async move {
-        let rows = write::storable(&base, execute_stream(plan, context.clone())?, context)?;
+        let rows = execute_stream(plan, context.clone())?;
+        let rows = write::storable(&base, rows, context, keeper)?;
         if let Some(block) = &scope.block {
             let mut draft = scope.draft(block, &base).await?;
             write::rewrite_draft(&mut draft, &removed, rows, Expect::Rows(expected)).await?;

@@ -231,7 +231,7 @@ pub(crate) async fn begin(
     let rows = Box::pin(RecordBatchStreamAdapter::new(coercer.schema(), rows));
     let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
     let destination = Destination::new(scope, &snapshot);
-    let work = async move { destination.take(rows, "COPY", context).await };
+    let work = async move { destination.take(rows, "COPY", context, None).await };
     let copy = CopyIn {
         warehouse: scope.warehouse.clone(),
         scope: Box::new(scope.clone()),

@@ -14,7 +14,7 @@ use datafusion::{
 use rapport_lake::{Definition, Snapshot};
 
 use crate::{
-    Error, Outcome, Result,
+    Column, Error, Outcome, Result,
     cancel::Guard,
     columns::column_type,
     dialect::RapportDialect,
@@ -23,6 +23,7 @@ use crate::{
     pins::Pins,
     plan::{Planned, Scope},
     privilege::Privilege,
+    returning::{Keeper, Listed, Returning, check_described},
     target::{self, Target},
     write,
 };
@@ -34,8 +35,8 @@ pub(crate) async fn prepare(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Planned> {
-    let (_, planned) = plan(scope, pins, insert, declared, guard).await?;
-    Ok(planned)
+    let ready = plan(scope, pins, insert, declared, guard).await?;
+    Ok(ready.described())
 }
 
 pub(crate) async fn insert(
@@ -44,14 +45,25 @@ pub(crate) async fn insert(
     insert: &ast::Insert,
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
+    described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
-    let (snapshot, planned) = plan(scope, pins, insert, declared, guard).await?;
-    let rows = run(scope, &snapshot, &planned, params, guard).await?;
-    Ok(Outcome::Done {
-        tag: format!("INSERT 0 {rows}"),
-        notices: vec![],
-    })
+    let ready = plan(scope, pins, insert, declared, guard).await?;
+    check_described(described, ready.listed.as_ref())?;
+    let state = scope.state();
+    let context = execute::task_context(&scope.warehouse, &state, guard);
+    let (base, planned) = (&ready.base, &ready.planned);
+    let Some(listed) = &ready.listed else {
+        let rows = store(scope, base, planned, params, (context, None), guard).await?;
+        return Ok(Outcome::Done {
+            tag: format!("INSERT 0 {rows}"),
+            notices: vec![],
+        });
+    };
+    let keeper = listed.start(scope, &params, false, &context, guard).await?;
+    let kept = (context, Some(keeper.clone()));
+    store(scope, base, planned, params, kept, guard).await?;
+    Ok(keeper.outcome(listed, "INSERT"))
 }
 
 /// Runs a planned insert to its end.
@@ -62,14 +74,24 @@ pub(crate) async fn run(
     params: Vec<ScalarValue>,
     guard: &Guard,
 ) -> Result<u64> {
-    let state = scope.state();
+    let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
+    store(scope, snapshot, planned, params, (context, None), guard).await
+}
+
+async fn store(
+    scope: &Scope,
+    snapshot: &Arc<Snapshot>,
+    planned: &Planned,
+    params: Vec<ScalarValue>,
+    (context, keeper): (Arc<TaskContext>, Option<Arc<Keeper>>),
+    guard: &Guard,
+) -> Result<u64> {
     let logical = execute::bind(planned, params)?;
-    let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
-    let context = execute::task_context(&scope.warehouse, &state, guard);
+    let plan = execute::physical(&scope.warehouse, scope.state(), logical, guard).await?;
     let destination = Destination::new(scope, snapshot);
     let work = async move {
         let rows = execute_stream(plan, context.clone())?;
-        destination.take(rows, "INSERT", context).await
+        destination.take(rows, "INSERT", context, keeper).await
     };
     let rows = scope.warehouse.cpu().run(guard, work).await?;
     if scope.block.is_none() {
@@ -97,18 +119,38 @@ impl Destination {
         rows: SendableRecordBatchStream,
         operation: &'static str,
         context: Arc<TaskContext>,
+        keeper: Option<Arc<Keeper>>,
     ) -> Result<u64> {
         if let Some(block) = &self.scope.block {
             let mut draft = self.scope.draft(block, &self.snapshot).await?;
-            let rows = write::storable(&self.snapshot, rows, context)?;
+            let rows = write::storable(&self.snapshot, rows, context, keeper)?;
             let count = write::add_to(&mut draft, rows).await?;
             block.put(&self.scope, draft);
             return Ok(count);
         }
         let name = self.snapshot.name();
         let table = self.scope.lake(name).table(name).await?;
-        let written = write::append(&table, &self.snapshot, rows, operation, context).await?;
+        let written =
+            write::append(&table, &self.snapshot, rows, operation, context, keeper).await?;
         Ok(written.rows)
+    }
+}
+
+/// An INSERT that can be run.
+struct Ready {
+    base: Arc<Snapshot>,
+    planned: Planned,
+    listed: Option<Listed>,
+}
+
+impl Ready {
+    /// Its parameters, and the columns that it returns.
+    fn described(self) -> Planned {
+        let columns = self.listed.map(|listed| listed.columns());
+        Planned {
+            columns: columns.unwrap_or_default(),
+            ..self.planned
+        }
     }
 }
 
@@ -118,7 +160,7 @@ async fn plan(
     insert: &ast::Insert,
     declared: &[Option<u32>],
     guard: &Guard,
-) -> Result<(Arc<Snapshot>, Planned)> {
+) -> Result<Ready> {
     check_form(insert)?;
     let TableObject::TableName(name) = &insert.table else {
         return Err(Error::not_supported("INSERT into a function", ""));
@@ -128,21 +170,66 @@ async fn plan(
     scope
         .require_columns(&name, Privilege::Insert, &target_columns(insert, &snapshot))
         .await?;
+    let returning = match &insert.returning {
+        Some(items) => {
+            let alias = insert.table_alias.as_ref();
+            let alias = alias.map_or_else(|| name.table.clone(), |alias| folded(&alias.alias));
+            Some(Returning::new(scope, pins, &name, &alias, items, None).await?)
+        }
+        None => None,
+    };
     let mut insert = insert.clone();
     insert.table =
         TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
+    (insert.table_alias, insert.returning) = (None, None);
     fill_defaults(&mut insert, &snapshot)?;
+    let planned = plan_rows(scope, pins, &snapshot, &insert, declared, guard).await?;
+    let Some(returning) = returning else {
+        return Ok(Ready {
+            base: snapshot,
+            planned,
+            listed: None,
+        });
+    };
+    let statement = ast::Statement::Insert(insert.clone());
+    let (listed, types) = returning
+        .plan_beside(
+            scope,
+            pins,
+            &snapshot,
+            &statement,
+            (&planned, declared),
+            guard,
+        )
+        .await?;
+    let planned = match types {
+        Some(types) => plan_rows(scope, pins, &snapshot, &insert, &types, guard).await?,
+        None => planned,
+    };
+    Ok(Ready {
+        base: snapshot,
+        planned,
+        listed: Some(listed),
+    })
+}
 
+async fn plan_rows(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    base: &Arc<Snapshot>,
+    insert: &ast::Insert,
+    declared: &[Option<u32>],
+    guard: &Guard,
+) -> Result<Planned> {
     let (inner, pins, declared) = (scope.clone(), pins.clone(), declared.to_vec());
-    let base = snapshot.clone();
+    let (base, insert) = (base.clone(), insert.clone());
     let work = async move {
-        let source = Target::source(&base, &inner.state())?;
+        let source = Target::source(&base, &[], &inner.state())?;
         inner
             .plan_insert(&pins, &insert, &declared, &[(target::NAME, source)])
             .await
     };
-    let planned = scope.warehouse.plan_within_budget(guard, work).await?;
-    Ok((snapshot, planned))
+    scope.warehouse.plan_within_budget(guard, work).await
 }
 
 fn check_form(insert: &ast::Insert) -> Result<()> {
@@ -150,12 +237,6 @@ fn check_form(insert: &ast::Insert) -> Result<()> {
         return Err(Error::not_supported(
             "INSERT … ON CONFLICT is not supported: keys are declared, not enforced",
             "Insert what is missing with INSERT … SELECT … WHERE NOT EXISTS (…).",
-        ));
-    }
-    if insert.returning.is_some() {
-        return Err(Error::not_supported(
-            "INSERT … RETURNING is not supported",
-            "Select the rows afterwards.",
         ));
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! table name becomes one version of a lake table, by `pins`, or a relation of the catalogue, by `system`), `plan` (only what reads goes on), `columns` (what
 //! PostgreSQL would call and type the result) and `execute` (memory share, deadline, cancel, on the threads of `cpu`).
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
-//! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`.
+//! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`, and `returning` watches there.
 
 mod alter;
 mod bits;
@@ -46,6 +46,7 @@ mod pins;
 mod plan;
 mod privilege;
 mod rephrase;
+mod returning;
 mod reword;
 mod same;
 mod series;

@@ -93,6 +93,14 @@ impl Names {
                 .insert(TableReference::bare(*name).to_string(), source.clone());
         }
     }
+
+    /// Tells which tables' columns private sources have.
+    pub(crate) fn call(&mut self, tables: &[(&str, TableName)]) {
+        for (name, table) in tables {
+            self.tables
+                .insert(TableReference::bare(*name).to_string(), table.clone());
+        }
+    }
 }
 
 /// Begins the names that only our own statements may use: no client can type it.

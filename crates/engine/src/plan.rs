@@ -150,6 +150,19 @@ impl Scope {
         declared: &[Option<u32>],
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
+        self.plan_query_of(pins, query, declared, private, &[])
+            .await
+    }
+
+    /// As [`Self::plan_query_over`], with sources whose columns are those of tables.
+    pub(crate) async fn plan_query_of(
+        &self,
+        pins: &Pins,
+        query: &ast::Query,
+        declared: &[Option<u32>],
+        private: &[(&str, Arc<dyn TableSource>)],
+        tables: &[(&str, TableName)],
+    ) -> Result<Planned> {
         let labels = columns::labels(query);
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
         columns::name_all(&mut statement);
@@ -161,6 +174,7 @@ impl Scope {
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
+        names.call(tables);
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
         let origins: Vec<_> = (0..plan.schema().fields().len())
@@ -383,7 +397,7 @@ impl ast::Visitor for Limits<'_> {
     }
 }
 
-fn parameter_index(id: &str) -> Result<usize> {
+pub(crate) fn parameter_index(id: &str) -> Result<usize> {
     let index = id.strip_prefix('$').and_then(|number| number.parse().ok());
     index
         .filter(|index| (1..=65_535).contains(index))

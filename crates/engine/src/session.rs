@@ -111,6 +111,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Nothing of it is still to be computed: what is to be sent is what a statement that writes returns.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Outcome::Rows { tag, .. } => ["INSERT", "UPDATE", "DELETE"].contains(tag),
+            Outcome::Done { .. } => true,
+            Outcome::CopyIn(_) | Outcome::CopyOut { .. } => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionStatus {
     Idle,
@@ -181,16 +192,19 @@ impl Session {
             ast::Statement::Insert(insert) => {
                 let planned = insert::prepare(&scope, &pins, insert, param_types, &guard).await?;
                 prepared.params = planned.params;
+                prepared.columns = insert.returning.as_ref().map(|_| planned.columns);
             }
             ast::Statement::Update(update) => {
                 let planned =
                     change::prepare_update(&scope, &pins, update, param_types, &guard).await?;
                 prepared.params = planned.params;
+                prepared.columns = update.returning.as_ref().map(|_| planned.columns);
             }
             ast::Statement::Delete(delete) => {
                 let planned =
                     change::prepare_delete(&scope, &pins, delete, param_types, &guard).await?;
                 prepared.params = planned.params;
+                prepared.columns = delete.returning.as_ref().map(|_| planned.columns);
             }
             // What is wrong with the options is wrong now.
             ast::Statement::Copy { .. } => drop(copy_format(statement)?),
@@ -205,7 +219,7 @@ impl Session {
         params: Vec<ScalarValue>,
     ) -> Result<Outcome> {
         let outcome = self.run(prepared, params).await?;
-        if self.block.is_none() && matches!(outcome, Outcome::Done { .. }) {
+        if self.block.is_none() && outcome.is_done() {
             commit::empty_temporary(&self.scope()).await?;
         }
         Ok(outcome)
@@ -251,7 +265,8 @@ impl Session {
             }
             ast::Statement::Insert(insert) => {
                 let pins = self.pins();
-                insert::insert(&scope, &pins, insert, &prepared.declared, params, &guard).await
+                let (declared, described) = (&prepared.declared, prepared.columns.as_deref());
+                insert::insert(&scope, &pins, insert, declared, params, described, &guard).await
             }
             ast::Statement::Copy { source, to, .. } => {
                 let pins = self.pins();
@@ -276,6 +291,7 @@ impl Session {
                     update,
                     &prepared.declared,
                     params,
+                    prepared.columns.as_deref(),
                     &guard,
                 )
                 .await
@@ -287,6 +303,7 @@ impl Session {
                     delete,
                     &prepared.declared,
                     params,
+                    prepared.columns.as_deref(),
                     &guard,
                 )
                 .await

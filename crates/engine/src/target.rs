@@ -26,8 +26,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// `beside` are columns that come behind the table's own.
     pub(crate) fn source(
         snapshot: &Snapshot,
+        beside: &[Field],
         state: &SessionState,
     ) -> Result<Arc<dyn TableSource>> {
         let nothing = DFSchema::empty();
@@ -36,8 +38,11 @@ impl Target {
             Ok((column.clone(), expr))
         });
         let defaults = defaults.collect::<Result<HashMap<_, _>>>()?;
+        let own = nullable(&present_schema(&snapshot.schema()));
+        let fields = own.fields().iter().map(|field| field.as_ref().clone());
+        let fields: Vec<Field> = fields.chain(beside.iter().cloned()).collect();
         Ok(provider_as_source(Arc::new(Self {
-            schema: nullable(&present_schema(&snapshot.schema())),
+            schema: Arc::new(Schema::new(fields)),
             defaults,
         })))
     }

@@ -16,13 +16,13 @@ use datafusion::{
         streaming::{PartitionStream, StreamingTableExec},
     },
 };
-use futures::{StreamExt, TryStreamExt, future::BoxFuture};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use rapport_lake::{
     Append, Appended, BatchStream, BoxError, DataFile, Definition, Draft, Expect, Snapshot, Table,
     Txn,
 };
 
-use crate::{Error, Result, coerce::Coercer};
+use crate::{Error, Result, coerce::Coercer, returning::Keeper};
 
 /// Appends rows of any types in the table's column order.
 pub(crate) async fn append(
@@ -31,8 +31,10 @@ pub(crate) async fn append(
     rows: SendableRecordBatchStream,
     operation: &'static str,
     context: Arc<TaskContext>,
+    keeper: Option<Arc<Keeper>>,
 ) -> Result<Appended> {
-    append_stored(table, storable(snapshot, rows, context)?, operation).await
+    let rows = storable(snapshot, rows, context, keeper)?;
+    append_stored(table, rows, operation).await
 }
 
 async fn append_stored(
@@ -47,15 +49,29 @@ async fn append_stored(
     table.append(rows, options).await.map_err(told)
 }
 
-/// In storage types, checked, and in the order in which the table's files are kept.
+/// In storage types, checked, and in the order in which the table's files are kept. The keeper sees them before they are
+/// put in order.
 pub(crate) fn storable(
     snapshot: &Snapshot,
     rows: SendableRecordBatchStream,
     context: Arc<TaskContext>,
+    keeper: Option<Arc<Keeper>>,
 ) -> Result<BatchStream> {
     let coercer = Coercer::new(snapshot);
     let schema = coercer.schema();
-    let rows = rows.map(move |batch| Ok(coercer.coerce(&batch?)?));
+    let at_end = stream::iter(keeper.clone()).filter_map(|keeper| async move {
+        let computed = keeper.finish().await;
+        computed.err().map(|error| Err(error.into()))
+    });
+    let rows = rows.map(move |batch| {
+        let batch = batch?;
+        let stored = coercer.coerce(&batch)?;
+        Ok(match &keeper {
+            Some(keeper) => keeper.take(&batch, stored)?,
+            None => stored,
+        })
+    });
+    let rows = rows.chain(at_end);
     let rows: SendableRecordBatchStream =
         Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
     let rows = match ordering(snapshot, &schema) {

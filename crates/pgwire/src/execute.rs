@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Box::pin(async move { session.execute(&statement, values).await })
             })
             .await?;
-        if !matches!(outcome, Outcome::Done { .. }) {
+        if !outcome.is_done() {
             run.check()?;
         }
         match outcome {
@@ -247,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<Completion, Stop> {
         match &mut portal.progress {
             Progress::Running { pump, columns, tag } => {
-                let tag = *tag;
+                let (tag, before) = (*tag, portal.position);
                 let encoding = match wanted {
                     true => Encoding::Rows(portal.forms.all(columns.len())),
                     false => Encoding::Skip,
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Ok((rows, true)) => {
                         portal.progress = Progress::Ended;
                         Ok(Completion::Complete {
-                            tag: tag_of_rows(tag, rows),
+                            tag: tag_of_rows(tag, rows, before),
                             rows,
                         })
                     }
@@ -557,11 +557,13 @@ fn has_rows(statement: &Arc<Statement>) -> bool {
     }
 }
 
-/// `SELECT 5`, `INSERT 0 5`; `EXPLAIN` and `SHOW` do not count.
-fn tag_of_rows(tag: &str, rows: u64) -> String {
+/// `SELECT 5`, `INSERT 0 5`; `EXPLAIN` and `SHOW` do not count. What was written counts with the rows that were fetched
+/// before.
+fn tag_of_rows(tag: &str, rows: u64, before: u64) -> String {
     match tag {
         "EXPLAIN" | "SHOW" => tag.to_owned(),
-        "INSERT" => format!("INSERT 0 {rows}"),
+        "INSERT" => format!("INSERT 0 {}", before + rows),
+        "UPDATE" | "DELETE" => format!("{tag} {}", before + rows),
         _ => format!("{tag} {rows}"),
     }
 }
