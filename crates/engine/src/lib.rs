@@ -45,6 +45,7 @@ mod pg_type;
 mod pins;
 mod plan;
 mod privilege;
+mod quantified;
 mod rephrase;
 mod returning;
 mod reword;

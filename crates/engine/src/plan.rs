@@ -1,6 +1,10 @@
 //! From a syntax tree to a plan that may be run: names, types, parameters, and nothing but reading.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, SchemaRef};
 use datafusion::{
@@ -43,6 +47,7 @@ use crate::{
     pg_type::PgType,
     pins::Pins,
     privilege::check_marks,
+    quantified,
     rephrase::rephrase,
     reword, same, series, spelled_times,
     styles::Styles,
@@ -168,6 +173,7 @@ impl Scope {
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
         operators::spell_out(&mut statement);
+        quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
@@ -208,6 +214,7 @@ impl Scope {
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
         operators::spell_out(&mut statement);
+        quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
@@ -287,6 +294,13 @@ fn with_parameters(
         })
         .collect();
     let plan = to_logical(state, names, statement.clone(), known.clone())?;
+    let compared = quantified::parameters(&plan)?;
+    if !compared.is_empty() {
+        let told = with_compared(declared, compared)?;
+        if told != *declared {
+            return with_parameters(state, names, statement, &told);
+        }
+    }
     let found = plan.get_parameter_fields()?;
     if found.is_empty() && known.is_empty() {
         return Ok((
@@ -331,6 +345,22 @@ fn with_parameters(
         fields.into_iter().map(Some).collect(),
     )?;
     Ok((plan, Parameters { oids, types }))
+}
+
+/// What is compared with an array or its elements is of their type.
+fn with_compared(
+    declared: &[Option<u32>],
+    compared: HashMap<String, u32>,
+) -> Result<Vec<Option<u32>>> {
+    let mut types = declared.to_vec();
+    for (id, oid) in compared {
+        let index = parameter_index(&id)?;
+        if types.len() < index {
+            types.resize(index, None);
+        }
+        types[index - 1].get_or_insert(oid);
+    }
+    Ok(types)
 }
 
 /// `$1::date` is a date to PostgreSQL, whatever DataFusion makes of it.
@@ -430,7 +460,13 @@ fn to_logical(
         with_marks: false,
     };
     let is_query = matches!(statement, ast::Statement::Query(_));
-    let planned = plan_told_apart(&context, statement, parameters)?;
+    let planned = match is_query {
+        true => plan_told_apart(&context, statement, parameters)?,
+        false => {
+            let planned = plan_told_apart(&context, statement, parameters.clone())?;
+            quantified::tell_parameters(planned, &parameters)?
+        }
+    };
     let planned = match names.system() {
         Some(system) => system.spell_out(planned)?,
         None => planned,
@@ -705,6 +741,9 @@ impl ContextProvider for Context<'_> {
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         if name.starts_with(same::PREFIX) {
             return Some(same::same(name));
+        }
+        if name.starts_with(quantified::PREFIX) {
+            return quantified::function(name);
         }
         let of_system = || self.names.system()?.function(name);
         if is_postgres_s(name)

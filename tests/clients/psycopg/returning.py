@@ -1,6 +1,8 @@
-"""What INSERT, UPDATE and DELETE return, described and in both forms."""
+"""What INSERT, UPDATE and DELETE return, and arrays as parameters, described and in both forms."""
 
+import datetime
 import decimal
+import uuid
 
 import psycopg
 
@@ -67,3 +69,37 @@ def returned_rows_are_fetched_in_a_block():
         raises(psycopg.errors.DivisionByZero, c.execute, "UPDATE p_block SET id = 8 RETURNING id / 0")
         c.rollback()
         raises(psycopg.errors.UndefinedTable, c.execute, "SELECT * FROM p_block")
+
+
+def array_parameters_filter_each_type():
+    one, other = uuid.UUID(int=1), uuid.UUID(int=2)
+    at = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)
+    with _connect() as c:
+        c.execute(TABLE.format("p_arrays"))
+        try:
+            c.execute("INSERT INTO p_arrays VALUES (1, 'a', 'x', 1.5, %s, '2024-02-29', %s), (2, 'b', 'y', 2, %s, '2024-03-01', NULL), (3, NULL, NULL, NULL, NULL, NULL, NULL)",
+                      [one, at, other])
+            for column, values, expected in [
+                ("id", [1, 3, 70000], [1, 3]), ("name", ["a", None], [1]), ("code", ["y"], [2]), ("price", [1, 2], [2]),
+                ("who", [other, one], [1, 2]), ("day", [at.date()], [1]), ("at", [at, None], [1]), ("id", [2, None], [2]),
+            ]:
+                for binary in ("%s", "%b", "%t"):
+                    found = c.execute(f"SELECT id FROM p_arrays WHERE {column} = ANY({binary}) ORDER BY id", [values]).fetchall()
+                    same([row[0] for row in found], expected)
+            same(c.execute("SELECT id FROM p_arrays WHERE name <> ALL(%s) ORDER BY id", [["a"]]).fetchall(), [(2,)])
+            same(c.execute("SELECT id FROM p_arrays WHERE name <> ALL(%s)", [["a", None]]).fetchall(), [])
+            same(c.execute("SELECT id FROM p_arrays WHERE id = ANY(%s::int[])", [[]]).fetchall(), [])
+            same(c.execute("SELECT count(*) FROM p_arrays WHERE id <> ALL(%s::int[])", [[]]).fetchone(), (3,))
+        finally:
+            c.execute("DROP TABLE p_arrays")
+
+
+def array_parameters_are_described():
+    with _connect() as c:
+        c.execute(TABLE.format("p_any"))
+        try:
+            for column, oid in [("id", 1007), ("name", 1009), ("code", 1009), ("price", 1231), ("who", 2951), ("day", 1182), ("at", 1185)]:
+                same(_described(c, f"SELECT 1 FROM p_any WHERE {column} = ANY($1)")[0], [oid])
+                same(_described(c, f"DELETE FROM p_any WHERE {column} <> ALL ($1)")[0], [oid])
+        finally:
+            c.execute("DROP TABLE p_any")
