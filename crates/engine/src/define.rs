@@ -177,7 +177,39 @@ fn check_table(table: &ast::CreateTable) -> Result<()> {
             "Load the files with `rapport load`, or make a table and COPY … FROM STDIN into it.",
         ));
     }
-    Ok(())
+    match table.columns.iter().find(|column| counts(column)) {
+        Some(column) => Err(Error::not_supported(
+            format!(
+                "column \"{}\" would number its rows (serial, identity), which is not supported",
+                column.name.value
+            ),
+            NO_COUNTER,
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Several processes write to a lake, and nothing counts for all of them.
+pub(crate) const NO_COUNTER: &str = "Several processes may write to the lake, and nothing counts for all of them: make the column an integer or a uuid, \
+     and give each row its number when you insert it.";
+
+fn counts(column: &ast::ColumnDef) -> bool {
+    let data_type = column.data_type.to_string().to_lowercase();
+    let is_serial = matches!(
+        data_type.as_str(),
+        "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8"
+    );
+    let mut options = column.options.iter();
+    is_serial
+        || options.any(|option| {
+            matches!(
+                option.option,
+                ast::ColumnOption::Generated {
+                    generation_expr: None,
+                    ..
+                }
+            )
+        })
 }
 
 struct Done {

@@ -315,6 +315,10 @@ impl Session {
                 self.in_block(async |session| define::define(session, statement, &guard).await)
                     .await
             }
+            ast::Statement::CreateSequence { .. } => Err(Error::not_supported(
+                "CREATE SEQUENCE is not supported",
+                define::NO_COUNTER,
+            )),
             other => {
                 let text = other.to_string();
                 let words: Vec<&str> = text.split_whitespace().take(2).collect();
