@@ -13,6 +13,7 @@ mod bounded;
 mod cancel;
 mod change;
 mod coerce;
+mod collation;
 mod columns;
 mod commit;
 mod compact;

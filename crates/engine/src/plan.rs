@@ -36,7 +36,7 @@ use rapport_udf_postgres::Clock;
 use crate::{
     Column, Error, Result, Warehouse,
     block::Block,
-    columns,
+    collation, columns,
     computed_first::compute_subqueries_first,
     copies::number_copies,
     literals::read_literals,
@@ -173,6 +173,7 @@ impl Scope {
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
         operators::spell_out(&mut statement);
+        collation::leave_out(&mut statement)?;
         quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
@@ -214,6 +215,7 @@ impl Scope {
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
         operators::spell_out(&mut statement);
+        collation::leave_out(&mut statement)?;
         quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
