@@ -3,9 +3,11 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
+    ast::{BinaryOperator, Expr},
     dialect::{Dialect, PostgreSqlDialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
+    tokenizer::Token,
 };
 
 /// Passes for PostgreSQL's own wherever the parser asks. Versions are off unless the statement has one, because they
@@ -16,6 +18,39 @@ pub(crate) struct RapportDialect {
 }
 
 const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
+
+impl RapportDialect {
+    fn parse_bounds(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        negated: bool,
+        is_symmetric: bool,
+    ) -> Result<Expr, ParserError> {
+        let precedence = self.prec_value(Precedence::Between);
+        let low = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword(Keyword::AND)?;
+        let high = parser.parse_subexpr(precedence)?;
+        let between = |low: &Expr, high: &Expr| Expr::Between {
+            expr: Box::new(expr.clone()),
+            negated,
+            low: Box::new(low.clone()),
+            high: Box::new(high.clone()),
+        };
+        if !is_symmetric {
+            return Ok(between(&low, &high));
+        }
+        Ok(Expr::Nested(Box::new(Expr::BinaryOp {
+            left: Box::new(between(&low, &high)),
+            op: if negated {
+                BinaryOperator::And
+            } else {
+                BinaryOperator::Or
+            },
+            right: Box::new(between(&high, &low)),
+        })))
+    }
+}
 
 macro_rules! as_postgres {
     ($($name:ident),* $(,)?) => {
@@ -58,6 +93,39 @@ impl Dialect for RapportDialect {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         POSTGRES.get_next_precedence(parser)
+    }
+
+    /// `BETWEEN SYMMETRIC`, which the parser does not know: between the two in either order.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let is = |parser: &Parser, at: usize, keyword: Keyword| {
+            let token = &parser.peek_nth_token_ref(at).token;
+            matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
+        };
+        let negated = is(parser, 0, Keyword::NOT);
+        let between = usize::from(negated);
+        let kind = &parser.peek_nth_token_ref(between + 1).token;
+        let is_symmetric = match kind {
+            Token::Word(word) if word.quote_style.is_none() => {
+                match word.value.to_ascii_lowercase().as_str() {
+                    "symmetric" => true,
+                    "asymmetric" => false,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        if !is(parser, between, Keyword::BETWEEN) {
+            return None;
+        }
+        for _ in 0..between + 2 {
+            parser.next_token();
+        }
+        Some(self.parse_bounds(parser, expr, negated, is_symmetric))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -50,6 +50,7 @@ mod quantified;
 mod rephrase;
 mod returning;
 mod reword;
+mod row_values;
 mod same;
 mod series;
 mod session;

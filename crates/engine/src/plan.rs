@@ -49,7 +49,7 @@ use crate::{
     privilege::check_marks,
     quantified,
     rephrase::rephrase,
-    reword, same, series, spelled_times,
+    reword, row_values, same, series, spelled_times,
     styles::Styles,
     system::{System, is_postgres_s, reg_type},
     temporary::Temporary,
@@ -174,6 +174,7 @@ impl Scope {
         reword::reword(&mut statement);
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
+        row_values::spell_out(&mut statement)?;
         quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
@@ -216,6 +217,7 @@ impl Scope {
         columns::name_all(&mut statement);
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
+        row_values::spell_out(&mut statement)?;
         quantified::spell_out(&mut statement);
         let state = self.state();
         rephrase(&mut statement, |name| {
