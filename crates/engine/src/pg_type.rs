@@ -170,6 +170,11 @@ impl PgType {
         }
     }
 
+    /// As [`Self::name`], without a modifier.
+    pub(crate) fn name_alone(&self) -> String {
+        split_modifier(&self.name()).0
+    }
+
     /// How the lake keeps it.
     pub(crate) fn storage(&self) -> DataType {
         match &self.kind {

@@ -475,6 +475,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
+    let planned = unions::match_types(planned)?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = times::settle(planned, zone_of(state))?;
     let planned = match is_query {

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::{
-    common::{Column, Result as PlanResult, tree_node::Transformed},
+    common::{
+        Column, Result as PlanResult,
+        tree_node::{Transformed, TreeNodeRecursion},
+    },
     logical_expr::{
-        ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, RecursiveQuery, ScalarFunctionArgs,
-        ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility,
+        ColumnarValue, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, RecursiveQuery,
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility, cast,
+        type_coercion::binary::comparison_coercion,
     },
 };
 use rapport_lake::PG_TYPE;
 
-use crate::Result;
+use crate::{Error, Result, columns::column_type, pg_type::Kind};
 
 pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
     let function = without_type();
@@ -46,16 +50,169 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
         };
         Ok(Transformed::yes(changed))
     })?;
-    match changed.transformed {
-        // What is above has seen the declared types.
-        true => {
-            let plan = changed.data.transform_up_with_subqueries(|node| {
-                Ok(Transformed::yes(node.recompute_schema()?))
-            })?;
-            Ok(plan.data)
+    recomputed(changed)
+}
+
+/// Gives the columns of queries that are put together the types that PostgreSQL finds for them. A literal without a type is
+/// of any; numbers are left to `widen`.
+pub(crate) fn match_types(plan: LogicalPlan) -> Result<LogicalPlan> {
+    check_types(&plan)?;
+    let changed = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Union(union) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let columns = 0..union.schema.fields().len();
+        let common: Vec<Option<DataType>> =
+            columns.map(|column| common_type(union, column)).collect();
+        if common.iter().all(Option::is_none) {
+            return Ok(Transformed::no(node));
         }
-        false => Ok(changed.data),
+        let inputs = union.inputs.iter().map(|input| cast_to(input, &common));
+        let inputs = inputs.collect::<PlanResult<Vec<_>>>()?;
+        let union = Union::try_new_with_loose_types(inputs)?;
+        Ok(Transformed::yes(LogicalPlan::Union(union)))
+    })?;
+    recomputed(changed)
+}
+
+/// `None`: nothing is to be done.
+fn common_type(union: &Union, column: usize) -> Option<DataType> {
+    let data_type = |input: &Arc<LogicalPlan>| input.schema().field(column).data_type().clone();
+    let known = union
+        .inputs
+        .iter()
+        .filter(|input| !is_untyped(input, column));
+    let known = known.filter(|input| {
+        category(&column_type(input.schema().field(column)).kind)
+            .is_some_and(|category| category != Category::Text)
+    });
+    let common = known
+        .map(data_type)
+        .reduce(|one, other| comparison_coercion(&one, &other).unwrap_or(one))?;
+    let to_cast = |input: &Arc<LogicalPlan>| is_to_cast(&data_type(input), &common);
+    union.inputs.iter().any(to_cast).then_some(common)
+}
+
+fn is_to_cast(data_type: &DataType, common: &DataType) -> bool {
+    data_type != common && (data_type.is_string() || data_type.is_temporal())
+}
+
+fn cast_to(input: &Arc<LogicalPlan>, common: &[Option<DataType>]) -> PlanResult<Arc<LogicalPlan>> {
+    let target = |column: usize| {
+        let common = common[column].as_ref()?;
+        is_to_cast(input.schema().field(column).data_type(), common).then(|| common.clone())
+    };
+    let named = |column: usize, expr: Expr, data_type: DataType| {
+        let (qualifier, field) = input.schema().qualified_field(column);
+        cast(expr, data_type).alias_qualified(qualifier.cloned(), field.name())
+    };
+    // A literal itself is cast, so that it is read as one.
+    let (inner, exprs) = match input.as_ref() {
+        LogicalPlan::Projection(projection) => (projection.input.clone(), projection.expr.clone()),
+        _ => {
+            let columns = input.schema().iter().map(Column::from).map(Expr::Column);
+            (input.clone(), columns.collect())
+        }
+    };
+    let exprs = exprs.into_iter().enumerate();
+    let exprs = exprs.map(|(column, expr)| match target(column) {
+        Some(data_type) => named(column, expr.unalias(), data_type),
+        None => expr,
+    });
+    let projection = Projection::try_new(exprs.collect(), inner)?;
+    Ok(Arc::new(LogicalPlan::Projection(projection)))
+}
+
+/// What is above has seen the types that were there before.
+fn recomputed(changed: Transformed<LogicalPlan>) -> Result<LogicalPlan> {
+    if !changed.transformed {
+        return Ok(changed.data);
     }
+    let plan = changed
+        .data
+        .transform_up_with_subqueries(|node| Ok(Transformed::yes(node.recompute_schema()?)))?;
+    Ok(plan.data)
+}
+
+/// Refuses columns that PostgreSQL finds no common type for.
+fn check_types(plan: &LogicalPlan) -> Result<()> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Union(union) = node {
+            let columns = 0..union.schema.fields().len();
+            refused = columns.filter_map(|column| clash(union, column)).next();
+        }
+        Ok(match &refused {
+            Some(_) => TreeNodeRecursion::Stop,
+            None => TreeNodeRecursion::Continue,
+        })
+    })?;
+    match refused {
+        Some((one, other)) => Err(Error::DatatypeMismatch {
+            message: format!("UNION types {one} and {other} cannot be matched"),
+            hint: None,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Two types of a column that have nothing in common.
+fn clash(union: &Union, column: usize) -> Option<(String, String)> {
+    let known = union
+        .inputs
+        .iter()
+        .filter(|input| !is_untyped(input, column));
+    let mut types = known.map(|input| column_type(input.schema().field(column)));
+    let first = types.find(|pg_type| category(&pg_type.kind).is_some())?;
+    let other = types.find(|other| {
+        let other = category(&other.kind);
+        other.is_some() && other != category(&first.kind)
+    })?;
+    Some((first.name_alone(), other.name_alone()))
+}
+
+fn is_untyped(input: &LogicalPlan, column: usize) -> bool {
+    if input.schema().field(column).data_type() == &DataType::Null {
+        return true;
+    }
+    match input {
+        LogicalPlan::Projection(projection) => {
+            matches!(
+                projection.expr[column].clone().unalias(),
+                Expr::Literal(..) | Expr::Placeholder(_)
+            ) && projection.schema.field(column).data_type().is_string()
+        }
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(Distinct::All(_)) => {
+            is_untyped(input.inputs()[0], column)
+        }
+        LogicalPlan::Values(_) => true,
+        _ => false,
+    }
+}
+
+#[derive(PartialEq)]
+enum Category {
+    Number,
+    Text,
+    Truth,
+    Moment,
+}
+
+/// `None` for types that are a category of their own, which the lake keeps as texts.
+fn category(kind: &Kind) -> Option<Category> {
+    Some(match kind {
+        Kind::Int2
+        | Kind::Int4
+        | Kind::Int8
+        | Kind::Float4
+        | Kind::Float8
+        | Kind::Numeric(_)
+        | Kind::Oid => Category::Number,
+        Kind::Text | Kind::Varchar(_) | Kind::Char(_) => Category::Text,
+        Kind::Bool => Category::Truth,
+        Kind::Date | Kind::Timestamp | Kind::Timestamptz => Category::Moment,
+        _ => return None,
+    })
 }
 
 fn differs(inputs: &[Arc<LogicalPlan>], column: usize) -> bool {
