@@ -14,10 +14,10 @@ use arrow::{
     util::display::FormatOptions,
 };
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
-use rapport_udf_postgres::{Reading, Span, Units, Zone, refusal::Refusal};
+use rapport_udf_postgres::{Reading, Span, Units, Zone, json, refusal::Refusal};
 
 use crate::{
-    Error, Result, json,
+    Error, Result,
     pg_type::{Kind, PgType},
 };
 
@@ -205,14 +205,11 @@ pub(crate) fn from_text(
             Ok(parsed) => Ok(Some(parsed.hyphenated().to_string())),
             Err(_) => Err(invalid(value)),
         }),
-        Kind::Json => each(&|value| match json::canonical(value) {
-            Some(_) => Ok(None),
-            None => Err(invalid_json(pg_type)),
+        Kind::Json => each(&|value| {
+            json::check(value)?;
+            Ok(None)
         }),
-        Kind::Jsonb => each(&|value| match json::canonical(value) {
-            Some(canonical) => Ok(Some(canonical)),
-            None => Err(invalid_json(pg_type)),
-        }),
+        Kind::Jsonb => each(&|value| Ok(Some(json::canonical(value)?))),
         Kind::Time => each(&|value| {
             let time = reading().time(value).map_err(Error::Refused)?;
             Ok(Some(rapport_udf_postgres::time_text(time)))
@@ -300,12 +297,6 @@ pub(crate) fn from_literal(text: &str, data_type: &DataType) -> Result<ArrayRef>
     let pg_type = PgType::of_arrow(data_type);
     let array = from_text(&StringArray::from(vec![text]), &pg_type, &pg_type.storage())?;
     Ok(cast(&array, data_type)?)
-}
-
-fn invalid_json(pg_type: &PgType) -> Error {
-    Error::InvalidText {
-        message: format!("invalid input syntax for type {}", base_name(pg_type)),
-    }
 }
 
 fn base_name(pg_type: &PgType) -> String {
@@ -511,7 +502,7 @@ mod tests {
         ));
         assert!(matches!(
             read("jsonb", "{a:1}"),
-            Err(Error::InvalidText { .. })
+            Err(Error::Refused(refusal)) if refusal.code == "22P02"
         ));
         assert!(matches!(
             read("character varying(2)", "abc"),

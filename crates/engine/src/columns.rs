@@ -6,13 +6,15 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::{
     common::DFSchema,
     sql::sqlparser::ast::{
-        self, AccessExpr, BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr,
-        Statement, TimezoneInfo, TrimWhereField, Value, VisitMut, VisitorMut,
+        self, AccessExpr, BinaryOperator, Expr, Ident, OrderByKind, Query, Select, SelectItem,
+        SetExpr, Statement, TimezoneInfo, TrimWhereField, Value, Visit, VisitMut, Visitor,
+        VisitorMut,
     },
 };
 use rapport_lake::PG_TYPE;
 
 use crate::{
+    Error, Result,
     names::folded,
     pg_type::{Kind, PgType, is_unconstrained},
 };
@@ -203,6 +205,61 @@ fn label(item: &SelectItem) -> Label {
     }
 }
 
+/// 42702 if `ORDER BY name` may mean several columns of the select list, in this query or one in it.
+pub(crate) fn check_order(statement: &Statement) -> Result<()> {
+    match statement.visit(&mut Orders) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Orders;
+
+impl Visitor for Orders {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
+        let (SetExpr::Select(select), Some(order_by)) = (query.body.as_ref(), &query.order_by)
+        else {
+            return ControlFlow::Continue(());
+        };
+        let OrderByKind::Expressions(exprs) = &order_by.kind else {
+            return ControlFlow::Continue(());
+        };
+        for order in exprs {
+            let Expr::Identifier(ident) = &order.expr else {
+                continue;
+            };
+            let name = folded(ident);
+            let meant = select.projection.iter().filter_map(|item| {
+                let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
+                else {
+                    return None;
+                };
+                matches!(label(item), Label::One(label) if label == name).then_some(expr)
+            });
+            let meant: Vec<&Expr> = meant.collect();
+            if meant.windows(2).any(|two| !is_same(two[0], two[1])) {
+                let message = format!("ORDER BY \"{name}\" is ambiguous");
+                return ControlFlow::Break(Error::AmbiguousColumn { message });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A column with and without its table may be one and the same.
+fn is_same(left: &Expr, right: &Expr) -> bool {
+    match (left, right) {
+        (Expr::Nested(inner), other) | (other, Expr::Nested(inner)) => is_same(inner, other),
+        (Expr::Identifier(ident), Expr::CompoundIdentifier(idents))
+        | (Expr::CompoundIdentifier(idents), Expr::Identifier(ident)) => {
+            idents.last().map(folded) == Some(folded(ident))
+        }
+        (left, right) => left == right,
+    }
+}
+
 /// PostgreSQL's `FigureColname`. `None` is `?column?`, unless a cast around it has a better idea.
 fn expr_name(expr: &Expr) -> Option<String> {
     let fixed = |name: &str| Some(name.to_owned());
@@ -242,6 +299,9 @@ fn expr_name(expr: &Expr) -> Option<String> {
         Expr::Ceil { .. } => fixed("ceil"),
         Expr::Floor { .. } => fixed("floor"),
         Expr::Position { .. } => fixed("position"),
+        Expr::Substring {
+            shorthand: true, ..
+        } => fixed("substr"),
         Expr::Substring { .. } => fixed("substring"),
         Expr::Trim { trim_where, .. } => fixed(match trim_where {
             Some(TrimWhereField::Leading) => "ltrim",

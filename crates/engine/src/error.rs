@@ -238,9 +238,16 @@ impl From<DataFusionError> for Error {
             DataFusionError::ExecutionJoin(join) if join.is_panic() => Self::Panic {
                 message: "a part of the statement failed".to_owned(),
             },
-            error @ (DataFusionError::ParquetError(_)
-            | DataFusionError::ObjectStore(_)
-            | DataFusionError::IoError(_)) => Self::Read(error),
+            DataFusionError::ParquetError(parquet) => {
+                let told = parquet.to_string();
+                match told.split_once("Error evaluating filter predicate: ") {
+                    Some((_, why)) => from_filter(why),
+                    None => Self::Read(DataFusionError::ParquetError(parquet)),
+                }
+            }
+            error @ (DataFusionError::ObjectStore(_) | DataFusionError::IoError(_)) => {
+                Self::Read(error)
+            }
             error => Self::Internal(error),
         }
     }
@@ -328,6 +335,42 @@ fn from_shared(error: &DataFusionError) -> Error {
         other => Error::Internal(DataFusionError::Execution(other.strip_backtrace())),
     }
 }
+
+/// A filter that is computed while a file is read leaves nothing of its error but how Rust shows it.
+fn from_filter(shown: &str) -> Error {
+    let between = |text: &str, from: &str, to: &str| -> Option<String> {
+        let (_, rest) = text.split_once(from)?;
+        Some(rest.split_once(to)?.0.replace("\\\"", "\""))
+    };
+    if let Some((_, refusal)) = shown.split_once("Refusal { code: \"")
+        && let Some(code) = CODES.iter().find(|code| refusal.starts_with(**code))
+        && let Some(message) = between(refusal, "message: \"", "\", hint: ")
+    {
+        return Error::Refused(Refusal::new(code, message));
+    }
+    if shown.contains("DivideByZero") || shown.contains("DivisionByZero") {
+        return Error::DivisionByZero;
+    }
+    if let Some(message) = between(shown, "ResourcesExhausted(\"", "\")") {
+        return Error::OutOfMemory { message };
+    }
+    if let Some(message) = between(shown, "CastError(\"", "\")") {
+        return from_cast(message);
+    }
+    if let Some(message) = between(shown, "OutOfRange { message: \"", "\"") {
+        return Error::OutOfRange { message };
+    }
+    if shown.contains("verflow") {
+        return out_of_range();
+    }
+    Error::Read(DataFusionError::Execution(first_line(shown)))
+}
+
+/// What functions refuse rows with.
+const CODES: [&str; 11] = [
+    "0A000", "2201B", "22003", "22004", "22007", "22008", "22011", "22012", "22023", "22025",
+    "22P02",
+];
 
 fn from_schema(error: SchemaError) -> Error {
     match error {

@@ -162,7 +162,10 @@ impl Functions {
                     (from, to) if is_text(to) && from.is_floating() => self.text.call(vec![inner]),
                     _ => return Transformed::no(expr),
                 };
-                Transformed::yes(datafusion::logical_expr::cast(replaced, to.clone()))
+                Transformed::yes(Expr::Cast(Cast::new_from_field(
+                    Box::new(replaced),
+                    field.clone(),
+                )))
             }
             _ => Transformed::no(expr),
         }

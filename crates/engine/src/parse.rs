@@ -162,7 +162,7 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
         }
     }
-    without_data(respelled(spelled))
+    without_data(crate::tokens::spell_out(respelled(spelled)))
 }
 
 /// Forms that the parser does not know, as others that mean the same to it. The statement's text stays as it is.

@@ -35,6 +35,7 @@ use rapport_udf_postgres::Clock;
 
 use crate::{
     Column, Error, Result, Warehouse,
+    beside::unnest_beside,
     block::Block,
     collation, columns,
     computed_first::compute_subqueries_first,
@@ -51,9 +52,11 @@ use crate::{
     rephrase::rephrase,
     reword, row_values, same, series, spelled_times,
     styles::Styles,
+    syntax,
     system::{System, is_postgres_s, reg_type},
     temporary::Temporary,
     times,
+    typed::give_types,
     types::PostgresTypes,
     unions,
     view::View,
@@ -170,8 +173,10 @@ impl Scope {
     ) -> Result<Planned> {
         let labels = columns::labels(query);
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
+        columns::check_order(&statement)?;
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
+        syntax::spell_out(&mut statement)?;
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
         row_values::spell_out(&mut statement)?;
@@ -215,6 +220,7 @@ impl Scope {
         let mut statement = ast::Statement::Insert(insert.clone());
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
+        syntax::spell_out(&mut statement)?;
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
         row_values::spell_out(&mut statement)?;
@@ -476,6 +482,7 @@ fn to_logical(
         None => planned,
     };
     let planned = unions::match_types(planned)?;
+    let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = times::settle(planned, zone_of(state))?;
     let planned = match is_query {

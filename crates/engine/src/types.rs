@@ -12,7 +12,7 @@ use datafusion::{
 use rapport_lake::PG_TYPE;
 use rapport_udf_postgres::numeric::ANY_SCALE;
 
-use crate::{Error, pg_type::utc};
+use crate::{Error, pg_type::utc, typed::field_of};
 
 /// `pg_catalog.int4` is `int4`.
 fn unqualified(name: &str) -> &str {
@@ -24,8 +24,10 @@ pub(crate) struct PostgresTypes;
 
 impl TypePlanner for PostgresTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        if let Some(field) = text_field(sql_type) {
+            return Ok(Some(field));
+        }
         let data_type = match sql_type {
-            ast::DataType::Uuid | ast::DataType::JSON | ast::DataType::JSONB => DataType::Utf8View,
             // PostgreSQL counts microseconds, and so does the lake.
             ast::DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
@@ -48,10 +50,8 @@ impl TypePlanner for PostgresTypes {
                     let field = Field::new("", DataType::Int64, true).with_metadata(metadata);
                     return Ok(Some(Arc::new(field)));
                 }
-                "text" | "varchar" => DataType::Utf8View,
                 "bool" => DataType::Boolean,
                 "date" => DataType::Date32,
-                "name" | "bpchar" | "json" | "jsonb" | "uuid" => DataType::Utf8View,
                 "float4" => DataType::Float32,
                 "float8" => DataType::Float64,
                 "int2" => DataType::Int16,
@@ -70,4 +70,46 @@ fn no_timetz() -> Error {
         "time with time zone is not supported",
         "Use time, or timestamp with time zone.",
     )
+}
+
+/// Types that are texts here; the field's metadata says which.
+fn text_field(sql_type: &ast::DataType) -> Option<FieldRef> {
+    let name = match sql_type {
+        ast::DataType::Uuid => "uuid".to_owned(),
+        ast::DataType::JSON => "json".to_owned(),
+        ast::DataType::JSONB => "jsonb".to_owned(),
+        ast::DataType::Text | ast::DataType::String(_) => "text".to_owned(),
+        ast::DataType::Varchar(length)
+        | ast::DataType::CharVarying(length)
+        | ast::DataType::CharacterVarying(length)
+        | ast::DataType::Nvarchar(length) => match characters(length.as_ref()) {
+            Some(length) => format!("character varying({length})"),
+            None => "character varying".to_owned(),
+        },
+        ast::DataType::Char(length) | ast::DataType::Character(length) => {
+            format!("character({})", characters(length.as_ref()).unwrap_or(1))
+        }
+        ast::DataType::Custom(name, arguments) => {
+            match unqualified(&name.to_string().to_lowercase()) {
+                "text" => "text".to_owned(),
+                "varchar" if !arguments.is_empty() => {
+                    format!("character varying({})", arguments[0])
+                }
+                "varchar" => "character varying".to_owned(),
+                "bpchar" if !arguments.is_empty() => format!("character({})", arguments[0]),
+                "bpchar" => "text".to_owned(),
+                other @ ("name" | "json" | "jsonb" | "uuid") => other.to_owned(),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some(field_of(DataType::Utf8View, &name))
+}
+
+fn characters(length: Option<&ast::CharacterLength>) -> Option<u64> {
+    match length? {
+        ast::CharacterLength::IntegerLength { length, .. } => Some(*length),
+        ast::CharacterLength::Max => None,
+    }
 }

@@ -27,9 +27,9 @@ use tokio::runtime::Handle;
 use crate::{
     Error, Limits, Result, Session,
     bits::bigint_of_64_bits,
-    bounded::bounded,
     cancel::Guard,
     cpu::Cpu,
+    expressions::PostgresExpressions,
     literals::ReadMoments,
     mirror::Followed,
     numbers::PostgresNumbers,
@@ -329,7 +329,7 @@ fn runtime(stores: Arc<Stores>, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
 
 /// DataFusion's, and ours; of two with one name the last is taken.
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    let functions = bounded(SessionStateDefaults::default_scalar_functions());
+    let functions = SessionStateDefaults::default_scalar_functions();
     let mut functions = rapport_udf_postgres::over_times(functions);
     functions.extend(rapport_udf_postgres::functions());
     functions.push(value_of_one_row());
@@ -341,6 +341,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 
 fn expr_planners(functions: &[Arc<ScalarUDF>]) -> Vec<Arc<dyn ExprPlanner>> {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(PostgresExpressions::new(functions)),
         Arc::new(PlanTimes::new(functions)),
         Arc::new(NumbersInQuotes),
     ];

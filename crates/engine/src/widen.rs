@@ -30,7 +30,7 @@ use rapport_udf_postgres::{
     widest,
 };
 
-use crate::{Error, Result, parts_of_aggregates::split, pg_type::PgType};
+use crate::{Error, Result, parts_of_aggregates::split, pg_type::PgType, typed::type_of};
 
 /// A bigint has nineteen digits; a sum of them may have any number.
 const SUM: DataType = DataType::Decimal128(28, 0);
@@ -282,6 +282,9 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             ))
         }
         Expr::Cast(cast) => castable(cast, schema),
+        Expr::ScalarFunction(call) if call.func.name() == "pg_typeof" && call.args.len() == 1 => {
+            Ok(Transformed::yes(type_of(&call.args[0], schema)))
+        }
         Expr::ScalarFunction(call) => {
             let types = call.args.iter().map(|arg| match arg {
                 // A literal's type is what its place asks for.

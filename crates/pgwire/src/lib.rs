@@ -16,7 +16,7 @@
 //!     │   ├ prepare.rs    all others: route.rs says whose question it is
 //!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
-//!     │           └ rows.rs     Arrow to text (text.rs, style.rs) and binary
+//!     │           └ rows.rs     Arrow to text (text.rs of udfs/postgres, style.rs) and binary
 //!     ├ settings.rs, transaction.rs   what a session remembers;
 //!     │                  calls.rs  functions that are about the session
 //!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
@@ -45,7 +45,6 @@ mod simple;
 mod sqlstate;
 mod statement;
 mod style;
-mod text;
 mod tls;
 mod transaction;
 mod types;

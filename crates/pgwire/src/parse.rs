@@ -6,7 +6,9 @@
 
 use chrono::{NaiveDateTime, TimeZone};
 
-use crate::text::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone, within_tables};
+use rapport_udf_postgres::text::{
+    MICROS_PER_DAY, MICROS_PER_SECOND, Zone, days_from_civil, within_tables,
+};
 
 /// It is a value of the type's kind, but outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,19 +185,6 @@ fn canonical_uuid(text: &[u8]) -> Option<[u8; 16]> {
         *byte = high << 4 | low;
     }
     Some(bytes)
-}
-
-/// Days since 1970-01-01 of a day in the Gregorian calendar.
-///
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted_month = i64::from(if month > 2 { month - 3 } else { month + 9 });
-    let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 fn days_in_month(year: i64, month: u32) -> u32 {

@@ -24,8 +24,8 @@ use rapport_engine::{Column, oid};
 use crate::charset::Charset;
 use crate::sqlstate::Failure;
 use crate::style::Style;
-use crate::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::{parse, types, wire};
+use rapport_udf_postgres::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
 
 /// Between 1970-01-01 and 2000-01-01, where PostgreSQL counts from.
 pub const EPOCH_DAYS: i64 = 10_957;

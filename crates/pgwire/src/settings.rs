@@ -10,7 +10,7 @@ use rapport_catalog_postgres::Settings;
 
 use crate::charset::Charset;
 use crate::sqlstate::{Failure, Result};
-use crate::text::Zone;
+use rapport_udf_postgres::text::Zone;
 
 /// The settings whose changes PostgreSQL reports to the client without being asked.
 pub const REPORTED: [&str; 13] = [

@@ -4,8 +4,9 @@
 use chrono::{DateTime, TimeZone};
 use chrono_tz::OffsetName;
 
+use rapport_udf_postgres::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
+
 use crate::settings::SessionSettings;
-use crate::text::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Style {

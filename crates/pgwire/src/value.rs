@@ -17,8 +17,8 @@ use rapport_engine::oid;
 use crate::parse::{self, Overflow};
 use crate::rows::EPOCH_DAYS;
 use crate::sqlstate::{Failure, Result};
-use crate::text::{self, MICROS_PER_DAY, Zone};
 use crate::types;
+use rapport_udf_postgres::text::{self, MICROS_PER_DAY, Zone};
 
 /// A column that grows value by value.
 pub struct Collector {

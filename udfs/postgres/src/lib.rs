@@ -2,18 +2,25 @@
 
 mod age;
 mod arguments;
+mod array;
 mod calendar;
+mod casts;
 mod clock;
+mod codec;
+mod concat;
 mod date_bin;
 mod date_trunc;
 mod digits;
 mod extract;
 mod field;
+mod format;
 mod from_char;
 mod isfinite;
+pub mod json;
 mod justify_days;
 mod justify_hours;
 mod justify_interval;
+mod list;
 mod make_date;
 mod make_interval;
 mod make_time;
@@ -26,12 +33,21 @@ mod number_template;
 pub mod numeric;
 mod operators;
 mod ordered_set;
+pub mod output;
 mod over_intervals;
 mod over_times;
 mod overlaps;
+mod pieces;
+mod quantified;
+mod quote;
 pub mod refusal;
+mod regexp;
+mod similar;
+mod simple;
 mod span;
+mod substring;
 mod template;
+pub mod text;
 mod time_cast;
 mod time_to_char;
 mod timezone;
@@ -46,12 +62,17 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
+pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE};
+pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, uuid};
 pub use clock::Clock;
+pub use concat::TEXT_OF;
 pub use digits::DIGITS;
 pub use moment::Reading;
 pub use operators::{TimeOperator, steps};
 pub use over_intervals::over_intervals;
 pub use over_times::{over_times, widest};
+pub use quantified::{ALL_OF, ANY_OF};
+pub use simple::PG_TYPE;
 pub use span::{Span, Unit, Units};
 pub use time_cast::{has_no_time_cast, time_cast};
 pub use written::time_text;
@@ -84,7 +105,20 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     ];
     functions.extend(now::Now::all().into_iter().map(ScalarUDF::from));
     let mut functions: Vec<_> = functions.into_iter().map(Arc::new).collect();
+    functions.extend(array::functions());
+    functions.extend(casts::functions());
+    functions.extend(codec::functions());
+    functions.extend(concat::functions());
+    functions.extend(format::functions());
+    functions.extend(json::functions());
+    functions.extend(list::functions());
     functions.extend(math::functions());
+    functions.extend(pieces::functions());
+    functions.extend(quantified::functions());
+    functions.extend(quote::functions());
+    functions.extend(regexp::functions());
+    functions.extend(similar::functions());
+    functions.extend(substring::functions());
     functions
 }
 

@@ -80,3 +80,8 @@ pub fn refuse_with_hint(
 ) -> DataFusionError {
     Refusal::new(code, message).with_hint(hint).into()
 }
+
+/// 0A000
+pub(crate) fn not_supported(message: impl Into<String>, hint: &str) -> DataFusionError {
+    Refusal::not_supported(message, hint).into()
+}

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::{BINARY_START, charset, marked};
 use crate::charset::Charset;
 use crate::sqlstate::{Failure, Result};
-use crate::text::Zone;
 use crate::value::Collector;
+use rapport_udf_postgres::text::Zone;
 
 /// Rows that are collected before they go to the engine.
 const BATCH_ROWS: usize = 8192;

@@ -209,7 +209,7 @@ fn to_numeric(array: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
-fn to_text(array: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn to_text(array: &ArrayRef) -> Result<ArrayRef> {
     let shown = shown_of(array.data_type())?;
     let numbers = Numbers::new(array)?;
     let texts = (0..numbers.len()).map(|row| {

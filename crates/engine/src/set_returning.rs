@@ -1,0 +1,141 @@
+//! Functions that answer several rows, where a statement names its tables: a sub-query that unnests arrays.
+//!
+//! `FROM t, jsonb_each(t.j) AS e` becomes `FROM t, LATERAL (SELECT unnest(keys) AS key, unnest(values) AS value) AS e`.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, Query, SelectItem, SetExpr, Statement, TableAlias,
+    TableFactor,
+};
+
+use crate::{
+    Limits, parse,
+    syntax::{array_of_rows, call, plain_name, shape_of_rows},
+};
+
+/// `None` if it is no such function.
+pub(crate) fn as_query(factor: &TableFactor) -> Option<TableFactor> {
+    let (name, args, with_ordinality, alias) = match factor {
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            with_ordinality,
+            ..
+        } => (
+            plain_name(name)?,
+            plain(&args.args)?,
+            *with_ordinality,
+            alias,
+        ),
+        TableFactor::Function {
+            name,
+            args,
+            with_ordinality,
+            alias,
+            ..
+        } => (plain_name(name)?, plain(args)?, *with_ordinality, alias),
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_offset: false,
+            with_ordinality,
+            ..
+        } => (
+            "unnest".to_owned(),
+            array_exprs.clone(),
+            *with_ordinality,
+            alias,
+        ),
+        _ => return None,
+    };
+    let shape = shape_of_rows(&name);
+    let mut columns = columns(&name, args, alias.as_ref())?;
+    if with_ordinality {
+        let first = columns.first()?.1.clone();
+        let ordinals = call("\u{1}ordinals", vec![first]);
+        columns.push(("ordinality".to_owned(), ordinals));
+    }
+    let given = alias.iter().flat_map(|alias| &alias.columns);
+    let mut given = given.map(|column| column.name.clone());
+    let items = columns.into_iter().map(|(name, array)| {
+        let is_value = name == "value";
+        let alias = given.next().unwrap_or_else(|| Ident::with_quote('"', name));
+        let rows = call("unnest", vec![array]);
+        let expr = match shape {
+            Some(cast) if is_value => call(cast, vec![rows]),
+            _ => rows,
+        };
+        SelectItem::ExprWithAlias { expr, alias }
+    });
+    let items = items.collect();
+    let named = match alias {
+        Some(alias) => TableAlias {
+            columns: vec![],
+            ..alias.clone()
+        },
+        None => TableAlias {
+            explicit: true,
+            name: Ident::with_quote('"', name),
+            columns: vec![],
+            at: None,
+        },
+    };
+    Some(TableFactor::Derived {
+        lateral: true,
+        subquery: Box::new(select(items)?),
+        alias: Some(named),
+        sample: None,
+    })
+}
+
+fn plain(args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let args = args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    args.collect()
+}
+
+/// The names of a function's columns, with the arrays that they are made of.
+fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Vec<(String, Expr)>> {
+    let shown = alias.map_or_else(
+        || name.to_owned(),
+        |alias| crate::names::folded(&alias.name),
+    );
+    let pair = |keys: &str, values: &str| {
+        Some(vec![
+            ("key".to_owned(), call(keys, args.clone())),
+            ("value".to_owned(), call(values, args.clone())),
+        ])
+    };
+    match name {
+        "unnest" => Some(
+            args.iter()
+                .map(|array| (shown.clone(), array.clone()))
+                .collect(),
+        ),
+        "json_each" => pair("\u{1}json_each_keys", "\u{1}json_each"),
+        "jsonb_each" => pair("\u{1}jsonb_each_keys", "\u{1}jsonb_each"),
+        "json_each_text" => pair("\u{1}json_each_keys", "\u{1}json_each_text"),
+        "jsonb_each_text" => pair("\u{1}jsonb_each_keys", "\u{1}jsonb_each_text"),
+        _ => {
+            let array = call(array_of_rows(name)?, args);
+            // These have a name for what they answer.
+            let is_named = name.contains("array_elements");
+            let column = if is_named { "value".to_owned() } else { shown };
+            Some(vec![(column, array)])
+        }
+    }
+}
+
+fn select(items: Vec<SelectItem>) -> Option<Query> {
+    let statements = parse::parse_trusted("SELECT NULL", &Limits::default()).ok()?;
+    let Statement::Query(mut query) = statements.into_iter().next()?.ast else {
+        return None;
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return None;
+    };
+    select.projection = items;
+    Some(*query)
+}

@@ -1,0 +1,364 @@
+//! What PostgreSQL's parser spells out, spelled out before a statement is planned: patterns with an escape, `SIMILAR TO`,
+//! comparisons with all elements of an array, functions that answer several rows.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, Statement, Subscript, TableFactor,
+    Value, VisitMut, VisitorMut,
+};
+
+use rapport_udf_postgres::json;
+
+use crate::{
+    Error, Result,
+    expressions::{ALL, ANY},
+    set_returning,
+};
+
+/// Changes nothing that PostgreSQL and DataFusion plan alike.
+pub(crate) fn spell_out(statement: &mut Statement) -> Result<()> {
+    match statement.visit(&mut Spelling) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Spelling;
+
+impl VisitorMut for Spelling {
+    type Break = Error;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Some(simpler) = without_subquery(expr) {
+            *expr = simpler;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let Some(query) = set_returning::as_query(factor) {
+            *factor = query;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match spelled(expr) {
+            Ok(Some(spelled)) => *expr = spelled,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
+    Ok(match expr {
+        Expr::Like {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let escape = escape_char.take().map(|escape| escape.value);
+            let operator = match negated {
+                false => BinaryOperator::PGLikeMatch,
+                true => BinaryOperator::PGNotLikeMatch,
+            };
+            like(expr, pattern, escape, operator, *any)
+        }
+        Expr::ILike {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let escape = escape_char.take().map(|escape| escape.value);
+            let operator = match negated {
+                false => BinaryOperator::PGILikeMatch,
+                true => BinaryOperator::PGNotILikeMatch,
+            };
+            like(expr, pattern, escape, operator, *any)
+        }
+        Expr::SimilarTo {
+            negated,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![take(pattern)];
+            args.extend(escape_char.take().map(Expr::Value));
+            let operator = match negated {
+                false => BinaryOperator::PGRegexMatch,
+                true => BinaryOperator::PGRegexNotMatch,
+            };
+            let pattern = call("similar_to_escape", args);
+            Some(binary(take(expr), operator, pattern))
+        }
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        } if !matches!(right.as_ref(), Expr::Subquery(_)) => Some(binary(
+            take(left),
+            compare_op.clone(),
+            call(ANY, vec![take(right)]),
+        )),
+        Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } if !matches!(right.as_ref(), Expr::Subquery(_)) => Some(binary(
+            take(left),
+            compare_op.clone(),
+            call(ALL, vec![take(right)]),
+        )),
+        Expr::Collate { expr, collation } => {
+            let name = collation.0.last().and_then(|part| part.as_ident());
+            let name = name.map(|name| name.value.to_lowercase());
+            match name.as_deref() {
+                Some("c" | "posix" | "default" | "ucs_basic") => Some(take(expr)),
+                _ => {
+                    return Err(Error::not_supported(
+                        format!("the collation {collation} is not supported"),
+                        "Texts are compared byte by byte, as with COLLATE \"C\".",
+                    ));
+                }
+            }
+        }
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            shorthand,
+            ..
+        } => {
+            let one = || Box::new(Expr::Value(Value::Number("1".to_owned(), false).into()));
+            let mut from = substring_from.take().unwrap_or_else(one);
+            let mut args = vec![take(expr), take(&mut from)];
+            args.extend(substring_for.take().map(|count| *count));
+            Some(call(if *shorthand { "substr" } else { "substring" }, args))
+        }
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            for access in access_chain {
+                if let AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound,
+                    upper_bound,
+                    ..
+                }) = access
+                {
+                    // A bound that is left out is the first or the last.
+                    let number =
+                        |text: &str| Expr::Value(Value::Number(text.to_owned(), false).into());
+                    lower_bound.get_or_insert_with(|| number("1"));
+                    upper_bound.get_or_insert_with(|| number("2147483647"));
+                }
+            }
+            None
+        }
+        Expr::Function(function) => match json_aggregate(function) {
+            Some(made) => Some(made),
+            None => rows(function),
+        },
+        _ => None,
+    })
+}
+
+fn like(
+    expr: &mut Expr,
+    pattern: &mut Box<Expr>,
+    escape: Option<Value>,
+    operator: BinaryOperator,
+    any: bool,
+) -> Option<Expr> {
+    if let Some(escape) = escape {
+        let args = vec![take(pattern), Expr::Value(escape.into())];
+        **pattern = call("like_escape", args);
+    }
+    if let Expr::Function(function) = pattern.as_ref()
+        && let Some(name) = plain_name(&function.name)
+        && let FunctionArguments::List(list) = &function.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = list.args.as_slice()
+        && name == "all"
+    {
+        return Some(binary(take(expr), operator, call(ALL, vec![array.clone()])));
+    }
+    any.then(|| binary(take(expr), operator, call(ANY, vec![take(pattern)])))
+}
+
+/// `(SELECT (regexp_matches(a, b))[1])` has no row where there is no match: then `regexp_match` is NULL.
+fn without_subquery(expr: &Expr) -> Option<Expr> {
+    let Expr::Subquery(query) = expr else {
+        return None;
+    };
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [SelectItem::UnnamedExpr(only) | SelectItem::ExprWithAlias { expr: only, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    let is_bare = select.from.is_empty()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && query.limit_clause.is_none()
+        && query.with.is_none();
+    if !is_bare {
+        return None;
+    }
+    let mut only = only.clone();
+    let mut inner = &mut only;
+    loop {
+        match inner {
+            Expr::Nested(nested) => inner = nested,
+            Expr::CompoundFieldAccess { root, .. } => inner = root,
+            _ => break,
+        }
+    }
+    let Expr::Function(function) = inner else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    if plain_name(&function.name).as_deref() != Some("regexp_matches") || list.args.len() > 2 {
+        return None;
+    }
+    function.name = ObjectName::from(vec![Ident::new("regexp_match")]);
+    Some(only)
+}
+
+/// `json_agg` and its kind: the texts of all values, put together and enclosed.
+fn json_aggregate(function: &Function) -> Option<Expr> {
+    let name = plain_name(&function.name)?;
+    let is_object = match name.as_str() {
+        "json_agg" | "jsonb_agg" => false,
+        "json_object_agg" | "jsonb_object_agg" => true,
+        _ => return None,
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let args = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let args = args.collect::<Option<Vec<_>>>()?;
+    let item = match (is_object, args.as_slice()) {
+        (false, [value]) => call(json::ITEM, vec![value.clone()]),
+        (true, [key, value]) => {
+            let value = call(json::ITEM, vec![value.clone()]);
+            call("\u{1}json_member", vec![key.clone(), value])
+        }
+        _ => return None,
+    };
+    let separator = Expr::Value(Value::SingleQuotedString(", ".to_owned()).into());
+    let mut joined = function.clone();
+    joined.name = ObjectName::from(vec![Ident::new("string_agg")]);
+    if let FunctionArguments::List(list) = &mut joined.args {
+        list.args = [item, separator]
+            .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+            .into();
+    }
+    let around = if is_object {
+        "\u{1}json_object_of"
+    } else {
+        "\u{1}json_array_of"
+    };
+    let made = call(around, vec![Expr::Function(joined)]);
+    Some(if name.starts_with("jsonb") {
+        call(json::TO_JSONB, vec![made])
+    } else {
+        made
+    })
+}
+
+/// Functions that answer several rows, as an array to be unnested.
+fn rows(function: &mut Function) -> Option<Expr> {
+    let name = plain_name(&function.name)?;
+    let (array, shape) = (array_of_rows(&name)?, shape_of_rows(&name));
+    function.name = ObjectName::from(vec![Ident::new(array)]);
+    let array = Expr::Function(function.clone());
+    let rows = call("unnest", vec![array]);
+    Some(match shape {
+        Some(cast) => call(cast, vec![rows]),
+        None => rows,
+    })
+}
+
+/// The function that answers as an array what this one answers as rows.
+pub(crate) fn array_of_rows(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "regexp_matches" => "\u{1}regexp_matches",
+        "regexp_split_to_table" => "regexp_split_to_array",
+        "string_to_table" => "string_to_array",
+        "json_array_elements" => "\u{1}json_array_elements",
+        "jsonb_array_elements" => "\u{1}jsonb_array_elements",
+        "json_array_elements_text" => "\u{1}json_array_elements_text",
+        "jsonb_array_elements_text" => "\u{1}jsonb_array_elements_text",
+        "json_object_keys" => "\u{1}json_object_keys",
+        "jsonb_object_keys" => "\u{1}jsonb_object_keys",
+        "generate_subscripts" => "\u{1}generate_subscripts",
+        _ => return None,
+    })
+}
+
+/// What makes a row's value of that type; unnested it is a text.
+pub(crate) fn shape_of_rows(name: &str) -> Option<&'static str> {
+    match name {
+        "json_array_elements" | "json_each" => Some(json::TO_JSON),
+        "jsonb_array_elements" | "jsonb_each" => Some(json::TO_JSONB),
+        _ => None,
+    }
+}
+
+/// A function's name in lower case, without `pg_catalog`.
+pub(crate) fn plain_name(name: &ObjectName) -> Option<String> {
+    let ident = |index: usize| name.0.get(index).and_then(|part| part.as_ident());
+    let folded = |ident: &Ident| crate::names::folded(ident);
+    match name.0.len() {
+        1 => ident(0).map(folded),
+        2 if ident(0).map(folded).as_deref() == Some("pg_catalog") => ident(1).map(folded),
+        _ => None,
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args
+        .into_iter()
+        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+        .collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
