@@ -30,6 +30,7 @@ use crate::{
     privilege::{Access, Marked, Privilege},
     system::{self, System},
     times::read_texts,
+    using,
     view::View,
 };
 
@@ -550,24 +551,10 @@ fn check_body(body: &SetExpr) -> Result<()> {
             check_body(left)?;
             check_body(right)
         }
-        SetExpr::Select(select) => {
-            let mut joins = select.from.iter().flat_map(|from| &from.joins);
-            let merges = joins.any(|join| {
-                matches!(
-                    join.join_operator,
-                    ast::JoinOperator::FullOuter(
-                        ast::JoinConstraint::Using(_) | ast::JoinConstraint::Natural
-                    )
-                )
-            });
-            match merges {
-                true => Err(Error::not_supported(
-                    "FULL JOIN … USING is not supported",
-                    "Join ON a.x = b.x, and select coalesce(a.x, b.x).",
-                )),
-                false => Ok(()),
-            }
-        }
+        SetExpr::Select(select) if using::shares_unnamed(select) => Err(Error::not_supported(
+            "this RIGHT or FULL JOIN … USING is not supported",
+            "Name the columns that are selected in place of *, or join ON a.x = b.x and select coalesce(a.x, b.x).",
+        )),
         _ => Ok(()),
     }
 }

@@ -40,6 +40,7 @@ use crate::{
     collation, columns,
     computed_first::compute_subqueries_first,
     copies::number_copies,
+    correlated::join_by_any_condition,
     literals::read_literals,
     names::{self, Names},
     numbers::interval_function,
@@ -484,6 +485,7 @@ fn to_logical(
     let planned = unions::match_types(planned)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
+    let planned = join_by_any_condition(planned)?;
     let planned = times::settle(planned, zone_of(state))?;
     let planned = match is_query {
         true => widen_query(planned)?,

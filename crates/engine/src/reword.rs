@@ -12,10 +12,17 @@ use datafusion::sql::sqlparser::{
     parser::Parser,
 };
 
-use crate::{dialect::RapportDialect, names::folded, same};
+use crate::{
+    compared_rows::{self, count_members},
+    dialect::RapportDialect,
+    names::folded,
+    nested_with, same,
+    using::name_shared_columns,
+};
 
 /// Changes the statement where it has to be: recursions, and what is LATERAL.
 pub(crate) fn reword(statement: &mut ast::Statement) {
+    nested_with::tell_apart(statement);
     let _ = statement.visit(&mut Reword);
 }
 
@@ -46,12 +53,35 @@ impl VisitorMut for Reword {
                 }
             }
         }
+        match &mut *query.body {
+            SetExpr::Select(select) => name_shared_columns(select, query.order_by.as_mut()),
+            body => each_select(body, &mut |select| name_shared_columns(select, None)),
+        }
         each_select(&mut query.body, &mut |select| {
+            one_group(select);
+            select.projection.iter_mut().for_each(count_members);
             spell_out_windows(select);
             lateral_rows(select);
             lateral_series(select);
         });
         ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let _ = compared_rows::spell_out(expr);
+        ControlFlow::Continue(())
+    }
+}
+
+/// `GROUP BY ()`: all rows are one group.
+fn one_group(select: &mut Select) {
+    if let GroupByExpr::Expressions(by, _) = &mut select.group_by
+        && !by.is_empty()
+        && by
+            .iter()
+            .all(|expr| matches!(expr, Expr::Tuple(parts) if parts.is_empty()))
+    {
+        *by = vec![Expr::GroupingSets(vec![vec![]])];
     }
 }
 
@@ -620,7 +650,7 @@ fn call(name: &str, arg: Expr) -> Expr {
     })
 }
 
-fn expression(sql: &str) -> Option<Expr> {
+pub(crate) fn expression(sql: &str) -> Option<Expr> {
     let dialect = RapportDialect { versions: false };
     let parser = Parser::new(&dialect).try_with_sql(sql);
     parser.ok()?.parse_expr().ok()
