@@ -18,9 +18,9 @@ use crate::cancel::Guard;
 /// One statement's share of the warehouse's pool. Greedy: no part of a statement is promised a part of the share, so
 /// that the one that needs much gets it. Two rules keep a statement that can spill from failing instead:
 ///
-/// - What can spill may together hold half of the share. The other half is for what can't, above all the merge of what
-///   is being spilled, which would find no memory if those that spill had taken all of it.
-/// - Each of those that can spill may hold its part of another quarter, whatever the others hold: one that has nothing
+/// - What can spill may together hold a third of the share. The rest is for what can't, above all the merges of what is
+///   being spilled, which hold as much again, and would find no memory if those that spill had taken it.
+/// - Each of those that can spill may hold its part of another eighth, whatever the others hold: one that has nothing
 ///   has nothing to spill either, and would fail at its first batch.
 #[derive(Debug)]
 pub(crate) struct StatementPool {
@@ -49,8 +49,8 @@ impl StatementPool {
     fn is_to_spill(&self, reservation: &MemoryReservation, additional: usize) -> bool {
         let together = self.spillable.load(Ordering::Relaxed) + additional;
         let alone = reservation.size() + additional;
-        let part = self.limit / 4 / self.spillers.load(Ordering::Relaxed).max(1);
-        together > self.limit / 2 && alone > part
+        let part = self.limit / 8 / self.spillers.load(Ordering::Relaxed).max(1);
+        together > self.limit / 3 && alone > part
     }
 }
 
@@ -104,7 +104,7 @@ impl MemoryPool for StatementPool {
         let can_spill = reservation.consumer().can_spill();
         if can_spill && self.is_to_spill(reservation, additional) {
             return Err(resources_datafusion_err!(
-                "what the statement could put on disk is half of its limit of {} bytes",
+                "what the statement could put on disk is a third of its limit of {} bytes",
                 self.limit
             ));
         }

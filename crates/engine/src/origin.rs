@@ -8,7 +8,7 @@ use std::{
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 use rapport_lake::TableName;
 
-use crate::{Result, Warehouse, names::Names};
+use crate::{Result, Warehouse, names::Names, times::KEPT};
 
 /// The relation and the column's number in it, from 1.
 pub(crate) type Origin = (TableName, i16);
@@ -37,6 +37,9 @@ pub(crate) fn origin(plan: &LogicalPlan, index: usize, names: &Names) -> Option<
         }
         LogicalPlan::SubqueryAlias(alias) => match names.view(&alias.alias) {
             Some(view) => Some((view.clone(), number(index)?)),
+            None if is_read_from_texts(&alias.input) => {
+                Some((names.table(&alias.alias)?.clone(), number(index)?))
+            }
             None => origin(&alias.input, index, names),
         },
         LogicalPlan::Join(join) => {
@@ -56,6 +59,13 @@ pub(crate) fn origin(plan: &LogicalPlan, index: usize, names: &Names) -> Option<
         }
         _ => None,
     }
+}
+
+fn is_read_from_texts(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Projection(projection) = plan else {
+        return false;
+    };
+    matches!(projection.input.as_ref(), LogicalPlan::TableScan(scan) if scan.table_name.table() == KEPT)
 }
 
 fn through(expr: &Expr, input: &Arc<LogicalPlan>, names: &Names) -> Option<Origin> {

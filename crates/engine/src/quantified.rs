@@ -52,6 +52,11 @@ const OPERATORS: [(BinaryOperator, Operator); 6] = [
     (BinaryOperator::GtEq, Operator::GtEq),
 ];
 
+/// Whether it is one of the operators of an order: patterns are matched elsewhere.
+pub(crate) fn takes(op: &BinaryOperator) -> bool {
+    OPERATORS.iter().any(|(known, _)| known == op)
+}
+
 /// Puts functions in the place of comparisons with arrays.
 pub(crate) fn spell_out(statement: &mut Statement) {
     let _ = statement.visit(&mut Spell);
@@ -77,8 +82,7 @@ impl VisitorMut for Spell {
             } => (left, compare_op, right, "all"),
             _ => return ControlFlow::Continue(()),
         };
-        let is_known = OPERATORS.iter().any(|(known, _)| known == op);
-        if is_known && !matches!(**right, ast::Expr::Subquery(_)) {
+        if takes(op) && !matches!(**right, ast::Expr::Subquery(_)) {
             let name = format!("{PREFIX}{word} {op}");
             *expr = call(&name, vec![taken(left), taken(right)]);
         }

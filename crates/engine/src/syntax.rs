@@ -14,7 +14,7 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result,
     expressions::{ALL, ANY},
-    set_returning,
+    quantified, set_returning,
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
@@ -104,32 +104,23 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
             compare_op,
             right,
             ..
-        } if !matches!(right.as_ref(), Expr::Subquery(_)) => Some(binary(
-            take(left),
-            compare_op.clone(),
-            call(ANY, vec![take(right)]),
-        )),
+        } if !quantified::takes(compare_op) && !matches!(right.as_ref(), Expr::Subquery(_)) => {
+            Some(binary(
+                take(left),
+                compare_op.clone(),
+                call(ANY, vec![take(right)]),
+            ))
+        }
         Expr::AllOp {
             left,
             compare_op,
             right,
-        } if !matches!(right.as_ref(), Expr::Subquery(_)) => Some(binary(
-            take(left),
-            compare_op.clone(),
-            call(ALL, vec![take(right)]),
-        )),
-        Expr::Collate { expr, collation } => {
-            let name = collation.0.last().and_then(|part| part.as_ident());
-            let name = name.map(|name| name.value.to_lowercase());
-            match name.as_deref() {
-                Some("c" | "posix" | "default" | "ucs_basic") => Some(take(expr)),
-                _ => {
-                    return Err(Error::not_supported(
-                        format!("the collation {collation} is not supported"),
-                        "Texts are compared byte by byte, as with COLLATE \"C\".",
-                    ));
-                }
-            }
+        } if !quantified::takes(compare_op) && !matches!(right.as_ref(), Expr::Subquery(_)) => {
+            Some(binary(
+                take(left),
+                compare_op.clone(),
+                call(ALL, vec![take(right)]),
+            ))
         }
         Expr::Substring {
             expr,

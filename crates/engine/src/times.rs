@@ -649,6 +649,9 @@ fn is_comparison(op: Operator) -> bool {
     )
 }
 
+/// A table whose times are texts in the files, below the columns that read them.
+pub(crate) const KEPT: &str = "\u{1}kept";
+
 /// A table whose times and intervals, which the lake keeps as text, are read.
 pub(crate) fn read_texts(source: Arc<dyn TableSource>) -> Result<Arc<dyn TableSource>> {
     let schema = source.schema();
@@ -666,10 +669,10 @@ pub(crate) fn read_texts(source: Arc<dyn TableSource>) -> Result<Arc<dyn TableSo
     if !schema.fields().iter().any(|field| target(field).is_some()) {
         return Ok(source);
     }
-    let scan = LogicalPlanBuilder::scan(TableReference::bare("\u{1}kept"), source, None)?;
+    let scan = LogicalPlanBuilder::scan(TableReference::bare(KEPT), source, None)?;
     let columns = schema.fields().iter().map(|field| {
         let column = Expr::Column(datafusion::common::Column::new(
-            Some(TableReference::bare("\u{1}kept")),
+            Some(TableReference::bare(KEPT)),
             field.name(),
         ));
         match target(field).and_then(|to| time_cast(field.data_type(), &to)) {

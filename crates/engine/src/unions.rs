@@ -54,7 +54,7 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// Gives the columns of queries that are put together the types that PostgreSQL finds for them. A literal without a type is
-/// of any; numbers are left to `widen`.
+/// of any; numbers and times are left to `widen`.
 pub(crate) fn match_types(plan: LogicalPlan) -> Result<LogicalPlan> {
     check_types(&plan)?;
     let changed = plan.transform_up_with_subqueries(|node| {
@@ -88,13 +88,19 @@ fn common_type(union: &Union, column: usize) -> Option<DataType> {
     });
     let common = known
         .map(data_type)
-        .reduce(|one, other| comparison_coercion(&one, &other).unwrap_or(one))?;
+        .reduce(|one, other| match (&one, &other) {
+            (DataType::Timestamp(_, Some(_)), _) | (DataType::Timestamp(..), DataType::Date32) => {
+                one
+            }
+            (_, DataType::Timestamp(..)) => other,
+            _ => comparison_coercion(&one, &other).unwrap_or(one),
+        })?;
     let to_cast = |input: &Arc<LogicalPlan>| is_to_cast(&data_type(input), &common);
     union.inputs.iter().any(to_cast).then_some(common)
 }
 
 fn is_to_cast(data_type: &DataType, common: &DataType) -> bool {
-    data_type != common && (data_type.is_string() || data_type.is_temporal())
+    data_type != common && data_type.is_string()
 }
 
 fn cast_to(input: &Arc<LogicalPlan>, common: &[Option<DataType>]) -> PlanResult<Arc<LogicalPlan>> {
