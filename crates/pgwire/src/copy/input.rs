@@ -277,6 +277,8 @@ impl Reader {
             return Ok(());
         }
         match self.format.kind {
+            // Some drivers leave out the trailer, and PostgreSQL does not miss it.
+            CopyKind::Binary if self.state == State::Rows && rest.is_empty() => Ok(()),
             CopyKind::Binary => Err(self.bad("unexpected EOF in COPY data")),
             CopyKind::Text | CopyKind::Csv => {
                 let mut used = 0;
