@@ -2,9 +2,14 @@
 //!
 //! Their stacks are big, so that a plan as deep as the limits allow can be walked; only what is used is ever touched.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -78,6 +83,42 @@ impl Drop for Cpu {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// The time that a future has been at work, without the time that it waited.
+#[derive(Default)]
+pub(crate) struct Spent(Mutex<Clock>);
+
+#[derive(Default)]
+struct Clock {
+    before: Duration,
+    /// When it went to work, if it is at work.
+    since: Option<Instant>,
+}
+
+impl Spent {
+    pub(crate) async fn metered<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            self.clock().since = Some(Instant::now());
+            let polled = work.as_mut().poll(context);
+            let mut clock = self.clock();
+            if let Some(since) = clock.since.take() {
+                clock.before += since.elapsed();
+            }
+            polled
+        })
+        .await
+    }
+
+    pub(crate) fn time(&self) -> Duration {
+        let clock = self.clock();
+        clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.0.lock().expect("never held over a panic")
     }
 }
 

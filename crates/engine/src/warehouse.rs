@@ -3,7 +3,9 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
+    pin::pin,
     sync::{Arc, Mutex, RwLock},
+    time::Duration,
 };
 
 use chrono::Utc;
@@ -28,7 +30,7 @@ use crate::{
     Error, Limits, Result, Session,
     bits::bigint_of_64_bits,
     cancel::Guard,
-    cpu::Cpu,
+    cpu::{Cpu, Spent},
     expressions::PostgresExpressions,
     literals::ReadMoments,
     mirror::Followed,
@@ -289,18 +291,28 @@ impl Warehouse {
         Ok(changed)
     }
 
-    /// Runs on the query threads, and gives up when the planning budget is spent.
+    /// Runs on the query threads, and gives up when the planning budget is spent: by work, not by waiting for files or
+    /// for the catalogue, which other statements may keep busy.
     pub(crate) async fn plan_within_budget<T: Send + 'static>(
         &self,
         guard: &Guard,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let budget = self.0.limits.planning_timeout;
-        match tokio::time::timeout(budget, self.0.cpu.run(guard, work)).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::TooComplex {
-                what: format!("it could not be planned in {budget:?}"),
-            }),
+        let spent = Arc::new(Spent::default());
+        let metered = spent.clone().metered(work);
+        let mut planning = pin!(self.0.cpu.run(guard, metered));
+        loop {
+            let left = budget.saturating_sub(spent.time());
+            if left.is_zero() {
+                return Err(Error::TooComplex {
+                    what: format!("it could not be planned in {budget:?}"),
+                });
+            }
+            let left = left.max(Duration::from_millis(10));
+            if let Ok(result) = tokio::time::timeout(left, &mut planning).await {
+                return result;
+            }
         }
     }
 }
