@@ -29,12 +29,6 @@ pub(crate) struct Followed {
     tables: HashMap<TableName, Arc<Snapshot>>,
 }
 
-impl Followed {
-    fn is_fresh(&self) -> bool {
-        self.looked.is_some_and(|looked| looked.elapsed() < FRESH)
-    }
-}
-
 impl Warehouse {
     /// On opening: a catalogue that has nothing takes the newest dump, and then what the lake holds.
     pub(crate) async fn restore_catalogue(&self) -> Result<()> {
@@ -77,56 +71,43 @@ impl Warehouse {
     /// Before a client asks the catalogue: what other processes have loaded, made, changed and dropped since the last time
     /// is told to it. One client at a time looks, and none soon after another.
     pub async fn follow_lake(&self) {
-        if self.catalogue().is_none() || self.followed().try_lock().is_ok_and(|it| it.is_fresh()) {
+        let Some(catalogue) = self.catalogue() else {
             return;
-        }
-        // On its own: cut off in the middle, it would cost the catalogue a new start, and everybody the time for that.
-        let warehouse = self.clone();
-        let looking = tokio::spawn(async move { warehouse.look_at_lake().await });
-        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
-            warn!("the lake takes long to tell what has changed");
-        }
-    }
-
-    async fn look_at_lake(&self) {
+        };
         let mut followed = self.followed().lock().await;
-        if followed.is_fresh() {
+        if followed
+            .looked
+            .is_some_and(|looked| looked.elapsed() < FRESH)
+        {
             return;
         }
-        match self.tell_changes(&followed.tables).await {
-            Ok(tables) => followed.tables = tables,
-            Err(error) => warn!(%error, "the catalogue was not told of the lake's changes"),
+        let told = async {
+            let tables = self.snapshots().await?;
+            let is_same = |(name, now): (&TableName, &Arc<Snapshot>)| {
+                let before = followed.tables.get(name);
+                before.is_some_and(|before| before.definition() == now.definition())
+            };
+            if tables.len() != followed.tables.len() || !tables.iter().all(is_same) {
+                // Not in the middle of a definition, of which the lake knows before the catalogue does.
+                let _turn = self.lock_definitions().await;
+                self.mirror_lake().await?;
+            } else {
+                let grown = tables
+                    .iter()
+                    .filter(|(name, now)| followed.tables[*name].rows() != now.rows());
+                let rows: Vec<(TableName, u64)> = grown
+                    .map(|(name, now)| (name.clone(), now.rows()))
+                    .collect();
+                catalogue.set_row_estimates(&rows).await?;
+            }
+            Ok::<_, Error>(tables)
+        };
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(tables)) => followed.tables = tables,
+            Ok(Err(error)) => warn!(%error, "the catalogue was not told of the lake's changes"),
+            Err(_) => warn!("the lake takes too long to tell what has changed"),
         }
         followed.looked = Some(Instant::now());
-    }
-
-    /// Tells the catalogue what differs from what was there before. Answers what is there now.
-    async fn tell_changes(
-        &self,
-        before: &HashMap<TableName, Arc<Snapshot>>,
-    ) -> Result<HashMap<TableName, Arc<Snapshot>>> {
-        let Some(catalogue) = self.catalogue() else {
-            return Ok(HashMap::new());
-        };
-        let tables = self.snapshots().await?;
-        let is_same = |(name, now): (&TableName, &Arc<Snapshot>)| {
-            let before = before.get(name);
-            before.is_some_and(|before| before.definition() == now.definition())
-        };
-        if tables.len() != before.len() || !tables.iter().all(is_same) {
-            // Not in the middle of a definition, of which the lake knows before the catalogue does.
-            let _turn = self.lock_definitions().await;
-            self.mirror_lake().await?;
-        } else {
-            let grown = tables
-                .iter()
-                .filter(|(name, now)| before[*name].rows() != now.rows());
-            let rows: Vec<(TableName, u64)> = grown
-                .map(|(name, now)| (name.clone(), now.rows()))
-                .collect();
-            catalogue.set_row_estimates(&rows).await?;
-        }
-        Ok(tables)
     }
 
     /// The newest version of every table.
