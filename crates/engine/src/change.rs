@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    datatypes::Int64Type,
+    datatypes::{Field, Int64Type},
 };
 use datafusion::{
     common::ScalarValue,
@@ -239,7 +239,7 @@ async fn read_returning(
     Ok(Some(returning.await?))
 }
 
-async fn changed(
+pub(crate) async fn changed(
     scope: &Scope,
     pins: &Pins,
     table: &TableWithJoins,
@@ -297,7 +297,7 @@ pub(crate) async fn may_read<'a>(
 }
 
 /// The columns that an assignment sets, and to what.
-fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
+pub(crate) fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
     let name = |column: &ast::ObjectName| {
         let last = column.0.last().and_then(|part| part.as_ident());
         last.map(folded).unwrap_or_default()
@@ -393,17 +393,7 @@ impl Change {
             .collect();
         let new = schema.fields().iter().zip(&old).map(|(field, old)| {
             match self.values.get(field.name()) {
-                Some(value) => {
-                    let value = self.value(snapshot, field.name(), value);
-                    let pg_type = field
-                        .metadata()
-                        .get(rapport_lake::PG_TYPE)
-                        .map(|text| PgType::parse(text));
-                    Ok(match pg_type.transpose()? {
-                        Some(pg_type) => cast_to(&pg_type, &value),
-                        None => value,
-                    })
-                }
+                Some(value) => typed_value(snapshot, field, value),
                 None => Ok(old.clone()),
             }
         });
@@ -434,20 +424,23 @@ impl Change {
             (false, None) => changed,
         })
     }
+}
 
-    fn value(&self, snapshot: &Snapshot, column: &str, value: &Expr) -> String {
-        let is_default = matches!(value, Expr::Identifier(ident)
-            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
-        if !is_default {
-            return value.to_string();
-        }
-        snapshot
-            .definition()
-            .defaults
-            .get(column)
-            .cloned()
-            .unwrap_or_else(|| "NULL".to_owned())
-    }
+/// A new value of a column, as SQL of the column's type.
+pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> Result<String> {
+    let is_default = matches!(value, Expr::Identifier(ident)
+        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
+    let value = if is_default {
+        let default = snapshot.definition().defaults.get(field.name());
+        default.map_or("NULL", String::as_str).to_owned()
+    } else {
+        value.to_string()
+    };
+    let pg_type = field.metadata().get(rapport_lake::PG_TYPE);
+    Ok(match pg_type.map(|text| PgType::parse(text)).transpose()? {
+        Some(pg_type) => cast_to(&pg_type, &value),
+        None => value,
+    })
 }
 
 /// So that the two halves of the rows have the same types.

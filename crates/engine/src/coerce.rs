@@ -201,9 +201,9 @@ pub(crate) fn from_text(
             let missing = exactly.saturating_sub(value.chars().count());
             Ok(Some(value + &" ".repeat(missing)))
         }),
-        Kind::Uuid => each(&|value| match uuid::Uuid::try_parse(value.trim()) {
-            Ok(parsed) => Ok(Some(parsed.hyphenated().to_string())),
-            Err(_) => Err(invalid(value)),
+        Kind::Uuid => each(&|value| {
+            let parsed = rapport_udf_postgres::uuid(value)?;
+            Ok(Some(parsed.hyphenated().to_string()))
         }),
         Kind::Json => each(&|value| {
             json::check(value)?;
@@ -370,10 +370,7 @@ fn list(text: &StringArray, element: &PgType, stored: &DataType) -> Result<Array
             lists.append_null();
             continue;
         };
-        let items = items_of(value).ok_or_else(|| Error::InvalidText {
-            message: format!("malformed array literal: \"{value}\""),
-        })?;
-        for item in items {
+        for item in items(value)? {
             lists.values().append_option(item);
         }
         lists.append(true);
@@ -392,6 +389,13 @@ fn list(text: &StringArray, element: &PgType, stored: &DataType) -> Result<Array
         values,
         nulls,
     )?))
+}
+
+/// Of an array as a text, `{a,b}`.
+pub(crate) fn items(text: &str) -> Result<Vec<Option<String>>> {
+    items_of(text).ok_or_else(|| Error::InvalidText {
+        message: format!("malformed array literal: \"{text}\""),
+    })
 }
 
 /// `None` if it is malformed.

@@ -47,12 +47,12 @@ async fn land(scope: &Scope, state: &State) -> Result<()> {
         true => None,
         false => Some(warehouse.lock_definitions().await),
     };
+    // Before the catalogue is asked: who looks up names keeps landings off while he asks it.
+    let mut last = warehouse.landing().write().await;
     let ddl = judge(scope, &state.definitions).await?;
-    let landed = {
-        let mut last = warehouse.landing().write().await;
-        *last = Utc::now().timestamp_micros().max(*last + 1);
-        land_in_lakes(scope, state, *last).await
-    };
+    *last = Utc::now().timestamp_micros().max(*last + 1);
+    let landed = land_in_lakes(scope, state, *last).await;
+    drop(last);
     if let Err(error) = landed {
         if let Some(ddl) = ddl {
             ddl.rollback().await?;

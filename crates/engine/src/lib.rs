@@ -4,9 +4,10 @@
 //! table name becomes one version of a lake table, by `pins`, or a relation of the catalogue, by `system`), `plan` (only what reads goes on), `columns` (what
 //! PostgreSQL would call and type the result) and `execute` (memory share, deadline, cancel, on the threads of `cpu`).
 //! Statements that change something have a file each: `define` (CREATE, ALTER, DROP, COMMENT, GRANT), `insert`,
-//! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE) and `compact`; they meet in `write`, and `returning` watches there.
+//! `copy_in`, `change` (UPDATE, DELETE, TRUNCATE), `merge` and `compact`; they meet in `write`, and `returning` watches there.
 
 mod alter;
+mod array_of_query;
 mod beside;
 mod bits;
 mod block;
@@ -31,11 +32,13 @@ mod execute;
 mod explain;
 mod expressions;
 mod functions;
+mod inner_values;
 mod insert;
 mod interrupt;
 mod limits;
 mod literals;
 mod memory;
+mod merge;
 mod mirror;
 mod names;
 mod nested_with;

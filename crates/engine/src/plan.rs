@@ -41,6 +41,7 @@ use crate::{
     computed_first::compute_subqueries_first,
     copies::number_copies,
     correlated::join_by_any_condition,
+    inner_values,
     literals::read_literals,
     names::{self, Names},
     numbers::interval_function,
@@ -219,6 +220,7 @@ impl Scope {
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
         let mut statement = ast::Statement::Insert(insert.clone());
+        let inner = inner_values::planned(self, pins, &mut statement).await?;
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
         syntax::spell_out(&mut statement)?;
@@ -232,6 +234,9 @@ impl Scope {
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
+        for (name, values) in inner {
+            names.add(&[(&name, values)]);
+        }
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));

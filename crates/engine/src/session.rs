@@ -19,7 +19,7 @@ use crate::{
     cancel::Guard,
     change, commit, copy_in,
     copy_options::copy_format,
-    define, execute, explain, insert,
+    define, execute, explain, insert, merge,
     names::{Relation, parts},
     parse,
     pins::Pins,
@@ -206,6 +206,10 @@ impl Session {
                 prepared.params = planned.params;
                 prepared.columns = delete.returning.as_ref().map(|_| planned.columns);
             }
+            ast::Statement::Merge(merge) => {
+                let planned = merge::prepare(&scope, &pins, merge, param_types, &guard).await?;
+                prepared.params = planned.params;
+            }
             // What is wrong with the options is wrong now.
             ast::Statement::Copy { .. } => drop(copy_format(statement)?),
             _ => {}
@@ -308,6 +312,10 @@ impl Session {
                 )
                 .await
             }
+            ast::Statement::Merge(merge) => {
+                let declared = &prepared.declared;
+                merge::merge(&scope, &self.pins(), merge, declared, params, &guard).await
+            }
             ast::Statement::Truncate(truncate) => {
                 change::truncate(&scope, &self.pins(), truncate, &guard).await
             }
@@ -325,7 +333,7 @@ impl Session {
                 Err(Error::not_supported(
                     format!("{} is not supported", words.join(" ").to_uppercase()),
                     "Rapport reads with SELECT, VALUES and EXPLAIN and writes with INSERT, COPY, UPDATE, DELETE, \
-                     TRUNCATE, CREATE, ALTER, DROP and COMMENT.",
+                     MERGE, TRUNCATE, CREATE, ALTER, DROP and COMMENT.",
                 ))
             }
         }

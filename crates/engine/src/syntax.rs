@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use rapport_udf_postgres::json;
 
 use crate::{
-    Error, Result,
+    Error, Result, array_of_query,
     expressions::{ALL, ANY},
     quantified, set_returning,
 };
@@ -33,6 +33,11 @@ impl VisitorMut for Spelling {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Some(simpler) = without_subquery(expr) {
             *expr = simpler;
+        }
+        match array_of_query::spelled(expr) {
+            Ok(Some(spelled)) => *expr = spelled,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
     }

@@ -13,9 +13,11 @@ use datafusion::{
     },
     config::ConfigOptions,
     datasource::{ViewTable, provider_as_source},
+    functions_aggregate::first_last::first_value,
     logical_expr::{
-        BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-        ScalarUDF, SortExpr, TableSource, WindowFrameBound, WindowFrameUnits, cast,
+        Aggregate, BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan,
+        LogicalPlanBuilder, Operator, ScalarUDF, SortExpr, TableSource, WindowFrameBound,
+        WindowFrameUnits, cast,
         expr::{Between, InList, InSubquery, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
@@ -454,7 +456,16 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
             for SortExpr { expr, .. } in &mut params.order_by {
                 changed |= window_order(expr, schema, has_offset, has_rules)?;
             }
+            for expr in &mut params.partition_by {
+                changed |= weigh(expr, schema);
+            }
             changed
+        }
+        Expr::AggregateFunction(aggregate) if !aggregate.func.supports_within_group_clause() => {
+            let order = aggregate.params.order_by.iter_mut();
+            order.fold(false, |changed, SortExpr { expr, .. }| {
+                weigh(expr, schema) || changed
+            })
         }
         _ => false,
     };
@@ -558,6 +569,7 @@ impl AnalyzerRule for PostgresTimes {
                 )?;
                 schema.merge(&source);
             }
+            let node = by_weight(node)?;
             let is_sort = matches!(node, LogicalPlan::Sort(_));
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
@@ -571,6 +583,100 @@ impl AnalyzerRule for PostgresTimes {
         });
         Ok(changed?.data)
     }
+}
+
+/// Intervals that are equal however they are written are one group, one distinct row and join with each other.
+fn by_weight(node: LogicalPlan) -> Result<LogicalPlan> {
+    let has_interval = |plan: &LogicalPlan| {
+        let mut fields = plan.schema().fields().iter();
+        fields.any(|field| matches!(field.data_type(), DataType::Interval(_)))
+    };
+    Ok(match node {
+        LogicalPlan::Distinct(Distinct::All(input)) if has_interval(&input) => {
+            let columns = input.schema().columns();
+            let columns = columns.into_iter().map(Expr::Column).collect();
+            grouped_by_weight(Aggregate::try_new(input, columns, vec![])?)?
+        }
+        LogicalPlan::Distinct(Distinct::On(mut on)) if has_interval(&on.input) => {
+            let input = on.input.schema().clone();
+            for expr in &mut on.on_expr {
+                weigh(expr, &input);
+            }
+            for SortExpr { expr, .. } in on.sort_expr.iter_mut().flatten() {
+                weigh(expr, &input);
+            }
+            LogicalPlan::Distinct(Distinct::On(on))
+        }
+        LogicalPlan::Aggregate(aggregate) => grouped_by_weight(aggregate)?,
+        LogicalPlan::Join(mut join) if has_interval(&join.left) => {
+            for (left, right) in &mut join.on {
+                if is_interval(left, join.left.schema()) && is_interval(right, join.right.schema())
+                {
+                    *left = weight(std::mem::take(left));
+                    *right = weight(std::mem::take(right));
+                }
+            }
+            LogicalPlan::Join(join)
+        }
+        node => node,
+    })
+}
+
+/// A group shows the first of its intervals.
+fn grouped_by_weight(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let input = aggregate.input.schema();
+    let is_weighed = |expr: &Expr| is_interval(expr, input.as_ref());
+    let sets = aggregate.group_expr.iter().any(|expr| match expr {
+        Expr::GroupingSet(sets) => sets.distinct_expr().into_iter().any(is_weighed),
+        _ => false,
+    });
+    if sets {
+        return Err(Error::not_supported(
+            "GROUPING SETS, ROLLUP and CUBE over an interval are not supported",
+            "Group by a number, such as extract(epoch FROM …).",
+        )
+        .into());
+    }
+    if !aggregate.group_expr.iter().any(is_weighed) {
+        return Ok(LogicalPlan::Aggregate(aggregate));
+    }
+    let (mut keys, mut values) = (vec![], aggregate.aggr_expr.clone());
+    let mut shown: Vec<Option<String>> = vec![];
+    for (at, expr) in aggregate.group_expr.iter().enumerate() {
+        if is_weighed(expr) {
+            let name = format!("\u{1}interval {at}");
+            keys.push(weight(expr.clone()).alias(format!("\u{1}weight {at}")));
+            values.push(first_value(expr.clone(), vec![]).alias(&name));
+            shown.push(Some(name));
+        } else {
+            keys.push(expr.clone());
+            shown.push(None);
+        }
+    }
+    let n_shown = aggregate.schema.fields().len();
+    shown.resize(n_shown, None);
+    let (wanted, input) = (aggregate.schema, aggregate.input);
+    let grouped = Aggregate::try_new(input, keys, values)?;
+    let columns = grouped.schema.columns();
+    let columns = columns.into_iter().zip(wanted.iter()).zip(shown);
+    let columns = columns.map(|((column, (qualifier, field)), shown)| match shown {
+        Some(name) => Expr::Column(datafusion::common::Column::new_unqualified(name))
+            .alias_qualified(qualifier.cloned(), field.name()),
+        None => Expr::Column(column),
+    });
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::from(LogicalPlan::Aggregate(grouped))
+        .project(columns)?
+        .build()
+}
+
+/// Whether there was an interval.
+fn weigh(expr: &mut Expr, schema: &dyn ExprSchema) -> bool {
+    let is_one = is_interval(expr, schema);
+    if is_one {
+        *expr = weight(std::mem::take(expr));
+    }
+    is_one
 }
 
 fn is_interval(expr: &Expr, schema: &dyn ExprSchema) -> bool {
@@ -627,6 +733,46 @@ fn replace(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
                 items,
                 list.negated,
             ))))
+        }
+        Expr::InSubquery(mut within) if is_interval(&within.expr, schema) => {
+            let plan = within.subquery.subquery.as_ref().clone();
+            let column = plan.schema().columns().into_iter().next();
+            let column =
+                column.filter(|column| is_interval(&Expr::Column(column.clone()), plan.schema()));
+            let Some(column) = column else {
+                return Ok(Transformed::no(Expr::InSubquery(within)));
+            };
+            let name = column.name.clone();
+            let weighed = weight(Expr::Column(column)).alias(name);
+            let plan = LogicalPlanBuilder::from(plan).project([weighed])?.build()?;
+            within.subquery.subquery = Arc::new(plan);
+            *within.expr = weight(*within.expr);
+            Ok(Transformed::yes(Expr::InSubquery(within)))
+        }
+        Expr::AggregateFunction(mut aggregate)
+            if aggregate.params.distinct
+                && aggregate
+                    .params
+                    .args
+                    .iter()
+                    .any(|arg| is_interval(arg, schema)) =>
+        {
+            match aggregate.func.name() {
+                "count" => {
+                    for arg in &mut aggregate.params.args {
+                        weigh(arg, schema);
+                    }
+                }
+                "min" | "max" => {}
+                name => {
+                    return Err(Error::not_supported(
+                        format!("{name}(DISTINCT …) over an interval is not supported"),
+                        "Take the distinct intervals in a sub-query.",
+                    )
+                    .into());
+                }
+            }
+            Ok(Transformed::yes(Expr::AggregateFunction(aggregate)))
         }
         Expr::Negative(inner) if is_interval(&inner, schema) => Ok(Transformed::yes(
             TimeOperator::Minus.function().call(vec![*inner]),

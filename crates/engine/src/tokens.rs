@@ -1,6 +1,8 @@
-//! Forms of `trim` and `substring` that the parser does not know, in forms that it does.
+//! Forms of `trim`, `substring` and MERGE that the parser does not know, in forms that it does.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::merge::NOTHING;
 
 /// `trim(both from x)` is `trim(both ' ' from x)`, `trim(x, y)` is `btrim(x, y)`, and `substring(x similar y escape z)` is
 /// `substring(x, y, z)`.
@@ -11,6 +13,7 @@ pub(crate) fn spell_out(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         match (word(&tokens[at]).as_str(), opens) {
             ("trim", Some(open)) => trim(&mut tokens, at, open),
             ("substring", Some(open)) => substring(&mut tokens, open),
+            ("then", None) => do_nothing(&mut tokens, at),
             _ => {}
         }
         at += 1;
@@ -67,6 +70,46 @@ fn substring(tokens: &mut [TokenWithSpan], open: usize) {
         tokens[similar].token = Token::Comma;
         tokens[escape].token = Token::Comma;
     }
+}
+
+/// `THEN DO NOTHING` of a MERGE is an action on a column that no table has.
+fn do_nothing(tokens: &mut Vec<TokenWithSpan>, then: usize) {
+    let is = |at: Option<usize>, wanted| at.filter(|at| word(&tokens[*at]) == wanted);
+    let verb = is(next(tokens, then + 1), "do");
+    let nothing = verb.and_then(|verb| is(next(tokens, verb + 1), "nothing"));
+    let (Some(verb), Some(nothing)) = (verb, nothing) else {
+        return;
+    };
+    let when = (0..then).rfind(|at| word(&tokens[*at]) == "when");
+    let Some(first) = when.and_then(|when| next(tokens, when + 1)) else {
+        return;
+    };
+    let column = Token::make_word(NOTHING, Some('"'));
+    let zero = Token::Number("0".to_owned(), false);
+    let action = match word(&tokens[first]) == "not" {
+        true => vec![
+            Token::make_keyword("INSERT"),
+            Token::LParen,
+            column,
+            Token::RParen,
+            Token::make_keyword("VALUES"),
+            Token::LParen,
+            zero,
+            Token::RParen,
+        ],
+        false => vec![
+            Token::make_keyword("UPDATE"),
+            Token::make_keyword("SET"),
+            column,
+            Token::Eq,
+            zero,
+        ],
+    };
+    let span = tokens[verb].span;
+    let action = action
+        .into_iter()
+        .map(|token| TokenWithSpan { token, span });
+    tokens.splice(verb..=nothing, action);
 }
 
 /// Of one pair of parentheses, and not of those in it: the first FROM, the commas, the words.

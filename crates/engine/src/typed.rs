@@ -23,9 +23,10 @@ use rapport_lake::PG_TYPE;
 use rapport_udf_postgres as udf;
 
 use crate::{
-    Error, Result,
+    Error, Result, coerce,
     columns::column_type,
     pg_type::{Kind, PgType},
+    quantified,
 };
 
 /// Before the types are coerced.
@@ -195,13 +196,67 @@ impl Typing<'_> {
                     field_of_kind(kind),
                 )))
             }
+            Expr::ScalarFunction(mut function)
+                if function.name().starts_with(quantified::PREFIX) =>
+            {
+                let [one, many] = function.args.as_mut_slice() else {
+                    return Ok(Transformed::no(Expr::ScalarFunction(function)));
+                };
+                let kind = match kind_of(one, schema) {
+                    Some(kind) if needs_care(&kind) => kind,
+                    None if let Some(Kind::Array(element)) = kind_of(many, schema) => element.kind,
+                    _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
+                };
+                *one = self.comparable(std::mem::take(one), &kind, schema)?;
+                *many = self.comparable_items(std::mem::take(many), &kind, schema)?;
+                Ok(Transformed::yes(Expr::ScalarFunction(function)))
+            }
             Expr::ScalarFunction(function) => self.function(function, schema),
             expr => Ok(Transformed::no(expr)),
         }
     }
 
+    /// The items of an array that is compared with a value of the kind. Of a literal they are of the kind; an ARRAY of
+    /// literals is one of texts.
+    fn comparable_items(
+        &self,
+        array: Expr,
+        kind: &Kind,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Expr> {
+        if let Some(items) = items_of_literal(&array)? {
+            return self.array_of(items, kind, schema);
+        }
+        let Expr::ScalarFunction(mut made) = array else {
+            return Ok(array);
+        };
+        if made.name() == "make_array" {
+            let items = std::mem::take(&mut made.args).into_iter();
+            let items = items.map(|item| match (kind, kind_of(&item, schema)) {
+                (Kind::Uuid, None | Some(Kind::Text)) => Err(Error::UndefinedFunction {
+                    message: "operator does not exist: uuid = text".to_owned(),
+                    hint: Some("Cast the array: ARRAY[…]::uuid[].".to_owned()),
+                }
+                .into()),
+                (Kind::Char(_), Some(Kind::Char(_))) => self.comparable(item, kind, schema),
+                _ => Ok(item),
+            });
+            made.args = items.collect::<PlanResult<_>>()?;
+        }
+        Ok(Expr::ScalarFunction(made))
+    }
+
+    fn array_of(&self, items: Vec<Expr>, kind: &Kind, schema: &dyn ExprSchema) -> PlanResult<Expr> {
+        let items = items.into_iter();
+        let items = items.map(|item| self.comparable(item, kind, schema));
+        self.call("make_array", items.collect::<PlanResult<_>>()?)
+    }
+
     fn cast(&self, cast: Cast, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
-        let Cast { expr: inner, field } = cast;
+        let Cast {
+            expr: mut inner,
+            field,
+        } = cast;
         let from = kind_of(&inner, schema);
         let declared = field.metadata().get(PG_TYPE);
         let target = declared.and_then(|text| PgType::parse(text).ok());
@@ -256,6 +311,28 @@ impl Typing<'_> {
             (Kind::Uuid, Some(Kind::Uuid)) => *inner,
             (Kind::Uuid, kind) if is_text(kind) => {
                 placed(*inner, "uuid", |expr| self.call(udf::TO_UUID, vec![expr]))?
+            }
+            (Kind::Array(element), _) if element.kind == Kind::Uuid => {
+                let items = match *inner {
+                    Expr::ScalarFunction(ref mut made) if made.name() == "make_array" => {
+                        Some(std::mem::take(&mut made.args))
+                    }
+                    ref literal => items_of_literal(literal)?,
+                };
+                return match items {
+                    Some(items) => {
+                        let inner = Box::new(self.array_of(items, &Kind::Uuid, schema)?);
+                        let cast = Cast::new_from_field(inner, field);
+                        Ok(Transformed::yes(Expr::Cast(cast)))
+                    }
+                    None if from.as_ref() == Some(&target.kind) => same(inner, field),
+                    None if let Expr::Placeholder(_) = *inner => same(inner, field),
+                    None => Err(Error::not_supported(
+                        "a cast of texts in an array to uuid[] is not supported",
+                        "Cast each by itself, as in ARRAY[a::uuid, b::uuid].",
+                    )
+                    .into()),
+                };
             }
             (Kind::Json, Some(Kind::Json)) => *inner,
             (Kind::Json, kind) if is_text(kind) || kind == &Some(Kind::Jsonb) => {
@@ -442,6 +519,24 @@ impl Typing<'_> {
             Transformed::no(call)
         })
     }
+}
+
+/// Of an array that is written as one text, `'{a,b}'`; `None` if it is another expression, or has none.
+fn items_of_literal(array: &Expr) -> PlanResult<Option<Vec<Expr>>> {
+    let Expr::Literal(value, _) = array else {
+        return Ok(None);
+    };
+    let items = value
+        .try_as_str()
+        .flatten()
+        .map(coerce::items)
+        .transpose()?;
+    let items = items.filter(|items| !items.is_empty());
+    Ok(items.map(|items| {
+        let items = items.into_iter();
+        let items = items.map(|item| Expr::Literal(ScalarValue::Utf8View(item), None));
+        items.collect()
+    }))
 }
 
 /// What `pg_typeof` answers.

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::{
     common::Result,
     logical_expr::planner::TypePlanner,
-    sql::sqlparser::ast::{self, TimezoneInfo},
+    sql::sqlparser::ast::{self, ArrayElemTypeDef, TimezoneInfo},
 };
 
 use rapport_lake::PG_TYPE;
@@ -26,6 +26,20 @@ impl TypePlanner for PostgresTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
         if let Some(field) = text_field(sql_type) {
             return Ok(Some(field));
+        }
+        if let ast::DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = sql_type
+            && let Some(element) = text_field(element)
+            && element
+                .metadata()
+                .get(PG_TYPE)
+                .is_some_and(|name| name == "uuid")
+        {
+            let item = element
+                .as_ref()
+                .clone()
+                .with_name(Field::LIST_FIELD_DEFAULT_NAME);
+            let list = DataType::List(Arc::new(item));
+            return Ok(Some(field_of(list, "uuid[]")));
         }
         let data_type = match sql_type {
             // PostgreSQL counts microseconds, and so does the lake.

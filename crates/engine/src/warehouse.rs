@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     Error, Limits, Result, Session,
+    array_of_query::or_empty,
     bits::bigint_of_64_bits,
     cancel::Guard,
     cpu::{Cpu, Spent},
@@ -345,6 +346,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = rapport_udf_postgres::over_times(functions);
     functions.extend(rapport_udf_postgres::functions());
     functions.push(value_of_one_row());
+    functions.push(or_empty());
     functions.push(named_cast());
     functions.push(bigint_of_64_bits());
     functions.push(without_type());

@@ -134,5 +134,5 @@ def an_operation_asks_a_query():
 
 
 def build_does_everything_in_order():
-    _dbt("build", "--exclude", "merged")
+    _dbt("build")
     same(_ask("SELECT count(*) FROM shop_sums"), [(5,)])

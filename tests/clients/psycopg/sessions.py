@@ -1,6 +1,7 @@
 """What a session remembers and when it forgets: settings, prepared statements, timeouts."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -175,3 +176,26 @@ def a_prepared_statement_does_not_change_its_columns():
         c.execute("PREPARE se AS SELECT * FROM se_changing")
         same(c.execute("EXECUTE se").fetchall(), [(1, None)])
         c.execute("DROP TABLE se_changing")
+
+
+def who_defines_and_who_asks_do_not_hold_each_other_up():
+    """Each definition makes the others' sessions ask again for what they may read."""
+    last = 8
+
+    def define(number):
+        with _connect() as c:
+            for _ in range(last):
+                with c.transaction():
+                    c.execute(f"CREATE TABLE beside_{number} (a integer)")
+                    c.execute(f"INSERT INTO beside_{number} VALUES (1)")
+                c.execute(f"DROP TABLE beside_{number}")
+
+    def ask(_):
+        with _connect() as c:
+            for _ in range(3 * last):
+                found = c.execute("SELECT count(*) FROM pg_class JOIN interactions ON relname = upper(channel)")
+                same(found.fetchone(), (0,))
+
+    with ThreadPoolExecutor(6) as pool:
+        for result in [pool.submit(work, number) for number in range(3) for work in (define, ask)]:
+            result.result()

@@ -218,8 +218,8 @@ impl Gathered {
         self.value = Some(match (self.value, self.kind) {
             (None, _) => span,
             (Some(value), Kind::Sum | Kind::Mean) => value.checked_add(span)?,
-            (Some(value), Kind::Least) if value.weight() <= span.weight() => value,
-            (Some(value), Kind::Greatest) if value.weight() >= span.weight() => value,
+            (Some(value), Kind::Least) if value.weight() < span.weight() => value,
+            (Some(value), Kind::Greatest) if value.weight() > span.weight() => value,
             (Some(_), Kind::Least | Kind::Greatest) => span,
         });
         Ok(())
