@@ -29,6 +29,7 @@ use crate::{
     privilege::{Privilege, quoted},
     returning::{Keeper, Listed, Returning, check_described},
     target::{self, Target},
+    times::read_texts,
     write,
 };
 
@@ -430,6 +431,9 @@ impl Change {
 pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> Result<String> {
     let is_default = matches!(value, Expr::Identifier(ident)
         if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
+    // It is described as of the column's type.
+    let is_parameter = matches!(value, Expr::Value(value)
+        if matches!(value.value, ast::Value::Placeholder(_)));
     let value = if is_default {
         let default = snapshot.definition().defaults.get(field.name());
         default.map_or("NULL", String::as_str).to_owned()
@@ -438,6 +442,7 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
     };
     let pg_type = field.metadata().get(rapport_lake::PG_TYPE);
     Ok(match pg_type.map(|text| PgType::parse(text)).transpose()? {
+        Some(pg_type) if is_parameter => format!("CAST({value} AS {})", pg_type.name()),
         Some(pg_type) => cast_to(&pg_type, &value),
         None => value,
     })
@@ -448,6 +453,7 @@ pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
     let name = match &pg_type.kind {
         Kind::Array(_) => return value.to_owned(),
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),
+        Kind::Time | Kind::Interval => pg_type.name(),
         _ if pg_type.storage() == arrow::datatypes::DataType::Utf8 => "text".to_owned(),
         _ => pg_type.name(),
     };
@@ -542,7 +548,7 @@ async fn plan_rows(
         let target = Target::source(&base, &beside, &inner.state())?;
         let url = inner.store_url(base.name());
         let files = LakeTable::of_files(base, url, files);
-        let files = provider_as_source(Arc::new(files));
+        let files = read_texts(provider_as_source(Arc::new(files)))?;
         inner
             .plan_insert(
                 &pins,
@@ -660,7 +666,7 @@ async fn affected(
         let work = async move {
             let url = inner.store_url(base.name());
             let files = LakeTable::of_files(base, url, only);
-            let files = provider_as_source(Arc::new(files));
+            let files = read_texts(provider_as_source(Arc::new(files)))?;
             let planned = inner
                 .plan_query_over(&pins, &query, &types, &[(FILES, files)])
                 .await?;

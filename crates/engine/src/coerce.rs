@@ -202,7 +202,7 @@ pub(crate) fn from_text(
             Ok(Some(value + &" ".repeat(missing)))
         }),
         Kind::Uuid => each(&|value| {
-            let parsed = rapport_udf_postgres::uuid(value)?;
+            let parsed = rapport_udf_postgres::uuid(value).map_err(|_| invalid(value))?;
             Ok(Some(parsed.hyphenated().to_string()))
         }),
         Kind::Json => each(&|value| {

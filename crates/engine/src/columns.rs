@@ -310,7 +310,7 @@ fn expr_name(expr: &Expr) -> Option<String> {
         }),
         Expr::Overlay { .. } => fixed("overlay"),
         Expr::AtTimeZone { .. } => fixed("timezone"),
-        Expr::Exists { .. } => fixed("exists"),
+        Expr::Exists { negated: false, .. } => fixed("exists"),
         Expr::Array(_) => fixed("array"),
         Expr::Tuple(_) => fixed("row"),
         Expr::Subquery(query) => match first_select(query)?.projection.first().map(label)? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::{
-    common::{DFSchema, Result, ScalarValue},
+    common::{DFSchema, ExprSchema, Result, ScalarValue},
     logical_expr::{
         Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast,
         expr::{Placeholder, ScalarFunction},
@@ -130,6 +130,15 @@ impl PostgresExpressions {
                     None if op == &BinaryOperator::StringConcat => self.concat(left, right, schema),
                     None => None,
                 }
+            }
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => {
+                comparable(op, left, right, schema)?;
+                self.json(expr, schema)?
             }
             _ => self.json(expr, schema)?,
         })
@@ -412,6 +421,54 @@ fn operator_text(op: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::PGRegexNotIMatch => "!~*",
         _ => return None,
     })
+}
+
+/// 42883 for types between which PostgreSQL has no comparison and DataFusion would cast one side.
+pub(crate) fn comparable(
+    op: &impl std::fmt::Display,
+    left: &Expr,
+    right: &Expr,
+    schema: &dyn ExprSchema,
+) -> Result<()> {
+    #[derive(PartialEq)]
+    enum Family {
+        Text,
+        Number,
+        Boolean,
+    }
+    let family = |kind: &Kind| {
+        Some(match kind {
+            Kind::Text | Kind::Varchar(_) | Kind::Char(_) | Kind::Name => Family::Text,
+            Kind::Int2
+            | Kind::Int4
+            | Kind::Int8
+            | Kind::Float4
+            | Kind::Float8
+            | Kind::Numeric(_) => Family::Number,
+            Kind::Bool => Family::Boolean,
+            _ => return None,
+        })
+    };
+    let (left, right) = (kind_of(left, schema), kind_of(right, schema));
+    let families = (
+        left.as_ref().and_then(family),
+        right.as_ref().and_then(family),
+    );
+    match families {
+        (Some(one), Some(other)) if one != other => Err(Error::UndefinedFunction {
+            message: format!(
+                "operator does not exist: {} {op} {}",
+                shown(left),
+                shown(right)
+            ),
+            hint: Some(
+                "No operator matches the given name and argument types. You might need to add explicit type casts."
+                    .to_owned(),
+            ),
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 impl ExprPlanner for PostgresExpressions {

@@ -85,6 +85,22 @@ fn value(text: &str, data_type: &DataType, reading: &Reading) -> Result<Option<S
             let span = Span::parse(text, Units::default())?.to_arrow()?;
             Some(ScalarValue::IntervalMonthDayNano(Some(span)))
         }
+        DataType::List(item) if item.data_type().is_temporal() => {
+            let items = coerce::items(text)?.into_iter();
+            let items = items.map(|text| {
+                let read = text.map(|text| value(&text, item.data_type(), reading));
+                match read.transpose()?.flatten() {
+                    Some(value) => Ok(value),
+                    None => ScalarValue::try_from(item.data_type()),
+                }
+            });
+            let items = items.collect::<Result<Vec<_>>>()?;
+            Some(ScalarValue::List(ScalarValue::new_list(
+                &items,
+                item.data_type(),
+                true,
+            )))
+        }
         DataType::Binary | DataType::BinaryView | DataType::LargeBinary | DataType::List(_) => {
             let array = coerce::from_literal(text, data_type)?;
             Some(ScalarValue::try_from_array(&array, 0)?)

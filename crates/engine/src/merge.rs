@@ -24,6 +24,7 @@ use crate::{
     plan::{Planned, Scope},
     privilege::{Privilege, quoted},
     target::{self, Target},
+    times::read_texts,
     write,
 };
 
@@ -463,12 +464,12 @@ async fn plan_rows(
         let all = base.files().to_vec();
         let source = |files| {
             let files = LakeTable::of_files(base.clone(), url.clone(), files);
-            provider_as_source(Arc::new(files))
+            read_texts(provider_as_source(Arc::new(files)))
         };
         let private = [
             (target::NAME, target),
-            (FILES, source(files.unwrap_or_else(|| all.clone()))),
-            (ALL, source(all)),
+            (FILES, source(files.unwrap_or_else(|| all.clone()))?),
+            (ALL, source(all)?),
         ];
         inner.plan_insert(&pins, &insert, &declared, &private).await
     };
@@ -498,7 +499,7 @@ impl Work<'_> {
         let work = async move {
             let url = inner.store_url(base.name());
             let files = LakeTable::of_files(base, url, files);
-            let files = provider_as_source(Arc::new(files));
+            let files = read_texts(provider_as_source(Arc::new(files)))?;
             let planned = inner
                 .plan_query_over(&pins, &query, &types, &[(FILES, files)])
                 .await?;

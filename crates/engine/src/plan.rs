@@ -386,7 +386,7 @@ fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Optio
         if let ast::Expr::Cast {
             expr, data_type, ..
         } = expr
-            && let ast::Expr::Value(value) = expr.as_ref()
+            && let ast::Expr::Value(value) = bare(expr)
             && let ast::Value::Placeholder(id) = &value.value
             && let Ok(index) = parameter_index(id)
             && let Ok(pg_type) = PgType::parse(&data_type.to_string().to_lowercase())
@@ -401,6 +401,14 @@ fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Optio
     let mut limits = Limits(&mut types);
     let _ = ast::Visit::visit(statement, &mut limits);
     types
+}
+
+/// Without the parentheses around it.
+fn bare(mut expr: &ast::Expr) -> &ast::Expr {
+    while let ast::Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
 }
 
 /// `LIMIT $1` and `OFFSET $2` are bigint.

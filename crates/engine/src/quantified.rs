@@ -6,12 +6,15 @@
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, ListArray, UInt64Array},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Decimal128Array, ListArray,
+        UInt64Array,
+    },
     compute::{
         kernels::cmp::{eq, gt, gt_eq, lt, lt_eq, neq},
         take,
     },
-    datatypes::{DataType, Field, FieldRef},
+    datatypes::{DataType, Field, FieldRef, IntervalMonthDayNanoType},
 };
 use datafusion::{
     common::{
@@ -31,9 +34,12 @@ use datafusion::{
     sql::sqlparser::ast::{self, BinaryOperator, Statement, VisitMut, VisitorMut},
 };
 
+use rapport_udf_postgres::Span;
+
 use crate::{
     columns::column_type,
     pg_type::{Kind, PgType, array_oid},
+    times::weight,
     tree::{call, take as taken},
 };
 
@@ -276,9 +282,14 @@ impl Quantified {
             return Ok(None);
         }
         let values = (0..values.len()).map(|at| ScalarValue::try_from_array(&values, at));
-        let values: Vec<Expr> = values
+        let mut values: Vec<Expr> = values
             .map(|value| Ok(Expr::Literal(value?, None)))
             .collect::<Result<_>>()?;
+        let mut one = one.clone();
+        if matches!(many.value_type(), DataType::Interval(_)) {
+            one = weight(one);
+            values = values.into_iter().map(weight).collect();
+        }
         let negated = match (self.operator, self.is_all) {
             (Operator::Eq, false) => Some(false),
             (Operator::NotEq, true) => Some(true),
@@ -286,7 +297,7 @@ impl Quantified {
         };
         if let Some(negated) = negated {
             return Ok(Some(Expr::InList(InList::new(
-                Box::new(one.clone()),
+                Box::new(one),
                 values,
                 negated,
             ))));
@@ -318,8 +329,8 @@ impl Quantified {
                 }
             }
         }
-        let left = take(one, &UInt64Array::from(rows), None)?;
-        let right = take(many.values(), &UInt64Array::from(elements), None)?;
+        let left = by_weight(take(one, &UInt64Array::from(rows), None)?);
+        let right = by_weight(take(many.values(), &UInt64Array::from(elements), None)?);
         let compared = match self.operator {
             Operator::Eq => eq(&left, &right),
             Operator::NotEq => neq(&left, &right),
@@ -348,6 +359,17 @@ impl Quantified {
             answers.append_option(answer);
         }
         Ok(answers.finish())
+    }
+}
+
+/// Intervals are compared by what they weigh.
+fn by_weight(array: ArrayRef) -> ArrayRef {
+    match array.as_primitive_opt::<IntervalMonthDayNanoType>() {
+        Some(spans) => {
+            let weights = spans.iter().map(|span| Some(Span::from(span?).weight()));
+            Arc::new(weights.collect::<Decimal128Array>())
+        }
+        None => array,
     }
 }
 

@@ -82,6 +82,15 @@ impl ExprPlanner for PlanTimes {
         }
     }
 
+    fn plan_array_literal(
+        &self,
+        mut items: Vec<Expr>,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        unite(items.iter_mut().collect(), schema);
+        Ok(PlannerResult::Original(items))
+    }
+
     fn plan_extract(&self, mut args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         if let Some(Expr::Literal(ScalarValue::Utf8(Some(field)), _)) = args.first_mut() {
             *field = field.trim_matches(['\'', '"']).to_owned();
@@ -431,6 +440,18 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
             unite(all, schema)
         }
         Expr::InSubquery(within) => unite_with_subquery(within, schema)?,
+        // Each item is read as what it becomes.
+        Expr::Cast(Cast { expr: inner, field }) => match (inner.as_mut(), field.data_type()) {
+            (Expr::ScalarFunction(made), DataType::List(item))
+                if made.name() == "make_array" && item.data_type().is_temporal() =>
+            {
+                for arg in &mut made.args {
+                    *arg = cast(std::mem::take(arg), item.data_type().clone());
+                }
+                true
+            }
+            _ => false,
+        },
         Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
             match null_if(&call.args, schema)? {
                 Some(replaced) => {
@@ -684,7 +705,7 @@ fn is_interval(expr: &Expr, schema: &dyn ExprSchema) -> bool {
 }
 
 /// What an interval is compared by: 30 days are a month there, and 24 hours a day.
-fn weight(expr: Expr) -> Expr {
+pub(crate) fn weight(expr: Expr) -> Expr {
     TimeOperator::Weight.function().call(vec![expr])
 }
 

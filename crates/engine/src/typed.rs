@@ -25,6 +25,7 @@ use rapport_udf_postgres as udf;
 use crate::{
     Error, Result, coerce,
     columns::column_type,
+    expressions::comparable,
     pg_type::{Kind, PgType},
     quantified,
 };
@@ -136,6 +137,9 @@ impl Typing<'_> {
             Expr::Cast(cast) => self.cast(cast, schema),
             Expr::BinaryExpr(binary) => self.comparison(binary, schema),
             Expr::InList(list) => {
+                for item in &list.list {
+                    comparable(&"=", &list.expr, item, schema)?;
+                }
                 let Some(kind) = kind_of(&list.expr, schema).filter(needs_care) else {
                     return Ok(Transformed::no(Expr::InList(list)));
                 };
@@ -207,7 +211,11 @@ impl Typing<'_> {
                     None if let Some(Kind::Array(element)) = kind_of(many, schema) => element.kind,
                     _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
                 };
-                *one = self.comparable(std::mem::take(one), &kind, schema)?;
+                // The padding of items that nobody sees here stays, and so does that of the value.
+                let is_spelled = !matches!(many, Expr::Placeholder(_) | Expr::Column(_));
+                if is_spelled || kind == Kind::Uuid {
+                    *one = self.comparable(std::mem::take(one), &kind, schema)?;
+                }
                 *many = self.comparable_items(std::mem::take(many), &kind, schema)?;
                 Ok(Transformed::yes(Expr::ScalarFunction(function)))
             }

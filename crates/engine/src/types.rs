@@ -29,17 +29,14 @@ impl TypePlanner for PostgresTypes {
         }
         if let ast::DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = sql_type
             && let Some(element) = text_field(element)
-            && element
-                .metadata()
-                .get(PG_TYPE)
-                .is_some_and(|name| name == "uuid")
         {
-            let item = element
-                .as_ref()
-                .clone()
-                .with_name(Field::LIST_FIELD_DEFAULT_NAME);
+            // As in the tables: the array says what it is of, and its items do not.
+            let item = Field::new_list_field(element.data_type().clone(), true);
             let list = DataType::List(Arc::new(item));
-            return Ok(Some(field_of(list, "uuid[]")));
+            return Ok(Some(match element.metadata().get(PG_TYPE) {
+                Some(name) if name == "uuid" => field_of(list, "uuid[]"),
+                _ => Arc::new(Field::new("", list, true)),
+            }));
         }
         let data_type = match sql_type {
             // PostgreSQL counts microseconds, and so does the lake.

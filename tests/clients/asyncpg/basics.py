@@ -50,6 +50,44 @@ async def types_travel_both_ways():
     await c.close()
 
 
+async def own_tables_take_parameters_of_every_type():
+    c = await asyncpg.connect(server_settings={"timezone": "UTC"})
+    kinds = {
+        "b": ("bool", True, False), "i2": ("int2", -5, 7), "i4": ("int4", 1, 2**31 - 1), "i8": ("int8", -2**63, 3),
+        "f4": ("float4", 0.5, -1.25), "f8": ("float8", 0.1, 1e300), "t": ("text", "ü", ""), "v": ("varchar(5)", "abc", "x"),
+        "k": ("char(3)", "ab ", "abc"), "y": ("bytea", b"\x00\xff", b""),
+        "d": ("date", datetime.date(2024, 2, 29), datetime.date(1969, 12, 31)),
+        "ts": ("timestamp", datetime.datetime(2024, 2, 29, 1, 2, 3, 4), datetime.datetime(1969, 1, 1)),
+        "tz": ("timestamptz", datetime.datetime(2024, 2, 29, 1, tzinfo=UTC), datetime.datetime(1969, 1, 1, tzinfo=UTC)),
+        "tm": ("time", datetime.time(1, 2, 3), datetime.time(23, 59, 59, 999999)),
+        "iv": ("interval", datetime.timedelta(days=2, seconds=3), datetime.timedelta(microseconds=-1)),
+        "n": ("numeric(20,4)", decimal.Decimal("123456789.5678"), decimal.Decimal("-0.0100")),
+        "u": ("uuid", uuid.UUID(int=5), uuid.UUID(int=2**127)), "j": ("json", '{"a": 1}', "[]"),
+        "jb": ("jsonb", '{"a": 1}', "[]"), "ia": ("int4[]", [1, None, 3], []), "ta": ("text[]", ["a", None], []),
+    }
+    columns = ", ".join(f"{name} {kind[0]}" for name, kind in kinds.items())
+    await c.execute(f"CREATE TABLE every_kind (id integer, {columns})")
+    places = ", ".join(f"${at + 2}" for at in range(len(kinds)))
+    names = ", ".join(kinds)
+    for row in (1, 2):
+        values = [kind[row] for kind in kinds.values()]
+        await c.execute(f"INSERT INTO every_kind (id, {names}) VALUES ($1, {places})", row, *values)
+    row = await c.fetchrow("SELECT * FROM every_kind WHERE id = 1")
+    same(list(row.values())[1:], [kind[1] for kind in kinds.values()])
+    for name, (kind, one, two) in kinds.items():
+        await c.execute(f"UPDATE every_kind SET {name} = $1 WHERE id = $2", two, 1)
+        same((name, await c.fetchval(f"SELECT {name} FROM every_kind WHERE id = 1")), (name, two))
+        if kind == "json":
+            continue
+        same((name, await c.execute(f"UPDATE every_kind SET {name} = NULL WHERE {name} = $1", two)), (name, "UPDATE 2"))
+        await c.execute(f"UPDATE every_kind SET {name} = $1", one)
+        if not kind.endswith("[]"):
+            same((name, await c.fetchval(f"SELECT count(*) FROM every_kind WHERE {name} = ANY ($1)", [one, two])), (name, 2))
+        same((name, await c.fetchval(f"SELECT count(*) FROM every_kind WHERE {name} > $1", one)), (name, 0))
+    await c.execute("DROP TABLE every_kind")
+    await c.close()
+
+
 async def a_row_of_the_history_arrives():
     c = await asyncpg.connect()
     row = await c.fetchrow("SELECT * FROM interactions WHERE customer_id = $1 ORDER BY occurred_at LIMIT 1", 1)

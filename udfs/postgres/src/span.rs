@@ -116,7 +116,7 @@ impl Span {
     }
 
     /// For comparisons: a month is thirty days, a day 24 hours.
-    pub(crate) fn weight(self) -> i128 {
+    pub fn weight(self) -> i128 {
         (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY)
             + i128::from(self.micros)
     }
