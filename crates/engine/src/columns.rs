@@ -131,7 +131,7 @@ fn presents(stored: &DataType, presented: &DataType) -> bool {
 /// The names that PostgreSQL would give to a select list.
 pub(crate) struct Labels(Vec<Label>);
 
-enum Label {
+pub(crate) enum Label {
     One(String),
     /// `*`: as many as there are, named as they are.
     Many,
@@ -193,7 +193,7 @@ fn first_select(query: &Query) -> Option<&Select> {
     }
 }
 
-fn label(item: &SelectItem) -> Label {
+pub(crate) fn label(item: &SelectItem) -> Label {
     match item {
         SelectItem::UnnamedExpr(expr) => {
             Label::One(expr_name(expr).unwrap_or_else(|| "?column?".to_owned()))

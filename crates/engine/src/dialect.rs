@@ -95,7 +95,8 @@ impl Dialect for RapportDialect {
         POSTGRES.get_next_precedence(parser)
     }
 
-    /// `BETWEEN SYMMETRIC`, which the parser does not know: between the two in either order.
+    /// `BETWEEN SYMMETRIC`, which the parser does not know: between the two in either order. And `IS DISTINCT FROM`, whose
+    /// right side the parser would let reach over AND and OR.
     fn parse_infix(
         &self,
         parser: &mut Parser,
@@ -106,6 +107,23 @@ impl Dialect for RapportDialect {
             let token = &parser.peek_nth_token_ref(at).token;
             matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
         };
+        let distinct = 1 + usize::from(is(parser, 1, Keyword::NOT));
+        if is(parser, 0, Keyword::IS)
+            && is(parser, distinct, Keyword::DISTINCT)
+            && is(parser, distinct + 1, Keyword::FROM)
+        {
+            for _ in 0..distinct + 2 {
+                parser.next_token();
+            }
+            let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+            return Some(right.map(|right| {
+                let (left, right) = (Box::new(expr.clone()), Box::new(right));
+                match distinct {
+                    1 => Expr::IsDistinctFrom(left, right),
+                    _ => Expr::IsNotDistinctFrom(left, right),
+                }
+            }));
+        }
         let negated = is(parser, 0, Keyword::NOT);
         let between = usize::from(negated);
         let kind = &parser.peek_nth_token_ref(between + 1).token;

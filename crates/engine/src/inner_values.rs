@@ -68,7 +68,7 @@ impl VisitorMut for Inner<'_> {
 }
 
 /// Whether it names nothing of the statement around it.
-fn is_constant(values: &SetExpr) -> bool {
+pub(crate) fn is_constant(values: &SetExpr) -> bool {
     struct Looks;
     impl Visitor for Looks {
         type Break = ();

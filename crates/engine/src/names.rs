@@ -70,6 +70,13 @@ impl Names {
         }
     }
 
+    /// The columns of a name, as DataFusion spells it.
+    pub(crate) fn columns(&self, key: &str) -> Option<Vec<String>> {
+        let schema = self.sources.get(key)?.schema();
+        let fields = schema.fields().iter();
+        Some(fields.map(|field| field.name().clone()).collect())
+    }
+
     pub(crate) fn has_marks(&self) -> bool {
         !self.marked.is_empty()
     }
@@ -363,7 +370,7 @@ pub(crate) fn parts(name: &ObjectName) -> Result<Vec<String>> {
 }
 
 /// As DataFusion spells the reference that it looks up.
-fn key(parts: &[String]) -> String {
+pub(crate) fn key(parts: &[String]) -> String {
     match parts {
         [table] => TableReference::bare(table.as_str()),
         [schema, table] => TableReference::partial(schema.as_str(), table.as_str()),

@@ -6,15 +6,12 @@
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Decimal128Array, ListArray,
-        UInt64Array,
-    },
+    array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, ListArray, UInt64Array},
     compute::{
         kernels::cmp::{eq, gt, gt_eq, lt, lt_eq, neq},
         take,
     },
-    datatypes::{DataType, Field, FieldRef, IntervalMonthDayNanoType},
+    datatypes::{DataType, Field, FieldRef},
 };
 use datafusion::{
     common::{
@@ -34,7 +31,7 @@ use datafusion::{
     sql::sqlparser::ast::{self, BinaryOperator, Statement, VisitMut, VisitorMut},
 };
 
-use rapport_udf_postgres::Span;
+use rapport_udf_postgres::by_weight;
 
 use crate::{
     columns::column_type,
@@ -329,8 +326,8 @@ impl Quantified {
                 }
             }
         }
-        let left = by_weight(take(one, &UInt64Array::from(rows), None)?);
-        let right = by_weight(take(many.values(), &UInt64Array::from(elements), None)?);
+        let left = by_weight(&take(one, &UInt64Array::from(rows), None)?);
+        let right = by_weight(&take(many.values(), &UInt64Array::from(elements), None)?);
         let compared = match self.operator {
             Operator::Eq => eq(&left, &right),
             Operator::NotEq => neq(&left, &right),
@@ -359,17 +356,6 @@ impl Quantified {
             answers.append_option(answer);
         }
         Ok(answers.finish())
-    }
-}
-
-/// Intervals are compared by what they weigh.
-fn by_weight(array: ArrayRef) -> ArrayRef {
-    match array.as_primitive_opt::<IntervalMonthDayNanoType>() {
-        Some(spans) => {
-            let weights = spans.iter().map(|span| Some(Span::from(span?).weight()));
-            Arc::new(weights.collect::<Decimal128Array>())
-        }
-        None => array,
     }
 }
 

@@ -4,13 +4,59 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Query, SelectItem, SetExpr, Statement, TableAlias,
-    TableFactor,
+    TableAliasColumnDef, TableFactor,
 };
 
 use crate::{
-    Limits, parse,
+    Limits,
+    inner_values::is_constant,
+    parse,
     syntax::{array_of_rows, call, plain_name, shape_of_rows},
 };
+
+/// `LATERAL (VALUES (a, b), (c, d)) AS v`, of the columns beside it, is `unnest(ARRAY[a, c], ARRAY[b, d]) AS v`.
+pub(crate) fn unnest_values(factor: &mut TableFactor) {
+    let TableFactor::Derived {
+        subquery, alias, ..
+    } = factor
+    else {
+        return;
+    };
+    let SetExpr::Values(values) = subquery.body.as_ref() else {
+        return;
+    };
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    let is_plain = subquery.with.is_none()
+        && subquery.order_by.is_none()
+        && subquery.limit_clause.is_none()
+        && subquery.fetch.is_none()
+        && width > 0
+        && values.rows.iter().all(|row| row.content.len() == width);
+    if !is_plain || is_constant(&subquery.body) {
+        return;
+    }
+    let arrays = (0..width).map(|at| {
+        let items = values.rows.iter().map(|row| row.content[at].clone());
+        call("make_array", items.collect())
+    });
+    let array_exprs = arrays.collect();
+    let alias = alias.clone().map(|mut alias| {
+        for at in alias.columns.len()..width {
+            alias.columns.push(TableAliasColumnDef {
+                name: Ident::new(format!("column{}", at + 1)),
+                data_type: None,
+            });
+        }
+        alias
+    });
+    *factor = TableFactor::UNNEST {
+        alias,
+        array_exprs,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+}
 
 /// `None` if it is no such function.
 pub(crate) fn as_query(factor: &TableFactor) -> Option<TableFactor> {
@@ -49,6 +95,12 @@ pub(crate) fn as_query(factor: &TableFactor) -> Option<TableFactor> {
         _ => return None,
     };
     let shape = shape_of_rows(&name);
+    // An array in brackets is planned without the columns of the tables beside it.
+    let args = args.into_iter().map(|arg| match arg {
+        Expr::Array(array) => call("make_array", array.elem),
+        arg => arg,
+    });
+    let args = args.collect();
     let mut columns = columns(&name, args, alias.as_ref())?;
     if with_ordinality {
         let first = columns.first()?.1.clone();

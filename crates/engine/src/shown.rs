@@ -24,6 +24,7 @@ use rapport_udf_postgres::numeric::{
     Digits, Shown,
     cast::{self as conversion, Conversion, WIDENED},
     shown::{self, Curve, Step},
+    variance,
 };
 
 use crate::{Result, columns::LEAST_SCALE, oid, plan::Planned, unions::WITHOUT_TYPE};
@@ -398,11 +399,10 @@ fn scale_of_call(call: &ScalarFunction, input: &mut LogicalPlan) -> PlanResult<O
             Ok(Some(Scale::Computed(result)))
         }
         ("variance_of_sums", _) => {
-            // Nothing varies: PostgreSQL says 0, without a point.
-            let value = Expr::ScalarFunction(call.clone());
-            let zero = value.clone().eq(lit(0));
-            let scale = shown::function(Step::Scale).call(vec![value]);
-            let scale = when(zero, lit(0)).otherwise(scale)?;
+            let Some(scale) = variance::scale(&call.func) else {
+                return Ok(None);
+            };
+            let scale = scale.call(call.args.clone());
             Ok(Some(Scale::Computed(scale)))
         }
         _ => Ok(None),

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, Statement, Subscript, TableFactor,
-    Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
+    Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use rapport_udf_postgres::json;
@@ -14,24 +14,40 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
-    quantified, set_returning,
+    ordered_texts, quantified, set_returning,
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
 pub(crate) fn spell_out(statement: &mut Statement) -> Result<()> {
-    match statement.visit(&mut Spelling) {
+    match statement.visit(&mut Spelling { depth: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Spelling;
+struct Spelling {
+    /// Of sub-queries.
+    depth: usize,
+}
 
 impl VisitorMut for Spelling {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Some(simpler) = without_subquery(expr) {
+            *expr = simpler;
+        }
+        if let Some(simpler) = greatest_of_values(expr) {
             *expr = simpler;
         }
         match array_of_query::spelled(expr) {
@@ -42,7 +58,13 @@ impl VisitorMut for Spelling {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        ordered_texts::spell_out(select);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        set_returning::unnest_values(factor);
         if let Some(query) = set_returning::as_query(factor) {
             *factor = query;
         }
@@ -50,6 +72,12 @@ impl VisitorMut for Spelling {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        // Within a sub-query an array in brackets is planned without the columns of the query around it.
+        if self.depth > 1
+            && let Expr::Array(array) = expr
+        {
+            *expr = call("make_array", std::mem::take(&mut array.elem));
+        }
         match spelled(expr) {
             Ok(Some(spelled)) => *expr = spelled,
             Ok(None) => {}
@@ -229,6 +257,66 @@ fn without_subquery(expr: &Expr) -> Option<Expr> {
     }
     function.name = ObjectName::from(vec![Ident::new("regexp_match")]);
     Some(only)
+}
+
+/// `(SELECT max(v) FROM (VALUES (a), (b)) AS t (v))` is `greatest(a, b)`.
+fn greatest_of_values(expr: &Expr) -> Option<Expr> {
+    let Expr::Subquery(query) = expr else {
+        return None;
+    };
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [SelectItem::UnnamedExpr(only) | SelectItem::ExprWithAlias { expr: only, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    let Expr::Function(function) = only else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let name = match plain_name(&function.name)?.as_str() {
+        "max" => "greatest",
+        "min" => "least",
+        _ => return None,
+    };
+    let [table] = select.from.as_slice() else {
+        return None;
+    };
+    let TableFactor::Derived {
+        subquery,
+        alias: Some(alias),
+        ..
+    } = &table.relation
+    else {
+        return None;
+    };
+    let SetExpr::Values(values) = subquery.body.as_ref() else {
+        return None;
+    };
+    let ([column], [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(given)))]) =
+        (alias.columns.as_slice(), list.args.as_slice())
+    else {
+        return None;
+    };
+    let is_plain = table.joins.is_empty()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && subquery.limit_clause.is_none()
+        && subquery.fetch.is_none()
+        && function.filter.is_none()
+        && function.over.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
+        && crate::names::folded(&column.name) == crate::names::folded(given)
+        && values.rows.len() > 1
+        && values.rows.iter().all(|row| row.content.len() == 1);
+    let items = values.rows.iter().map(|row| row.content[0].clone());
+    is_plain.then(|| call(name, items.collect()))
 }
 
 /// `json_agg` and its kind: the texts of all values, put together and enclosed.

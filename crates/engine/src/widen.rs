@@ -17,6 +17,7 @@ use datafusion::{
         expr_rewriter::NamePreserver,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
         utils::merge_schema,
+        when,
     },
     sql::sqlparser::ast::BinaryOperator,
 };
@@ -268,6 +269,15 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             Ok(given(changed, Expr::InList(list)))
         }
         Expr::Case(case) => Ok(chosen(case, schema)),
+        Expr::ScalarFunction(call)
+            if call.func.name() == "nullif" && are_integers(&call.args, schema) =>
+        {
+            // Of the first's type, whatever the second's is.
+            let (value, other) = (call.args[0].clone(), call.args[1].clone());
+            let nothing = ScalarValue::try_from(&value.get_type(schema)?)?;
+            let mut chosen = when(value.clone().eq(other), Expr::Literal(nothing, None));
+            chosen.otherwise(value).map(Transformed::yes)
+        }
         Expr::ScalarFunction(mut call)
             if matches!(
                 call.func.name(),
@@ -551,6 +561,11 @@ fn literal(value: ScalarValue, metadata: Option<FieldMetadata>) -> Transformed<E
 }
 
 /// A number is no date, however Arrow counts days; and `numeric` without a scale keeps the digits that it is given.
+fn are_integers(args: &[Expr], schema: &dyn ExprSchema) -> bool {
+    let types: Vec<DataType> = args.iter().flat_map(|arg| arg.get_type(schema)).collect();
+    matches!(types.as_slice(), [one, other] if one != other && one.is_integer() && other.is_integer())
+}
+
 fn castable(cast: Cast, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
     let is_time = |data_type: &DataType| {
         matches!(

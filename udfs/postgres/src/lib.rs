@@ -73,7 +73,7 @@ pub use over_intervals::over_intervals;
 pub use over_times::{over_times, widest};
 pub use quantified::{ALL_OF, ANY_OF};
 pub use simple::PG_TYPE;
-pub use span::{Span, Unit, Units};
+pub use span::{Span, Unit, Units, by_weight};
 pub use time_cast::{has_no_time_cast, time_cast};
 pub use written::time_text;
 pub use zone::Zone;

@@ -9,10 +9,12 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, ListArray, UInt32Array},
+    array::{
+        Array, ArrayRef, AsArray, Float64Array, IntervalMonthDayNanoArray, ListArray, UInt32Array,
+    },
     buffer::OffsetBuffer,
-    compute::{SortOptions, concat, filter, is_not_null, sort, take},
-    datatypes::{DataType, Field, FieldRef, Float64Type},
+    compute::{SortOptions, concat, filter, is_not_null, sort_to_indices, take},
+    datatypes::{DataType, Field, FieldRef, Float64Type, IntervalMonthDayNanoType},
     row::{RowConverter, SortField},
 };
 use datafusion_common::{Result, ScalarValue};
@@ -23,8 +25,10 @@ use datafusion_expr::{
 };
 
 use crate::{
+    arguments::span_type,
     numeric::arithmetic::type_name,
     refusal::{Refusal, refuse},
+    span::{Span, by_weight},
 };
 
 pub(crate) fn functions() -> Vec<Arc<AggregateUDF>> {
@@ -118,11 +122,7 @@ impl AggregateUDFImpl for OrderedSet {
                     Kind::Discrete => values.clone(),
                     _ if values.is_numeric() || values.is_null() => DataType::Float64,
                     _ if matches!(values, DataType::Interval(_) | DataType::Duration(_)) => {
-                        return Err(Refusal::not_supported(
-                            "percentile_cont of intervals is not supported",
-                            "Use extract(epoch FROM …).",
-                        )
-                        .into());
+                        span_type()
                     }
                     _ => return Err(no_such().into()),
                 };
@@ -134,8 +134,8 @@ impl AggregateUDFImpl for OrderedSet {
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         let value = match self.kind {
-            Kind::Continuous => DataType::Float64,
-            Kind::Discrete | Kind::Mode => given[0].clone(),
+            Kind::Continuous if given[0] != span_type() => DataType::Float64,
+            Kind::Continuous | Kind::Discrete | Kind::Mode => given[0].clone(),
         };
         Ok(match given.get(1) {
             Some(share) if is_list(share) => list_of(value),
@@ -217,7 +217,13 @@ impl Values {
             descending: self.descending,
             nulls_first: false,
         };
-        Ok(sort(&self.all()?, Some(options))?)
+        let values = self.all()?;
+        let keys = by_weight(&values);
+        Ok(take(
+            &values,
+            &sort_to_indices(&keys, Some(options), None)?,
+            None,
+        )?)
     }
 
     /// The asked-for shares, NULL where none is given.
@@ -244,6 +250,21 @@ impl Values {
     fn at(&self, shares: &[Option<f64>]) -> Result<ArrayRef> {
         let values = self.sorted()?;
         let count = values.len();
+        if self.kind == Kind::Continuous && values.data_type() == &span_type() {
+            let values = values.as_primitive::<IntervalMonthDayNanoType>();
+            let span = |at: f64| Span::from(values.value(at as usize));
+            let between = shares.iter().map(|share| {
+                let Some(share) = share else {
+                    return Ok(None);
+                };
+                let place = share * (count - 1) as f64;
+                let (from, to) = (span(place.floor()), span(place.ceil()));
+                let step = to.checked_sub(from)?.multiply(place - place.floor())?;
+                Ok(Some(from.checked_add(step)?.to_arrow()?))
+            });
+            let between = between.collect::<Result<IntervalMonthDayNanoArray, Refusal>>()?;
+            return Ok(Arc::new(between));
+        }
         if self.kind == Kind::Continuous {
             let values = values.as_primitive::<Float64Type>();
             let between = shares.iter().map(|share| {
@@ -266,8 +287,9 @@ impl Values {
 
     fn most_frequent(&self) -> Result<ScalarValue> {
         let values = self.sorted()?;
-        let converter = RowConverter::new(vec![SortField::new(self.data_type.clone())])?;
-        let rows = converter.convert_columns(std::slice::from_ref(&values))?;
+        let keys = by_weight(&values);
+        let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
+        let rows = converter.convert_columns(&[keys])?;
         let (mut best, mut best_count) = (0, 0);
         let (mut start, mut count) = (0, 0);
         for index in 0..rows.num_rows() {

@@ -1,10 +1,24 @@
 //! Intervals: months, days and microseconds, kept apart because a month has no fixed number of days and a day not always 24
 //! hours.
 
-use arrow::datatypes::IntervalMonthDayNano;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::datatypes::{IntervalMonthDayNano, IntervalMonthDayNanoType};
 
 use crate::refusal::Refusal;
 use crate::zone::{DAY, HOUR, MINUTE, SECOND};
+
+/// What values are compared and sorted by: intervals that are equal may be written differently.
+pub fn by_weight(values: &ArrayRef) -> ArrayRef {
+    match values.as_primitive_opt::<IntervalMonthDayNanoType>() {
+        Some(spans) => {
+            let weights = spans.iter().map(|span| Some(Span::from(span?).weight()));
+            Arc::new(weights.collect::<Decimal128Array>())
+        }
+        None => values.clone(),
+    }
+}
 
 /// One interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,7 +130,7 @@ impl Span {
     }
 
     /// For comparisons: a month is thirty days, a day 24 hours.
-    pub fn weight(self) -> i128 {
+    pub(crate) fn weight(self) -> i128 {
         (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY)
             + i128::from(self.micros)
     }

@@ -139,6 +139,8 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
             Jsonb,
             jsonb_object
         ),
+        builder!("row_to_json", "row_to_json(row)", Json, unplanned),
+        builder!("\u{1}row_to_json", "row_to_json(row)", Json, compact_object),
         simple(
             "\u{1}json_array_of",
             "json_agg(value)",
@@ -338,6 +340,29 @@ fn put_object(call: &Call, row: usize, out: &mut String) -> Result<()> {
 fn object(call: &Call) -> Result<ArrayRef> {
     call.texts(|row, out| {
         put_object(call, row, out)?;
+        Ok(true)
+    })
+}
+
+/// Without spaces.
+fn compact_object(call: &Call) -> Result<ArrayRef> {
+    if !call.count().is_multiple_of(2) {
+        return Err(not_supported(
+            "row_to_json of this value is not supported",
+            "Give it the name of a table or of a sub-query in FROM.",
+        ));
+    }
+    call.texts(|row, out| {
+        out.push('{');
+        for index in (0..call.count()).step_by(2) {
+            if index > 0 {
+                out.push(',');
+            }
+            quote(call.text(index).of(row), out);
+            out.push(':');
+            out.push_str(part(call, index + 1, row));
+        }
+        out.push('}');
         Ok(true)
     })
 }

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::{
-    array::AsArray,
+    array::{AsArray, Int32Array},
     compute::cast,
     datatypes::{DataType, Int64Type},
 };
@@ -40,8 +40,8 @@ impl Measure {
         Some(Self { is_sample, is_root })
     }
 
-    /// NULL for no value at all, and for one that is to be a sample.
-    fn of(self, count: i128, sum: Decimal, squares: Decimal) -> Result<Option<Decimal>> {
+    /// With the digits that PostgreSQL shows of it. NULL for no value at all, and for one that is to be a sample.
+    fn of(self, count: i128, sum: Decimal, squares: Decimal) -> Result<Option<(Decimal, i32)>> {
         let least = if self.is_sample { 2 } else { 1 };
         if count < least {
             return Ok(None);
@@ -50,16 +50,17 @@ impl Measure {
             .multiply(squares)?
             .subtract(sum.multiply(sum)?)?;
         if numerator.is_zero() || numerator.is_negative() {
-            return Ok(Some(Decimal::ZERO));
+            // Nothing varies: 0, without a point.
+            return Ok(Some((Decimal::ZERO, 0)));
         }
         let divisor = Decimal::whole(count * if self.is_sample { count - 1 } else { count });
-        let scale = numerator.quotient_scale(numerator.shown_scale(Shown::Scale), divisor, 0);
-        let scale = scale.min(MOST_SCALE);
+        let shown = numerator.quotient_scale(numerator.shown_scale(Shown::Scale), divisor, 0);
+        let scale = shown.min(MOST_SCALE);
         let variance = numerator.divide(divisor, scale)?;
-        match self.is_root {
-            true => square_root(variance, scale).map(Some),
-            false => Ok(Some(variance)),
-        }
+        Ok(Some(match self.is_root {
+            true => (square_root(variance, scale)?, scale),
+            false => (variance, scale),
+        }))
     }
 }
 
@@ -67,19 +68,31 @@ impl Measure {
 pub fn function(measure: Measure) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(Variance {
         measure,
+        gives_scale: false,
         signature: Signature::any(3, Volatility::Immutable),
     }))
+}
+
+/// Of the same arguments, how many digits after the point the measure shows: an int.
+pub fn scale(function: &ScalarUDF) -> Option<Arc<ScalarUDF>> {
+    let variance = function.inner().downcast_ref::<Variance>()?;
+    Some(Arc::new(ScalarUDF::from(Variance {
+        measure: variance.measure,
+        gives_scale: true,
+        signature: Signature::any(3, Volatility::Immutable),
+    })))
 }
 
 #[derive(Debug)]
 struct Variance {
     measure: Measure,
+    gives_scale: bool,
     signature: Signature,
 }
 
 impl PartialEq for Variance {
     fn eq(&self, other: &Self) -> bool {
-        self.measure == other.measure
+        (self.measure, self.gives_scale) == (other.measure, other.gives_scale)
     }
 }
 
@@ -87,13 +100,16 @@ impl Eq for Variance {}
 
 impl Hash for Variance {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.measure.hash(state);
+        (self.measure, self.gives_scale).hash(state);
     }
 }
 
 impl ScalarUDFImpl for Variance {
     fn name(&self) -> &str {
-        "variance_of_sums"
+        match self.gives_scale {
+            true => "variance_of_sums_scale",
+            false => "variance_of_sums",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -101,7 +117,10 @@ impl ScalarUDFImpl for Variance {
     }
 
     fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        Ok(QUOTIENT)
+        Ok(match self.gives_scale {
+            true => DataType::Int32,
+            false => QUOTIENT,
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -122,7 +141,16 @@ impl ScalarUDFImpl for Variance {
                 _ => Ok(None),
             }
         });
-        let done = to_array(values, &QUOTIENT)?;
+        let done = match self.gives_scale {
+            true => {
+                let scales = values.map(|value| Ok(value?.map(|(_, scale)| scale)));
+                Arc::new(scales.collect::<Result<Int32Array>>()?)
+            }
+            false => to_array(
+                values.map(|value| Ok(value?.map(|(value, _)| value))),
+                &QUOTIENT,
+            )?,
+        };
         Ok(match constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&done, 0)?),
             false => ColumnarValue::Array(done),

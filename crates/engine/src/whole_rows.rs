@@ -1,0 +1,374 @@
+//! The columns of what stands in FROM, for what PostgreSQL says with its name alone: `row_to_json(t)`, `count(t)`,
+//! `(t).a`, and `t (a)` that renames the first column and leaves the others.
+
+use std::{collections::HashMap, ops::ControlFlow};
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut,
+    VisitorMut,
+};
+use rapport_udf_postgres::json;
+
+use crate::{
+    Error, Result,
+    columns::{Label, label},
+    names::{Names, folded, key, parts},
+    tree::call,
+};
+
+/// After the names are known.
+pub(crate) fn spell_out(statement: &mut Statement, names: &Names) -> Result<()> {
+    let mut rows = Rows {
+        names,
+        ctes: vec![],
+        scopes: vec![],
+    };
+    match statement.visit(&mut rows) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The names of an item's columns; `None` if they are not known here.
+type Shape = Option<Vec<String>>;
+
+struct Item {
+    name: String,
+    shape: Shape,
+    /// An outer join may have no row of it.
+    may_be_missing: bool,
+}
+
+struct Rows<'a> {
+    names: &'a Names,
+    ctes: Vec<HashMap<String, Shape>>,
+    /// What stands in FROM, of the innermost query last.
+    scopes: Vec<Vec<Item>>,
+}
+
+impl Rows<'_> {
+    fn of_query(&self, query: &Query) -> Shape {
+        let mut body = &*query.body;
+        loop {
+            body = match body {
+                SetExpr::SetOperation { left, .. } => left,
+                SetExpr::Query(query) => &query.body,
+                SetExpr::Values(values) => {
+                    let width = values.rows.first()?.content.len();
+                    return Some((1..=width).map(|at| format!("column{at}")).collect());
+                }
+                SetExpr::Select(select) => return self.of_select(select),
+                _ => return None,
+            };
+        }
+    }
+
+    fn of_select(&self, select: &Select) -> Shape {
+        let mut columns = vec![];
+        for item in &select.projection {
+            match item {
+                SelectItem::Wildcard(_) => {
+                    for table in &select.from {
+                        columns.extend(self.of_joined(table)?);
+                    }
+                }
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    _,
+                ) => {
+                    let items = select.from.iter().flat_map(|table| self.items(table));
+                    let wanted = parts(name).ok()?.pop()?;
+                    let mut found = items.filter(|item| item.name == wanted);
+                    columns.extend(found.next()?.shape?);
+                }
+                item => match label(item) {
+                    Label::One(name) => columns.push(name),
+                    Label::Many => return None,
+                },
+            }
+        }
+        Some(columns)
+    }
+
+    fn of_joined(&self, table: &TableWithJoins) -> Shape {
+        let mut columns = self.item(&table.relation)?.shape?;
+        for join in &table.joins {
+            match constraint(&join.join_operator) {
+                Some(JoinConstraint::On(_) | JoinConstraint::None) => {}
+                _ => return None,
+            }
+            columns.extend(self.item(&join.relation)?.shape?);
+        }
+        Some(columns)
+    }
+
+    fn items(&self, table: &TableWithJoins) -> Vec<Item> {
+        let mut items: Vec<Item> = self.item(&table.relation).into_iter().collect();
+        for join in &table.joins {
+            use JoinOperator as J;
+            let (left, right) = match &join.join_operator {
+                J::Join(_) | J::Inner(_) | J::CrossJoin(_) => (false, false),
+                J::Left(_) | J::LeftOuter(_) => (false, true),
+                J::Right(_) | J::RightOuter(_) => (true, false),
+                _ => (true, true),
+            };
+            items
+                .iter_mut()
+                .for_each(|item| item.may_be_missing |= left);
+            if let Some(mut item) = self.item(&join.relation) {
+                item.may_be_missing = right;
+                items.push(item);
+            }
+        }
+        items
+    }
+
+    fn item(&self, factor: &TableFactor) -> Option<Item> {
+        let (base, name, alias) = match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                ..
+            } => {
+                let parts = parts(name).ok()?;
+                (self.of_table(&parts), parts.last().cloned(), alias)
+            }
+            TableFactor::Derived {
+                subquery, alias, ..
+            } => (self.of_query(subquery), None, alias),
+            _ => return None,
+        };
+        let given = alias.iter().flat_map(|alias| &alias.columns);
+        let given = given.map(|column| folded(&column.name));
+        let shape = base.map(|mut columns| {
+            for (at, name) in given.enumerate() {
+                if let Some(column) = columns.get_mut(at) {
+                    *column = name;
+                }
+            }
+            columns
+        });
+        Some(Item {
+            name: alias.as_ref().map(|alias| folded(&alias.name)).or(name)?,
+            shape,
+            may_be_missing: false,
+        })
+    }
+
+    fn of_table(&self, parts: &[String]) -> Shape {
+        if let [name] = parts
+            && let Some(shape) = self.ctes.iter().rev().find_map(|ctes| ctes.get(name))
+        {
+            return shape.clone();
+        }
+        self.names.columns(&key(parts))
+    }
+
+    /// The columns of what the name stands for, if it cannot be a column.
+    fn whole(&self, name: &Ident) -> Option<&Item> {
+        let name = folded(name);
+        for scope in self.scopes.iter().rev() {
+            let is_column = |item: &Item| match &item.shape {
+                Some(columns) => columns.contains(&name),
+                None => true,
+            };
+            if scope.iter().any(is_column) {
+                return None;
+            }
+            if let Some(item) = scope.iter().find(|item| item.name == name) {
+                return Some(item);
+            }
+        }
+        None
+    }
+
+    fn object(&self, function: &str, expr: &Expr) -> Option<Expr> {
+        let Expr::Identifier(name) = expr else {
+            return None;
+        };
+        let columns = self.whole(name)?.shape.as_ref()?;
+        let members = columns.iter().flat_map(|column| {
+            [
+                Expr::Value(Value::SingleQuotedString(column.clone()).into()),
+                Expr::CompoundIdentifier(vec![name.clone(), Ident::with_quote('"', column)]),
+            ]
+        });
+        Some(call(function, members.collect()))
+    }
+
+    fn function(&self, function: &mut Function) -> Option<Expr> {
+        let called = match function.name.0.as_slice() {
+            [name] => folded(name.as_ident()?),
+            _ => return None,
+        };
+        let FunctionArguments::List(list) = &mut function.args else {
+            return None;
+        };
+        let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut() else {
+            return None;
+        };
+        match called.as_str() {
+            "row_to_json" | "to_json" => self.object("row_to_json", first),
+            "to_jsonb" => self.object("jsonb_build_object", first),
+            json::ITEM => {
+                *first = self.object("row_to_json", first)?;
+                None
+            }
+            // Rows come on lines of their own.
+            "string_agg" => {
+                let is_rows = matches!(&*first, Expr::Function(item) if is_call(item, json::ITEM)
+                    && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, "row_to_json")));
+                if let (
+                    true,
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(separator)))),
+                ) = (is_rows, list.args.get_mut(1))
+                {
+                    separator.value = Value::SingleQuotedString(", \n ".to_owned());
+                }
+                None
+            }
+            "count" => {
+                let Expr::Identifier(name) = &*first else {
+                    return None;
+                };
+                let is_sure = self.whole(name).is_some_and(|item| !item.may_be_missing);
+                if is_sure && list.duplicate_treatment.is_none() {
+                    list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_call(function: &Function, name: &str) -> bool {
+    matches!(function.name.0.as_slice(), [part]
+        if part.as_ident().is_some_and(|ident| ident.value == name))
+}
+
+fn only_argument(function: &Function) -> Option<&Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    match list.args.as_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(only)), ..] => Some(only),
+        _ => None,
+    }
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    use JoinOperator as J;
+    match operator {
+        J::Join(constraint)
+        | J::Inner(constraint)
+        | J::Left(constraint)
+        | J::LeftOuter(constraint)
+        | J::Right(constraint)
+        | J::RightOuter(constraint)
+        | J::FullOuter(constraint)
+        | J::CrossJoin(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+impl VisitorMut for Rows<'_> {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.ctes.push(HashMap::new());
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let mut shape = self.of_query(&cte.query);
+            if let Some(columns) = &mut shape {
+                for (column, given) in columns.iter_mut().zip(&cte.alias.columns) {
+                    *column = folded(&given.name);
+                }
+            }
+            if let Some(ctes) = self.ctes.last_mut() {
+                ctes.insert(folded(&cte.alias.name), shape);
+            }
+        }
+        // ORDER BY sees it too.
+        let items = match query.body.as_ref() {
+            SetExpr::Select(select) => {
+                let tables = select.from.iter();
+                tables.flat_map(|table| self.items(table)).collect()
+            }
+            _ => vec![],
+        };
+        self.scopes.push(items);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.ctes.pop();
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let tables = select.from.iter();
+        let items = tables.flat_map(|table| self.items(table)).collect();
+        self.scopes.push(items);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        let shape = self.item(factor).and_then(|item| item.shape);
+        let (TableFactor::Table {
+            alias: Some(alias), ..
+        }
+        | TableFactor::Derived {
+            alias: Some(alias), ..
+        }) = factor
+        else {
+            return ControlFlow::Continue(());
+        };
+        if let Some(columns) = shape
+            && !alias.columns.is_empty()
+            && alias.columns.len() < columns.len()
+        {
+            let others = columns.into_iter().skip(alias.columns.len());
+            alias
+                .columns
+                .extend(others.map(|column| TableAliasColumnDef {
+                    name: Ident::with_quote('"', column),
+                    data_type: None,
+                }));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let spelled = match expr {
+            Expr::Function(function) => self.function(function),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let mut root = root.as_ref();
+                while let Expr::Nested(inner) = root {
+                    root = inner;
+                }
+                match (root, access_chain.as_slice()) {
+                    (Expr::Identifier(name), [AccessExpr::Dot(Expr::Identifier(column))])
+                        if self.whole(name).is_some() =>
+                    {
+                        Some(Expr::CompoundIdentifier(vec![name.clone(), column.clone()]))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if let Some(spelled) = spelled {
+            *expr = spelled;
+        }
+        ControlFlow::Continue(())
+    }
+}
