@@ -265,7 +265,7 @@ async fn reshape(
     let ast::Statement::Insert(insert) = ours(scope, &sql)? else {
         return Err(Error::not_supported("this form of the statement", ""));
     };
-    let target = Target::source(&next, &[], &scope.state())?;
+    let target = Target::source(&next, &[], Default::default());
     let files = LakeTable::new(base.clone(), scope.store_url(base.name()));
     let sources = [
         (target::NAME, target),

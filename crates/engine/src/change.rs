@@ -28,6 +28,7 @@ use crate::{
     plan::{Planned, Scope},
     privilege::{Privilege, quoted},
     returning::{Keeper, Listed, Returning, check_described},
+    reword::expression,
     target::{self, Target},
     times::read_texts,
     write,
@@ -315,11 +316,65 @@ pub(crate) fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr
             message: "number of columns does not match number of values".to_owned(),
             position: None,
         }),
+        (AssignmentTarget::Tuple(columns), Expr::Subquery(query)) => {
+            let columns = columns.iter().map(name).enumerate();
+            columns
+                .map(|(at, column)| Ok((column, column_of(query, at)?)))
+                .collect()
+        }
         _ => Err(Error::not_supported(
-            "SET (a, b) = (SELECT …) is not supported",
+            "this form of SET (a, b) = … is not supported",
             "Set each column by itself.",
         )),
     }
+}
+
+/// One of the columns that a sub-query answers, as a sub-query of its own.
+fn column_of(query: &ast::Query, at: usize) -> Result<Expr> {
+    let mut query = query.clone();
+    let mismatch = || Error::Syntax {
+        message: "number of columns does not match number of values".to_owned(),
+        position: None,
+    };
+    match query.body.as_mut() {
+        ast::SetExpr::Select(select) if select.distinct.is_none() => {
+            let is_named = |item: &ast::SelectItem| {
+                matches!(
+                    item,
+                    ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
+                )
+            };
+            if !select.projection.iter().all(is_named) {
+                return Err(Error::not_supported(
+                    "SET (a, b) = (SELECT * …) is not supported",
+                    "Name the columns.",
+                ));
+            }
+            let item = select.projection.get(at).cloned().ok_or_else(mismatch)?;
+            if select.projection.iter().any(calls) && !calls(&item) {
+                // Another column may be an aggregate, which makes one row of all.
+                let shown: Vec<String> = (0..select.projection.len())
+                    .map(|column| format!("c{column}"))
+                    .collect();
+                let sql = format!("(SELECT c{at} FROM ({query}) AS t ({}))", shown.join(", "));
+                return expression(&sql).ok_or_else(|| Error::not_supported("this SET", ""));
+            }
+            select.projection = vec![item];
+            Ok(Expr::Subquery(Box::new(query)))
+        }
+        _ => Err(Error::not_supported(
+            "SET (a, b) = (…) of this query is not supported",
+            "Set each column by itself.",
+        )),
+    }
+}
+
+fn calls(item: &ast::SelectItem) -> bool {
+    ast::visit_expressions(item, |expr| match expr {
+        Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 fn listed(tables: &[TableWithJoins]) -> String {
@@ -545,7 +600,7 @@ async fn plan_rows(
     let beside = change.returning.as_ref().map(Returning::columns);
     let beside = beside.unwrap_or_default();
     let work = async move {
-        let target = Target::source(&base, &beside, &inner.state())?;
+        let target = Target::source(&base, &beside, Default::default());
         let url = inner.store_url(base.name());
         let files = LakeTable::of_files(base, url, files);
         let files = read_texts(provider_as_source(Arc::new(files)))?;

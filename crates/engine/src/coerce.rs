@@ -14,7 +14,9 @@ use arrow::{
     util::display::FormatOptions,
 };
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
-use rapport_udf_postgres::{Reading, Span, Units, Zone, json, refusal::Refusal};
+use rapport_udf_postgres::{
+    Reading, Span, Units, Zone, json, refusal::Refusal, rounded, to_digits,
+};
 
 use crate::{
     Error, Result,
@@ -94,9 +96,13 @@ fn column(array: &ArrayRef, pg_type: &PgType, stored: &DataType) -> Result<Array
         let text = to_text(array)?;
         return from_text(&text, pg_type, stored);
     }
-    match kept(array, stored) {
-        Some(same) => Ok(same),
-        None => Ok(cast_with_options(array, stored, &strict())?),
+    let kept = match kept(array, stored) {
+        Some(same) => same,
+        None => cast_with_options(array, stored, &strict())?,
+    };
+    match pg_type.digits() {
+        Some(digits) => Ok(to_digits(&kept, digits)?),
+        None => Ok(kept),
     }
 }
 
@@ -212,10 +218,12 @@ pub(crate) fn from_text(
         Kind::Jsonb => each(&|value| Ok(Some(json::canonical(value)?))),
         Kind::Time => each(&|value| {
             let time = reading().time(value).map_err(Error::Refused)?;
+            let time = rounded(time, pg_type.digits().unwrap_or(6));
             Ok(Some(rapport_udf_postgres::time_text(time)))
         }),
         Kind::Interval => each(&|value| {
-            let span = Span::parse(value, Units::default()).map_err(Error::Refused)?;
+            let mut span = Span::parse(value, Units::default()).map_err(Error::Refused)?;
+            span.micros = rounded(span.micros, pg_type.digits().unwrap_or(6));
             Ok(Some(text_of(span)))
         }),
         Kind::Bool => {
@@ -269,7 +277,7 @@ pub(crate) fn from_text(
             let micros = micros
                 .collect::<Result<TimestampMicrosecondArray, Refusal>>()
                 .map_err(Error::Refused)?;
-            Ok(Arc::new(micros.with_timezone("UTC")))
+            rounded_moments(micros, pg_type)
         }
         Kind::Timestamptz => {
             let micros = text.iter().map(|value| match value {
@@ -279,8 +287,16 @@ pub(crate) fn from_text(
             let micros = micros
                 .collect::<Result<TimestampMicrosecondArray, Refusal>>()
                 .map_err(Error::Refused)?;
-            Ok(Arc::new(micros.with_timezone("UTC")))
+            rounded_moments(micros, pg_type)
         }
+    }
+}
+
+fn rounded_moments(micros: TimestampMicrosecondArray, pg_type: &PgType) -> Result<ArrayRef> {
+    let moments: ArrayRef = Arc::new(micros.with_timezone("UTC"));
+    match pg_type.digits() {
+        Some(digits) => Ok(to_digits(&moments, digits)?),
+        None => Ok(moments),
     }
 }
 

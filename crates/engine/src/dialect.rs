@@ -52,6 +52,28 @@ impl RapportDialect {
     }
 }
 
+/// Words that the parser keeps for other databases, and PostgreSQL takes for names.
+fn is_free(keyword: &Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::CLUSTER
+            | Keyword::DISTRIBUTE
+            | Keyword::EXCLUDE
+            | Keyword::EXPLAIN
+            | Keyword::FINAL
+            | Keyword::FORMAT
+            | Keyword::GLOBAL
+            | Keyword::MINUS
+            | Keyword::QUALIFY
+            | Keyword::SAMPLE
+            | Keyword::SETTINGS
+            | Keyword::SORT
+            | Keyword::START
+            | Keyword::TOP
+            | Keyword::VIEW
+    )
+}
+
 macro_rules! as_postgres {
     ($($name:ident),* $(,)?) => {
         $(fn $name(&self) -> bool { POSTGRES.$name() })*
@@ -85,6 +107,14 @@ impl Dialect for RapportDialect {
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         POSTGRES.is_reserved_for_identifier(keyword)
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
+        is_free(keyword) || POSTGRES.is_column_alias(keyword, parser)
+    }
+
+    fn is_table_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
+        is_free(keyword) || POSTGRES.is_table_alias(keyword, parser)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {

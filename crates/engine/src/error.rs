@@ -462,7 +462,12 @@ fn from_plan(message: String) -> Error {
             message,
             hint: Some(hint),
         }
-    } else if says(&["Cannot automatically convert", "Column count doesn't match"]) {
+    } else if says(&["Column count doesn't match"]) {
+        Error::Syntax {
+            message: "INSERT has another number of expressions than of target columns".to_owned(),
+            position: None,
+        }
+    } else if says(&["Cannot automatically convert"]) {
         Error::DatatypeMismatch {
             message,
             hint: None,

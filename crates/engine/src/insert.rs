@@ -224,7 +224,9 @@ async fn plan_rows(
     let (inner, pins, declared) = (scope.clone(), pins.clone(), declared.to_vec());
     let (base, insert) = (base.clone(), insert.clone());
     let work = async move {
-        let source = Target::source(&base, &[], &inner.state())?;
+        let given = target_columns(&insert, &base);
+        let defaults = target::defaults(&inner, &pins, &base, &given).await?;
+        let source = Target::source(&base, &[], defaults);
         inner
             .plan_insert(&pins, &insert, &declared, &[(target::NAME, source)])
             .await
@@ -276,6 +278,15 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
         return Ok(());
     };
     let SetExpr::Values(values) = &mut *source.body else {
+        // As PostgreSQL does: what the query leaves out at its end is the default.
+        if insert.columns.is_empty()
+            && let Some(width) = width(source)
+            && width < columns.len()
+        {
+            let given = columns.into_iter().take(width);
+            let named = given.map(|name| ObjectName::from(vec![Ident::with_quote('"', name)]));
+            insert.columns = named.collect();
+        }
         return Ok(());
     };
     for row in &mut values.rows {
@@ -303,6 +314,28 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many columns a query answers, where it does not say `*`.
+fn width(query: &ast::Query) -> Option<usize> {
+    let mut body = &*query.body;
+    loop {
+        body = match body {
+            SetExpr::SetOperation { left, .. } => left,
+            SetExpr::Query(query) => &query.body,
+            SetExpr::Select(select) => {
+                let is_one = |item: &ast::SelectItem| {
+                    matches!(
+                        item,
+                        ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
+                    )
+                };
+                let items = &select.projection;
+                return items.iter().all(is_one).then_some(items.len());
+            }
+            _ => return None,
+        };
+    }
 }
 
 /// PostgreSQL does not take a boolean for a number on assignment.

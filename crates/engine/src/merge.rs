@@ -459,7 +459,7 @@ async fn plan_rows(
     let (inner, pins) = (scope.clone(), pins.clone());
     let (declared, base) = (declared.to_vec(), base.clone());
     let work = async move {
-        let target = Target::source(&base, &[], &inner.state())?;
+        let target = Target::source(&base, &[], Default::default());
         let url = inner.store_url(base.name());
         let all = base.files().to_vec();
         let source = |files| {

@@ -157,7 +157,19 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 }
             }
             other => {
-                is_start = matches!(other, Token::SemiColon);
+                // A query may stand here.
+                is_start = match other {
+                    Token::SemiColon | Token::LParen => true,
+                    Token::Word(word) => matches!(
+                        word.keyword,
+                        Keyword::AS
+                            | Keyword::ALL
+                            | Keyword::UNION
+                            | Keyword::EXCEPT
+                            | Keyword::INTERSECT
+                    ),
+                    _ => false,
+                };
                 spelled.push(token);
             }
         }
@@ -198,6 +210,9 @@ fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 kept.truncate(at.unwrap_or(kept.len()));
                 words.pop();
             }
+        } else if word == "unlogged" && last == Some("create") && words.len() == 1 {
+            // The lake has no log that could be spared.
+            continue;
         } else if first == Some("alter") && word == "view" && words.len() == 1 {
             // A view's name and owner are changed by ALTER TABLE too.
             token.token = Token::make_keyword("TABLE");

@@ -50,6 +50,9 @@ pub(crate) enum Kind {
     Array(Box<PgType>),
 }
 
+/// In the modifier of an interval: it has years as well as seconds.
+const ALL_FIELDS: i32 = 0x7fff << 16;
+
 /// What a numeric without precision is stored as.
 const UNCONSTRAINED: (u8, i8) = (38, 10);
 
@@ -83,6 +86,11 @@ impl PgType {
             )
         };
         let number = |text: &str| text.trim().parse::<i32>().map_err(|_| no_such());
+        // Of the seconds.
+        let digits = || match modifier {
+            Some(modifier) => number(modifier),
+            None => Ok(-1),
+        };
         let (oid, typmod, kind) = match word.as_str() {
             "boolean" | "bool" => (oid::BOOL, -1, Kind::Bool),
             "smallint" | "int2" => (oid::INT2, -1, Kind::Int2),
@@ -127,10 +135,18 @@ impl PgType {
             }
             "bytea" => (oid::BYTEA, -1, Kind::Bytea),
             "date" => (oid::DATE, -1, Kind::Date),
-            "time without time zone" | "time" => (oid::TIME, -1, Kind::Time),
-            "timestamp without time zone" | "timestamp" => (oid::TIMESTAMP, -1, Kind::Timestamp),
-            "timestamp with time zone" | "timestamptz" => (oid::TIMESTAMPTZ, -1, Kind::Timestamptz),
-            "interval" => (oid::INTERVAL, -1, Kind::Interval),
+            "time without time zone" | "time" => (oid::TIME, digits()?, Kind::Time),
+            "timestamp without time zone" | "timestamp" => {
+                (oid::TIMESTAMP, digits()?, Kind::Timestamp)
+            }
+            "timestamp with time zone" | "timestamptz" => {
+                (oid::TIMESTAMPTZ, digits()?, Kind::Timestamptz)
+            }
+            "interval" => {
+                let digits = digits()?;
+                let typmod = if digits < 0 { -1 } else { ALL_FIELDS | digits };
+                (oid::INTERVAL, typmod, Kind::Interval)
+            }
             "uuid" => (oid::UUID, -1, Kind::Uuid),
             "json" => (oid::JSON, -1, Kind::Json),
             "jsonb" => (oid::JSONB, -1, Kind::Jsonb),
@@ -159,14 +175,35 @@ impl PgType {
             Kind::Char(exactly) => format!("character({exactly})"),
             Kind::Bytea => "bytea".to_owned(),
             Kind::Date => "date".to_owned(),
-            Kind::Time => "time without time zone".to_owned(),
-            Kind::Timestamp => "timestamp without time zone".to_owned(),
-            Kind::Timestamptz => "timestamp with time zone".to_owned(),
-            Kind::Interval => "interval".to_owned(),
+            Kind::Time => format!("time{} without time zone", self.modifier()),
+            Kind::Timestamp => format!("timestamp{} without time zone", self.modifier()),
+            Kind::Timestamptz => format!("timestamp{} with time zone", self.modifier()),
+            Kind::Interval => format!("interval{}", self.modifier()),
             Kind::Uuid => "uuid".to_owned(),
             Kind::Json => "json".to_owned(),
             Kind::Jsonb => "jsonb".to_owned(),
             Kind::Array(element) => format!("{}[]", element.name()),
+        }
+    }
+
+    /// How many digits the seconds of its values have after the point, if there are fewer than six.
+    pub(crate) fn digits(&self) -> Option<u32> {
+        let digits = match self.kind {
+            Kind::Time | Kind::Timestamp | Kind::Timestamptz => self.typmod,
+            Kind::Interval if self.typmod >= 0 => self.typmod & 0xffff,
+            _ => return None,
+        };
+        u32::try_from(digits).ok().filter(|digits| *digits < 6)
+    }
+
+    fn modifier(&self) -> String {
+        let digits = match self.kind {
+            Kind::Interval if self.typmod >= 0 => self.typmod & 0xffff,
+            _ => self.typmod,
+        };
+        match digits {
+            0..=6 => format!("({digits})"),
+            _ => String::new(),
         }
     }
 
@@ -438,7 +475,7 @@ mod tests {
         check("numeric", 1700, -1, DataType::Decimal128(38, 10));
         check("character varying(20)", 1043, 24, DataType::Utf8);
         check("character(3)", 1042, 7, DataType::Utf8);
-        check("timestamp(3) without time zone", 1114, -1, utc());
+        check("timestamp(3) without time zone", 1114, 3, utc());
         check("timestamp with time zone", 1184, -1, utc());
         check("uuid", 2950, -1, DataType::Utf8);
     }

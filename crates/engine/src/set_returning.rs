@@ -3,9 +3,10 @@
 //! `FROM t, jsonb_each(t.j) AS e` becomes `FROM t, LATERAL (SELECT unnest(keys) AS key, unnest(values) AS value) AS e`.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Query, SelectItem, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor,
+    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Query,
+    SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value,
 };
+use rapport_udf_postgres::json::{TO_JSON, TO_JSONB};
 
 use crate::{
     Limits,
@@ -58,8 +59,80 @@ pub(crate) fn unnest_values(factor: &mut TableFactor) {
     };
 }
 
+/// `jsonb_to_record(j) AS r (a text, b int)` is `LATERAL (SELECT CAST(j ->> 'a' AS text) AS a, …) AS r`, and of a record set the
+/// same of each item.
+fn record(factor: &TableFactor) -> Option<TableFactor> {
+    let (name, args, alias) = match factor {
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias: Some(alias),
+            with_ordinality: false,
+            ..
+        } => (name, &args.args, alias),
+        TableFactor::Function {
+            name,
+            args,
+            alias: Some(alias),
+            with_ordinality: false,
+            ..
+        } => (name, args, alias),
+        _ => return None,
+    };
+    let value = match (plain_name(name)?.as_str(), plain(args)?.as_slice()) {
+        ("json_to_record" | "jsonb_to_record", [value]) => value.clone(),
+        ("json_to_recordset", [value]) => call(
+            "unnest",
+            vec![call("\u{1}json_array_elements", vec![value.clone()])],
+        ),
+        ("jsonb_to_recordset", [value]) => call(
+            "unnest",
+            vec![call("\u{1}jsonb_array_elements", vec![value.clone()])],
+        ),
+        _ => return None,
+    };
+    let is_binary = plain_name(name)?.starts_with("jsonb");
+    let json = call(if is_binary { TO_JSONB } else { TO_JSON }, vec![value]);
+    let items = alias.columns.iter().map(|column| {
+        let data_type = column.data_type.clone()?;
+        let is_json = matches!(data_type, DataType::JSON | DataType::JSONB);
+        let key = Value::SingleQuotedString(crate::names::folded(&column.name));
+        let member = Expr::BinaryOp {
+            left: Box::new(json.clone()),
+            op: match is_json {
+                true => BinaryOperator::Arrow,
+                false => BinaryOperator::LongArrow,
+            },
+            right: Box::new(Expr::Value(key.into())),
+        };
+        Some(SelectItem::ExprWithAlias {
+            expr: Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(member),
+                data_type,
+                array: false,
+                format: None,
+            },
+            alias: column.name.clone(),
+        })
+    });
+    let items: Vec<SelectItem> = items.collect::<Option<_>>()?;
+    Some(TableFactor::Derived {
+        lateral: true,
+        subquery: Box::new(select(items)?),
+        alias: Some(TableAlias {
+            columns: vec![],
+            ..alias.clone()
+        }),
+        sample: None,
+    })
+}
+
 /// `None` if it is no such function.
 pub(crate) fn as_query(factor: &TableFactor) -> Option<TableFactor> {
+    if let Some(record) = record(factor) {
+        return Some(record);
+    }
     let (name, args, with_ordinality, alias) = match factor {
         TableFactor::Table {
             name,

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, OrderByExpr, OrderByOptions, Query, Select, SelectItem, SetExpr, Statement,
+    Subscript, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use rapport_udf_postgres::json;
@@ -14,7 +15,7 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
-    ordered_texts, quantified, set_returning,
+    hidden_columns, ordered_input, ordered_texts, quantified, set_returning,
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
@@ -33,9 +34,12 @@ struct Spelling {
 impl VisitorMut for Spelling {
     type Break = Error;
 
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
-        ControlFlow::Continue(())
+        match hidden_columns::spell_out(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
@@ -55,6 +59,11 @@ impl VisitorMut for Spelling {
             Ok(None) => {}
             Err(error) => return ControlFlow::Break(error),
         }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        ordered_input::spell_out(select);
         ControlFlow::Continue(())
     }
 
@@ -185,10 +194,13 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
             }
             None
         }
-        Expr::Function(function) => match json_aggregate(function) {
-            Some(made) => Some(made),
-            None => rows(function),
-        },
+        Expr::Function(function) => {
+            sort_distinct(function);
+            match json_aggregate(function) {
+                Some(made) => Some(made),
+                None => rows(function),
+            }
+        }
         _ => None,
     })
 }
@@ -319,12 +331,65 @@ fn greatest_of_values(expr: &Expr) -> Option<Expr> {
     is_plain.then(|| call(name, items.collect()))
 }
 
+/// PostgreSQL finds the distinct values of an aggregate by sorting them, and leaves them sorted.
+fn sort_distinct(function: &mut Function) {
+    let is_list = plain_name(&function.name)
+        .is_some_and(|name| matches!(name.as_str(), "array_agg" | "string_agg" | "jsonb_agg"));
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.first() else {
+        return;
+    };
+    let has_order = list
+        .clauses
+        .iter()
+        .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    if is_list
+        && !has_order
+        && function.over.is_none()
+        && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+    {
+        let key = OrderByExpr {
+            expr: value.clone(),
+            options: OrderByOptions {
+                asc: None,
+                nulls_first: None,
+            },
+            with_fill: None,
+        };
+        list.clauses
+            .push(FunctionArgumentClause::OrderBy(vec![key]));
+    }
+}
+
 /// `json_agg` and its kind: the texts of all values, put together and enclosed.
 fn json_aggregate(function: &Function) -> Option<Expr> {
     let name = plain_name(&function.name)?;
+    if name == "jsonb_agg" {
+        // Of sorted values: their texts are sorted otherwise.
+        if let FunctionArguments::List(list) = &function.args
+            && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+        {
+            let mut array = function.clone();
+            array.name = ObjectName::from(vec![Ident::new("array_agg")]);
+            return Some(call("to_jsonb", vec![Expr::Function(array)]));
+        }
+    }
     let is_object = match name.as_str() {
         "json_agg" | "jsonb_agg" => false,
         "json_object_agg" | "jsonb_object_agg" => true,
+        "array_to_json" => {
+            let FunctionArguments::List(list) = &function.args else {
+                return None;
+            };
+            return match list.args.as_slice() {
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] => {
+                    Some(call("to_json", vec![array.clone()]))
+                }
+                _ => None,
+            };
+        }
         _ => return None,
     };
     let FunctionArguments::List(list) = &function.args else {

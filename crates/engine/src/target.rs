@@ -6,16 +6,16 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{DFSchema, Result as PlanResult},
+    common::Result as PlanResult,
     datasource::{TableType, provider_as_source},
-    execution::SessionState,
-    logical_expr::{Expr, TableSource},
+    logical_expr::{Expr, LogicalPlan, TableSource},
     physical_plan::ExecutionPlan,
+    sql::sqlparser::ast,
 };
 use rapport_catalog_lake::present_schema;
 use rapport_lake::Snapshot;
 
-use crate::{Error, Result};
+use crate::{Error, Result, change::ours, pins::Pins, plan::Scope};
 
 /// The name that an INSERT of ours gives to its target.
 pub(crate) const NAME: &str = "\u{1}target";
@@ -26,25 +26,58 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// `beside` are columns that come behind the table's own.
+    /// `beside` are columns that come behind the table's own, `defaults` what others are given that a row leaves out.
     pub(crate) fn source(
         snapshot: &Snapshot,
         beside: &[Field],
-        state: &SessionState,
-    ) -> Result<Arc<dyn TableSource>> {
-        let nothing = DFSchema::empty();
-        let defaults = snapshot.definition().defaults.iter().map(|(column, sql)| {
-            let expr = state.create_logical_expr(sql, &nothing)?;
-            Ok((column.clone(), expr))
-        });
-        let defaults = defaults.collect::<Result<HashMap<_, _>>>()?;
+        defaults: HashMap<String, Expr>,
+    ) -> Arc<dyn TableSource> {
         let own = nullable(&present_schema(&snapshot.schema()));
         let fields = own.fields().iter().map(|field| field.as_ref().clone());
         let fields: Vec<Field> = fields.chain(beside.iter().cloned()).collect();
-        Ok(provider_as_source(Arc::new(Self {
+        provider_as_source(Arc::new(Self {
             schema: Arc::new(Schema::new(fields)),
             defaults,
-        })))
+        }))
+    }
+}
+
+/// Of the columns that are not among the given.
+pub(crate) async fn defaults(
+    scope: &Scope,
+    pins: &Pins,
+    snapshot: &Snapshot,
+    given: &[String],
+) -> Result<HashMap<String, Expr>> {
+    let mut defaults = HashMap::new();
+    for (column, sql) in &snapshot.definition().defaults {
+        if !given.contains(column) {
+            defaults.insert(column.clone(), default(scope, pins, sql).await?);
+        }
+    }
+    Ok(defaults)
+}
+
+/// A column's default, planned as a query plans it.
+async fn default(scope: &Scope, pins: &Pins, sql: &str) -> Result<Expr> {
+    let unknown = || {
+        Error::not_supported(
+            format!("the default {sql} is not supported"),
+            "Name the column in the INSERT, and give its value.",
+        )
+    };
+    let ast::Statement::Query(query) = ours(scope, &format!("SELECT {sql}"))? else {
+        return Err(unknown());
+    };
+    let planned = Box::pin(scope.plan_query(pins, &query, &[])).await?;
+    match planned.plan {
+        LogicalPlan::Projection(mut projection)
+            if matches!(*projection.input, LogicalPlan::EmptyRelation(_)) =>
+        {
+            let expr = projection.expr.pop().ok_or_else(unknown)?;
+            Ok(expr.unalias_nested().data)
+        }
+        _ => Err(unknown()),
     }
 }
 

@@ -14,7 +14,7 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result,
     columns::{Label, label},
-    names::{Names, folded, key, parts},
+    names::{Names, PRIVATE, folded, key, parts},
     tree::call,
 };
 
@@ -84,6 +84,7 @@ impl Rows<'_> {
                     columns.extend(found.next()?.shape?);
                 }
                 item => match label(item) {
+                    Label::One(name) if name.starts_with(PRIVATE) => {}
                     Label::One(name) => columns.push(name),
                     Label::Many => return None,
                 },

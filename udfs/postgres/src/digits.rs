@@ -1,5 +1,6 @@
 //! `CAST(x AS timestamp(3))`, where x is a timestamp already: rounds the seconds.
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{
     DataType, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType as Moments,
 };
@@ -60,6 +61,16 @@ impl ScalarUDFImpl for Digits {
         };
         round(&args.args[0], args.return_field.data_type(), digits)
     }
+}
+
+/// Moments, times of day or intervals to so many digits of the seconds.
+pub fn to_digits(array: &ArrayRef, digits: u32) -> Result<ArrayRef> {
+    round(
+        &ColumnarValue::Array(array.clone()),
+        array.data_type(),
+        digits,
+    )?
+    .to_array(array.len())
 }
 
 fn round(value: &ColumnarValue, of: &DataType, digits: u32) -> Result<ColumnarValue> {

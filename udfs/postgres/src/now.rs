@@ -140,7 +140,7 @@ pub(crate) fn rounded_moment(at: i64, digits: u32) -> i64 {
 }
 
 /// To so many digits of the seconds, halves away from zero.
-pub(crate) fn rounded(at: i64, digits: u32) -> i64 {
+pub fn rounded(at: i64, digits: u32) -> i64 {
     if digits >= 6 {
         return at;
     }

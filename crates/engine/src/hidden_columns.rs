@@ -1,0 +1,266 @@
+//! What a query orders or cuts its rows by and does not show, where DataFusion cannot plan it: `FETCH FIRST … WITH TIES`, and
+//! the order of rows that functions of the select list make.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, Ident, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Value, Visit, Visitor, WindowSpec, WindowType,
+};
+use std::ops::ControlFlow;
+
+use crate::{
+    Error, Limits, Result,
+    columns::{Label, label},
+    names::folded,
+    parse,
+    syntax::{array_of_rows, call, plain_name},
+};
+
+const RANK: &str = "\u{1}rank";
+
+/// Before what is in the query is looked at.
+pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    let Some(OrderBy {
+        kind: OrderByKind::Expressions(keys),
+        ..
+    }) = &query.order_by
+    else {
+        return Ok(());
+    };
+    let has_ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
+    if has_ties {
+        return with_ties(query);
+    }
+    let makes_rows = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => makes_rows(expr),
+        _ => false,
+    });
+    if !makes_rows || select.distinct.is_some() {
+        return Ok(());
+    }
+    let mut hidden = vec![];
+    let keys = keys.clone().into_iter().enumerate().map(|(at, key)| {
+        let name = match shown_at(&key.expr, select) {
+            Some(at) => format!("\u{1}shown{at}"),
+            None => {
+                let name = format!("\u{1}key{at}");
+                hidden.push((name.clone(), key.expr));
+                name
+            }
+        };
+        OrderByExpr {
+            expr: column(&name),
+            ..key
+        }
+    });
+    let keys: Vec<OrderByExpr> = keys.collect();
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    hide(query, hidden, keys, None)
+}
+
+/// The rows up to the n-th, and those that are ranked with it.
+fn with_ties(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else {
+        return Ok(());
+    };
+    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_ref(), query.order_by.take())
+    else {
+        return Ok(());
+    };
+    let has_offset = matches!(
+        &query.limit_clause,
+        Some(LimitClause::LimitOffset {
+            offset: Some(_),
+            ..
+        })
+    );
+    if has_offset || fetch.percent || select.distinct.is_some() {
+        return Err(Error::not_supported(
+            "WITH TIES together with OFFSET or DISTINCT is not supported",
+            "Rank the rows in a sub-query, and compare with the rank.",
+        ));
+    }
+    let OrderByKind::Expressions(keys) = order_by.kind else {
+        return Err(Error::not_supported("ORDER BY ALL", ""));
+    };
+    let keys = keys.into_iter().map(|key| OrderByExpr {
+        expr: meant(key.expr, select),
+        ..key
+    });
+    let mut rank = call("rank", vec![]);
+    if let Expr::Function(function) = &mut rank {
+        function.over = Some(WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by: vec![],
+            order_by: keys.collect(),
+            window_frame: None,
+        }));
+    }
+    let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+    let most = fetch.quantity.unwrap_or(one);
+    let key = OrderByExpr {
+        expr: column(RANK),
+        ..order_by_one()?
+    };
+    hide(query, vec![(RANK.to_owned(), rank)], vec![key], Some(most))
+}
+
+/// `SELECT shown FROM (SELECT shown, hidden FROM …) WHERE rank <= most ORDER BY keys`
+fn hide(
+    query: &mut Query,
+    hidden: Vec<(String, Expr)>,
+    keys: Vec<OrderByExpr>,
+    most: Option<Expr>,
+) -> Result<()> {
+    let mut outer =
+        parsed("SELECT 1 FROM (SELECT 1) AS \"\u{1}hidden\" WHERE \"\u{1}rank\" <= 1 ORDER BY 1")?;
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    let mut shown = vec![];
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let Label::One(alias) = label(item) else {
+            return Err(Error::not_supported(
+                "* is not supported beside functions that make rows or WITH TIES",
+                "Name the columns.",
+            ));
+        };
+        let name = format!("\u{1}shown{at}");
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            let expr = expr.clone();
+            *item = SelectItem::ExprWithAlias {
+                expr,
+                alias: Ident::with_quote('"', &name),
+            };
+        }
+        shown.push(SelectItem::ExprWithAlias {
+            expr: column(&name),
+            alias: Ident::with_quote('"', alias),
+        });
+    }
+    // What is ordered by a shown column or its place finds it outside.
+    for (name, expr) in hidden {
+        select.projection.push(SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::with_quote('"', name),
+        });
+    }
+    std::mem::swap(query, &mut outer);
+    let mut inner = outer;
+    query.with = inner.with.take();
+    query.limit_clause = inner.limit_clause.take();
+    query.fetch = inner.fetch.take();
+    inner.order_by = None;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.projection = shown;
+        match (&mut select.selection, most) {
+            (Some(Expr::BinaryOp { right, .. }), Some(most)) => **right = most,
+            (selection, _) => *selection = None,
+        }
+        if let Some(TableFactor::Derived { subquery, .. }) =
+            select.from.first_mut().map(|from| &mut from.relation)
+        {
+            **subquery = inner;
+        }
+    }
+    if let Some(OrderBy { kind, .. }) = &mut query.order_by {
+        *kind = OrderByKind::Expressions(keys);
+    }
+    Ok(())
+}
+
+/// Which column of the result a key of ORDER BY is.
+fn shown_at(key: &Expr, select: &Select) -> Option<usize> {
+    let mut items = select.projection.iter();
+    match key {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.parse::<usize>().ok()?.checked_sub(1),
+            _ => None,
+        },
+        Expr::Identifier(name) => items.position(|item| match label(item) {
+            Label::One(label) => label == folded(name),
+            Label::Many => false,
+        }),
+        key => items.position(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr == key,
+            _ => false,
+        }),
+    }
+}
+
+/// A key as an expression of the tables: places and names of the select list are what stands there.
+fn meant(key: Expr, select: &Select) -> Expr {
+    let items = || {
+        select.projection.iter().map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => (None, Some(expr)),
+            SelectItem::ExprWithAlias { expr, alias } => (Some(folded(alias)), Some(expr)),
+            _ => (None, None),
+        })
+    };
+    let found = match &key {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number
+                .parse::<usize>()
+                .ok()
+                .and_then(|place| items().nth(place.checked_sub(1)?)?.1),
+            _ => None,
+        },
+        Expr::Identifier(name) => {
+            let name = folded(name);
+            let mut named = items().filter(|(alias, _)| alias.as_ref() == Some(&name));
+            named.next().and_then(|(_, expr)| expr)
+        }
+        _ => None,
+    };
+    found.cloned().unwrap_or(key)
+}
+
+fn makes_rows(expr: &Expr) -> bool {
+    struct Finds(bool);
+    impl Visitor for Finds {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Function(Function { name, .. }) = expr
+                && let Some(name) = plain_name(name)
+                && (name == "unnest" || name == "generate_series" || array_of_rows(&name).is_some())
+            {
+                self.0 = true;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut finds = Finds(false);
+    let _ = expr.visit(&mut finds);
+    finds.0
+}
+
+fn column(name: &str) -> Expr {
+    Expr::Identifier(Ident::with_quote('"', name))
+}
+
+fn order_by_one() -> Result<OrderByExpr> {
+    match parsed("SELECT 1 ORDER BY 1")?
+        .order_by
+        .map(|order_by| order_by.kind)
+    {
+        Some(OrderByKind::Expressions(mut keys)) if !keys.is_empty() => Ok(keys.remove(0)),
+        _ => Err(Error::not_supported("this order", "")),
+    }
+}
+
+fn parsed(sql: &str) -> Result<Query> {
+    let statements = parse::parse_trusted(sql, &Limits::default())?;
+    match statements.into_iter().next().map(|statement| statement.ast) {
+        Some(Statement::Query(query)) => Ok(*query),
+        _ => Err(Error::not_supported("this form of the query", "")),
+    }
+}
