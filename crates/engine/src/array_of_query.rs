@@ -14,9 +14,9 @@ use datafusion::{
         Volatility,
     },
     sql::sqlparser::ast::{
-        Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByExpr,
-        OrderByKind, Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef,
-        TableFactor, Value, Visit, Visitor,
+        Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
+        OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Statement, TableAlias,
+        TableAliasColumnDef, TableFactor, Value, Visit, Visitor,
     },
 };
 
@@ -51,7 +51,9 @@ fn aggregated(mut query: Query) -> Result<Query> {
         Some(OrderByKind::Expressions(keys)) => keys.clone(),
         _ => vec![],
     };
-    let is_cut = query.limit_clause.is_some() || query.fetch.is_some();
+    let is_on = matches!(query.body.as_ref(), SetExpr::Select(select)
+        if matches!(select.distinct, Some(Distinct::On(_))));
+    let is_cut = query.limit_clause.is_some() || query.fetch.is_some() || is_on;
     let SetExpr::Select(select) = query.body.as_mut() else {
         let keys = order.into_iter().map(|key| OrderByExpr {
             expr: column(ITEM),
@@ -102,7 +104,7 @@ fn aggregated(mut query: Query) -> Result<Query> {
         query.order_by = None;
         return Ok(query);
     }
-    let (is_distinct, mut keys) = (select.distinct.is_some(), vec![]);
+    let (is_distinct, mut keys) = (select.distinct.is_some() && !is_on, vec![]);
     for (at, key) in order.into_iter().enumerate() {
         let name = match is_item(&key.expr) {
             true => ITEM.to_owned(),

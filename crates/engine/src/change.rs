@@ -11,6 +11,7 @@ use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
     execution::TaskContext,
+    logical_expr::Volatility,
     physical_plan::{collect, execute_stream},
     sql::sqlparser::ast::{self, AssignmentTarget, Expr, FromTable, TableFactor, TableWithJoins},
 };
@@ -28,7 +29,7 @@ use crate::{
     plan::{Planned, Scope},
     privilege::{Privilege, quoted},
     returning::{Keeper, Listed, Returning, check_described},
-    reword::expression,
+    syntax::plain_name,
     target::{self, Target},
     times::read_texts,
     write,
@@ -164,11 +165,18 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
         .await?;
     let read = values.values().chain(&update.selection);
     may_read(scope, pins, &name, &alias, read).await?;
+    check_stable(scope, update.selection.as_slice(), "an UPDATE")?;
     let filter = update.selection.as_ref().map(ToString::to_string);
-    let from = update.from.as_ref().map(|from| match from {
-        ast::UpdateTableFromKind::BeforeSet(tables)
-        | ast::UpdateTableFromKind::AfterSet(tables) => listed(tables),
-    });
+    let from = match &update.from {
+        Some(
+            ast::UpdateTableFromKind::BeforeSet(tables)
+            | ast::UpdateTableFromKind::AfterSet(tables),
+        ) => {
+            check_stable(scope, tables, "an UPDATE")?;
+            Some(listed(tables))
+        }
+        None => None,
+    };
     let returning = update.returning.as_deref();
     let returning = read_returning(scope, pins, &name, &alias, returning, from.as_deref()).await?;
     Ok(Change {
@@ -197,6 +205,12 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
     let (name, alias) = changed(scope, pins, table, "DELETE").await?;
     scope.require(&name, Privilege::Delete).await?;
     may_read(scope, pins, &name, &alias, delete.selection.iter()).await?;
+    check_stable(scope, delete.selection.as_slice(), "a DELETE")?;
+    check_stable(
+        scope,
+        delete.using.as_deref().unwrap_or_default(),
+        "a DELETE",
+    )?;
     let filter = delete.selection.as_ref().map(ToString::to_string);
     let using = delete.using.as_ref().map(|tables| listed(tables));
     let returning = delete.returning.as_deref();
@@ -214,6 +228,31 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
             ..delete.clone()
         }),
     })
+}
+
+/// What decides which rows change is computed several times: it must answer the same each time.
+pub(crate) fn check_stable<T: ast::Visit>(scope: &Scope, parts: &[T], what: &str) -> Result<()> {
+    let state = scope.state();
+    let volatile = |name: &str| {
+        let function = state.scalar_functions().get(name);
+        function.is_some_and(|function| function.signature().volatility == Volatility::Volatile)
+    };
+    for part in parts {
+        let found = ast::visit_expressions(part, |expr| match expr {
+            Expr::Function(function) => match plain_name(&function.name) {
+                Some(name) if volatile(&name) => ControlFlow::Break(name),
+                _ => ControlFlow::Continue(()),
+            },
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(name) = found {
+            return Err(Error::not_supported(
+                format!("{what} that chooses its rows by {name}() is not supported"),
+                "Put what it answers into a table first: CREATE TEMPORARY TABLE … AS SELECT ….",
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn read_returning(
@@ -317,9 +356,10 @@ pub(crate) fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr
             position: None,
         }),
         (AssignmentTarget::Tuple(columns), Expr::Subquery(query)) => {
+            let n_columns = columns.len();
             let columns = columns.iter().map(name).enumerate();
             columns
-                .map(|(at, column)| Ok((column, column_of(query, at)?)))
+                .map(|(at, column)| Ok((column, column_of(query, at, n_columns)?)))
                 .collect()
         }
         _ => Err(Error::not_supported(
@@ -330,7 +370,7 @@ pub(crate) fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr
 }
 
 /// One of the columns that a sub-query answers, as a sub-query of its own.
-fn column_of(query: &ast::Query, at: usize) -> Result<Expr> {
+fn column_of(query: &ast::Query, at: usize, n_columns: usize) -> Result<Expr> {
     let mut query = query.clone();
     let mismatch = || Error::Syntax {
         message: "number of columns does not match number of values".to_owned(),
@@ -350,15 +390,34 @@ fn column_of(query: &ast::Query, at: usize) -> Result<Expr> {
                     "Name the columns.",
                 ));
             }
-            let item = select.projection.get(at).cloned().ok_or_else(mismatch)?;
-            if select.projection.iter().any(calls) && !calls(&item) {
-                // Another column may be an aggregate, which makes one row of all.
-                let shown: Vec<String> = (0..select.projection.len())
-                    .map(|column| format!("c{column}"))
-                    .collect();
-                let sql = format!("(SELECT c{at} FROM ({query}) AS t ({}))", shown.join(", "));
-                return expression(&sql).ok_or_else(|| Error::not_supported("this SET", ""));
+            if select.projection.len() != n_columns {
+                return Err(mismatch());
             }
+            // One column by itself must answer as it does beside the others.
+            let n_calls = select.projection.iter().filter(|item| calls(item)).count();
+            let n_aggregates = select
+                .projection
+                .iter()
+                .filter(|item| aggregates(item))
+                .count();
+            let is_grouped = select.having.is_some()
+                || !matches!(&select.group_by, ast::GroupByExpr::Expressions(by, _) if by.is_empty());
+            let by_name = query
+                .order_by
+                .as_ref()
+                .is_some_and(|order_by| match &order_by.kind {
+                    ast::OrderByKind::Expressions(keys) => keys
+                        .iter()
+                        .any(|key| matches!(key.expr, Expr::Value(_) | Expr::Identifier(_))),
+                    ast::OrderByKind::All(_) => true,
+                });
+            if is_grouped || by_name || (n_calls > 0 && n_aggregates < n_columns) {
+                return Err(Error::not_supported(
+                    "SET (a, b) = (SELECT …) of this query is not supported",
+                    "Set each column by a sub-query of its own.",
+                ));
+            }
+            let item = select.projection[at].clone();
             select.projection = vec![item];
             Ok(Expr::Subquery(Box::new(query)))
         }
@@ -367,6 +426,18 @@ fn column_of(query: &ast::Query, at: usize) -> Result<Expr> {
             "Set each column by itself.",
         )),
     }
+}
+
+/// Whether it is made of one of the plain aggregates.
+fn aggregates(item: &ast::SelectItem) -> bool {
+    ast::visit_expressions(item, |expr| match expr {
+        Expr::Function(function) => match plain_name(&function.name).as_deref() {
+            Some("avg" | "count" | "max" | "min" | "sum") => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        },
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 fn calls(item: &ast::SelectItem) -> bool {
@@ -497,7 +568,15 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
     };
     let pg_type = field.metadata().get(rapport_lake::PG_TYPE);
     Ok(match pg_type.map(|text| PgType::parse(text)).transpose()? {
-        Some(pg_type) if is_parameter => format!("CAST({value} AS {})", pg_type.name()),
+        Some(pg_type) if is_parameter => {
+            // A cast would cut what is too long; that is refused when it is written.
+            let name = match pg_type.kind {
+                Kind::Varchar(_) => "character varying".to_owned(),
+                Kind::Char(_) => "text".to_owned(),
+                _ => pg_type.name(),
+            };
+            format!("CAST({value} AS {name})")
+        }
         Some(pg_type) => cast_to(&pg_type, &value),
         None => value,
     })

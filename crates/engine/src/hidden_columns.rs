@@ -78,9 +78,13 @@ fn with_ties(query: &mut Query) -> Result<()> {
             ..
         })
     );
-    if has_offset || fetch.percent || select.distinct.is_some() {
+    let is_rows = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => makes_rows(expr),
+        _ => false,
+    });
+    if has_offset || fetch.percent || is_rows || select.distinct.is_some() {
         return Err(Error::not_supported(
-            "WITH TIES together with OFFSET or DISTINCT is not supported",
+            "WITH TIES together with OFFSET, DISTINCT or functions that make rows is not supported",
             "Rank the rows in a sub-query, and compare with the rank.",
         ));
     }

@@ -1,6 +1,6 @@
 //! `INSERT`: rows from VALUES or a query, into one table, in one commit.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use datafusion::{
     common::ScalarValue,
@@ -277,6 +277,16 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
         insert.source = Some(query(&format!("VALUES ({})", texts.join(", ")))?);
         return Ok(());
     };
+    if let SetExpr::Values(values) = &*source.body
+        && values.rows.iter().any(|row| row.content.iter().any(asks))
+        && !values
+            .rows
+            .iter()
+            .any(|row| row.content.iter().any(is_default))
+        && let Some(rows) = as_selects(values)
+    {
+        source.body = rows;
+    }
     let SetExpr::Values(values) = &mut *source.body else {
         // As PostgreSQL does: what the query leaves out at its end is the default.
         if insert.columns.is_empty()
@@ -303,9 +313,7 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
             }
         }
         for (index, value) in row.content.iter_mut().enumerate() {
-            let is_default = matches!(value, Expr::Identifier(ident)
-                if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
-            if is_default {
+            if is_default(value) {
                 *value = default_of(columns.get(index))?;
             }
             if let Some(column) = columns.get(index) {
@@ -314,6 +322,33 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The word, in a column's place.
+fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(ident)
+        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+/// Whether it has a sub-query, which cannot be planned within VALUES.
+fn asks(expr: &Expr) -> bool {
+    ast::visit_expressions(expr, |expr| match expr {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// `VALUES (a, b), (c, d)` as `SELECT a, b UNION ALL SELECT c, d`.
+fn as_selects(values: &ast::Values) -> Option<Box<SetExpr>> {
+    let rows = values.rows.iter().map(|row| {
+        let items: Vec<String> = row.content.iter().map(ToString::to_string).collect();
+        format!("SELECT {}", items.join(", "))
+    });
+    let rows: Vec<String> = rows.collect();
+    query(&rows.join(" UNION ALL "))
+        .ok()
+        .map(|query| query.body)
 }
 
 /// How many columns a query answers, where it does not say `*`.

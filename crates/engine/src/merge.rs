@@ -1,14 +1,16 @@
 //! `MERGE`: rows of the target that meet a row of the source are changed or go, rows of the source that meet none are
 //! added. All of it is one rewrite of the files that hold a row to change, in one commit.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use arrow::{array::AsArray, datatypes::Int64Type};
 use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
     physical_plan::{collect, execute_stream},
-    sql::sqlparser::ast::{self, Expr, MergeAction, MergeClauseKind, MergeInsertKind},
+    sql::sqlparser::ast::{
+        self, Expr, MergeAction, MergeClauseKind, MergeInsertKind, Visit, Visitor,
+    },
 };
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{DataFile, Expect, Snapshot, TableName};
@@ -17,7 +19,7 @@ use rapport_udf_postgres::refusal::Refusal;
 use crate::{
     Error, Outcome, Result,
     cancel::Guard,
-    change::{FILES, assigned, changed, may_read, ours, typed_value},
+    change::{FILES, assigned, changed, check_stable, may_read, ours, typed_value},
     execute,
     names::folded,
     pins::Pins,
@@ -73,7 +75,34 @@ pub(crate) async fn prepare(
 ) -> Result<Planned> {
     let merge = read(scope, pins, merge).await?;
     let base = scope.base(pins, &merge.name).await?;
+    check_join(scope, pins, &merge, &base, declared, guard).await?;
     plan_rows(scope, pins, &merge, &base, None, declared, guard).await
+}
+
+/// What is wrong with the condition of the join is found where both tables are seen.
+async fn check_join(
+    scope: &Scope,
+    pins: &Arc<Pins>,
+    merge: &Merge,
+    base: &Arc<Snapshot>,
+    declared: &[Option<u32>],
+    guard: &Guard,
+) -> Result<()> {
+    let ast::Statement::Query(query) = ours(scope, &format!("SELECT 1 {}", merge.joined()))? else {
+        return Err(Error::not_supported("this form of the statement", ""));
+    };
+    let (inner, pins) = (scope.clone(), pins.clone());
+    let (declared, base) = (declared.to_vec(), base.clone());
+    let work = async move {
+        let url = inner.store_url(base.name());
+        let files = LakeTable::of_files(base, url, vec![]);
+        let files = read_texts(provider_as_source(Arc::new(files)))?;
+        inner
+            .plan_query_over(&pins, &query, &declared, &[(FILES, files)])
+            .await
+    };
+    scope.warehouse.plan_within_budget(guard, work).await?;
+    Ok(())
 }
 
 pub(crate) async fn merge(
@@ -97,6 +126,7 @@ pub(crate) async fn merge(
     };
     let base = scope.base(pins, &merge.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
+    check_join(scope, pins, &merge, &base, declared, guard).await?;
     let planned = plan_rows(scope, pins, &merge, &base, None, declared, guard).await?;
     let types: Vec<Option<u32>> = planned.params.iter().copied().map(Some).collect();
     let work = Work {
@@ -161,6 +191,7 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
         .iter()
         .map(|field| field.name().clone())
         .collect();
+    check_source(scope, merge)?;
     let (mut matched, mut unmatched) = (vec![], vec![]);
     let mut looked_at = vec![merge.on.as_ref()];
     for clause in &merge.clauses {
@@ -223,6 +254,21 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
             }
         }
     }
+    let is_reached = |before: &[Option<&String>]| {
+        let others = before.len().saturating_sub(1);
+        before.iter().take(others).all(Option::is_some)
+    };
+    let conditions: Vec<_> = matched.iter().map(|when| when.condition.as_ref()).collect();
+    let others: Vec<_> = unmatched
+        .iter()
+        .map(|when| when.condition.as_ref())
+        .collect();
+    if !is_reached(&conditions) || !is_reached(&others) {
+        return Err(Error::Syntax {
+            message: "unreachable WHEN clause specified after unconditional WHEN clause".to_owned(),
+            position: None,
+        });
+    }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
             looked_at.extend(values.iter().map(|(_, value)| value));
@@ -237,6 +283,68 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
         matched,
         unmatched,
     })
+}
+
+/// The source and the conditions are looked at several times, and must be the same each time.
+fn check_source(scope: &Scope, merge: &ast::Merge) -> Result<()> {
+    let conditions: Vec<&Expr> = merge
+        .clauses
+        .iter()
+        .filter_map(|clause| clause.predicate.as_ref())
+        .collect();
+    for condition in &conditions {
+        let asks = ast::visit_expressions(*condition, |expr| match expr {
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        if asks.is_break() {
+            return Err(Error::not_supported(
+                "a sub-query in a condition of MERGE is not supported",
+                "Join what it asks for in the source: USING (SELECT … FROM …) AS s.",
+            ));
+        }
+    }
+    let conditions: Vec<Expr> = conditions.into_iter().cloned().collect();
+    check_stable(scope, &conditions, "a MERGE")?;
+    check_stable(scope, std::slice::from_ref(&merge.source), "a MERGE")?;
+    check_stable(scope, std::slice::from_ref(&*merge.on), "a MERGE")?;
+    if merge.source.visit(&mut Choice).is_break() {
+        return Err(Error::not_supported(
+            "MERGE over a query with LIMIT, OFFSET, DISTINCT ON or a window function is not supported",
+            "Put its rows into a table first: CREATE TEMPORARY TABLE … AS SELECT …, and merge from that.",
+        ));
+    }
+    Ok(())
+}
+
+/// Finds what may choose other rows each time, where some are ordered alike.
+struct Choice;
+
+impl Visitor for Choice {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        match query.limit_clause.is_some() || query.fetch.is_some() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+        match select.distinct {
+            Some(ast::Distinct::On(_)) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// In the place of DO NOTHING, which the parser does not know: an action on a column of this name.

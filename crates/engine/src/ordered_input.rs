@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut, WindowSpec, WindowType,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowSpec,
+    WindowType,
 };
 
 use crate::{
@@ -21,10 +22,22 @@ pub(crate) fn spell_out(select: &mut Select) {
     let [table] = select.from.as_mut_slice() else {
         return;
     };
-    let TableFactor::Derived { subquery, .. } = &mut table.relation else {
+    let TableFactor::Derived {
+        subquery, alias, ..
+    } = &mut table.relation
+    else {
         return;
     };
-    if !table.joins.is_empty() || subquery.order_by.is_none() {
+    let is_renamed = alias
+        .as_ref()
+        .is_some_and(|alias| !alias.columns.is_empty());
+    let shows_all = select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    });
+    if !table.joins.is_empty() || subquery.order_by.is_none() || is_renamed {
         return;
     }
     let mut depends = Depends {
@@ -36,7 +49,7 @@ pub(crate) fn spell_out(select: &mut Select) {
     if !depends.found {
         return;
     }
-    let Some(keys) = keys(subquery) else {
+    let Some(keys) = keys(subquery, !shows_all) else {
         return;
     };
     depends.keys = Some(keys);
@@ -44,7 +57,9 @@ pub(crate) fn spell_out(select: &mut Select) {
 }
 
 /// What the rows of the sub-query are ordered by, as columns of it.
-fn keys(query: &mut Query) -> Option<Vec<OrderByExpr>> {
+///
+/// `may_add` a column to it that nobody sees.
+fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
     let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else {
         return None;
     };
@@ -69,6 +84,15 @@ fn keys(query: &mut Query) -> Option<Vec<OrderByExpr>> {
                 let is_only = named.next().is_some() && named.next().is_none();
                 is_only.then_some(name)?
             }
+            Expr::Value(value) => match &value.value {
+                Value::Number(number, _) => {
+                    let at = number.parse::<usize>().ok()?.checked_sub(1)?;
+                    let name = labels.get(at)?.clone()?;
+                    let named = labels.iter().flatten().filter(|label| **label == name);
+                    (named.count() == 1).then_some(name)?
+                }
+                _ => return None,
+            },
             _ => return None,
         };
         Some(OrderByExpr {
@@ -85,7 +109,7 @@ fn keys(query: &mut Query) -> Option<Vec<OrderByExpr>> {
         _ => false,
     };
     // A window does not see what the select list calls its columns.
-    if select.distinct.is_some() || keys.iter().any(is_named) {
+    if !may_add || select.distinct.is_some() || keys.iter().any(is_named) {
         return None;
     }
     select.projection.push(SelectItem::ExprWithAlias {

@@ -222,6 +222,7 @@ impl Scope {
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
         let mut statement = ast::Statement::Insert(insert.clone());
+        cast_parameters(&mut statement, declared);
         let inner = inner_values::planned(self, pins, &mut statement).await?;
         reword::reword(&mut statement);
         columns::name_all(&mut statement);
@@ -364,6 +365,51 @@ fn with_parameters(
         fields.into_iter().map(Some).collect(),
     )?;
     Ok((plan, Parameters { oids, types }))
+}
+
+/// DataFusion forgets the types of an INSERT's parameters but those of its VALUES.
+fn cast_parameters(statement: &mut ast::Statement, declared: &[Option<u32>]) {
+    struct Casts<'a>(&'a [Option<u32>]);
+    impl ast::VisitorMut for Casts<'_> {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+            let oid = match &*expr {
+                ast::Expr::Value(value) => match &value.value {
+                    ast::Value::Placeholder(id) => parameter_index(id)
+                        .ok()
+                        .and_then(|index| *self.0.get(index - 1)?),
+                    _ => None,
+                },
+                _ => None,
+            };
+            // Texts are what a parameter is anyway, and arrays are told otherwise.
+            let data_type = oid.and_then(|oid| {
+                use columns::oid as o;
+                Some(match oid {
+                    o::INT2 => ast::DataType::SmallInt(None),
+                    o::INT4 => ast::DataType::Integer(None),
+                    o::INT8 => ast::DataType::BigInt(None),
+                    o::FLOAT4 => ast::DataType::Real,
+                    o::FLOAT8 => ast::DataType::DoublePrecision,
+                    o::BOOL => ast::DataType::Boolean,
+                    o::DATE => ast::DataType::Date,
+                    _ => return None,
+                })
+            });
+            if let Some(data_type) = data_type {
+                *expr = ast::Expr::Cast {
+                    kind: ast::CastKind::Cast,
+                    expr: Box::new(expr.clone()),
+                    data_type,
+                    array: false,
+                    format: None,
+                };
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = ast::VisitMut::visit(statement, &mut Casts(declared));
 }
 
 /// What is compared with an array or its elements is of their type.

@@ -334,7 +334,7 @@ fn greatest_of_values(expr: &Expr) -> Option<Expr> {
 /// PostgreSQL finds the distinct values of an aggregate by sorting them, and leaves them sorted.
 fn sort_distinct(function: &mut Function) {
     let is_list = plain_name(&function.name)
-        .is_some_and(|name| matches!(name.as_str(), "array_agg" | "string_agg" | "jsonb_agg"));
+        .is_some_and(|name| matches!(name.as_str(), "array_agg" | "string_agg"));
     let FunctionArguments::List(list) = &mut function.args else {
         return;
     };
@@ -366,16 +366,6 @@ fn sort_distinct(function: &mut Function) {
 /// `json_agg` and its kind: the texts of all values, put together and enclosed.
 fn json_aggregate(function: &Function) -> Option<Expr> {
     let name = plain_name(&function.name)?;
-    if name == "jsonb_agg" {
-        // Of sorted values: their texts are sorted otherwise.
-        if let FunctionArguments::List(list) = &function.args
-            && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
-        {
-            let mut array = function.clone();
-            array.name = ObjectName::from(vec![Ident::new("array_agg")]);
-            return Some(call("to_jsonb", vec![Expr::Function(array)]));
-        }
-    }
     let is_object = match name.as_str() {
         "json_agg" | "jsonb_agg" => false,
         "json_object_agg" | "jsonb_object_agg" => true,

@@ -487,7 +487,7 @@ impl Typing<'_> {
                 let args = args.collect::<PlanResult<_>>()?;
                 return Ok(Transformed::yes(self.call(&format!("\u{1}{name}"), args)?));
             }
-            "row_to_json" | "json_build_object" | "jsonb_build_object" => {
+            "row_to_json" | "json_build_object" | "jsonb_build_object" | udf::json::ROW => {
                 let args = args.into_iter().enumerate().map(|(index, arg)| {
                     if index.is_multiple_of(2) {
                         self.call(udf::TEXT_OF, vec![arg])
@@ -496,6 +496,10 @@ impl Typing<'_> {
                     }
                 });
                 let args = args.collect::<PlanResult<_>>()?;
+                let name = match name.as_str() {
+                    udf::json::ROW => "row_to_json",
+                    name => name,
+                };
                 return Ok(Transformed::yes(self.call(&format!("\u{1}{name}"), args)?));
             }
             _ => {}

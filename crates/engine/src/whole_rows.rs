@@ -190,7 +190,12 @@ impl Rows<'_> {
         let Expr::Identifier(name) = expr else {
             return None;
         };
-        let columns = self.whole(name)?.shape.as_ref()?;
+        let item = self.whole(name)?;
+        if item.may_be_missing {
+            // It is NULL then, and not a row of NULLs.
+            return None;
+        }
+        let columns = item.shape.as_ref()?;
         let members = columns.iter().flat_map(|column| {
             [
                 Expr::Value(Value::SingleQuotedString(column.clone()).into()),
@@ -215,13 +220,13 @@ impl Rows<'_> {
             "row_to_json" | "to_json" => self.object("row_to_json", first),
             "to_jsonb" => self.object("jsonb_build_object", first),
             json::ITEM => {
-                *first = self.object("row_to_json", first)?;
+                *first = self.object(json::ROW, first)?;
                 None
             }
             // Rows come on lines of their own.
             "string_agg" => {
                 let is_rows = matches!(&*first, Expr::Function(item) if is_call(item, json::ITEM)
-                    && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, "row_to_json")));
+                    && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, json::ROW)));
                 if let (
                     true,
                     Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(separator)))),

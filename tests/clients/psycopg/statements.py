@@ -148,3 +148,20 @@ def a_statement_without_rows_tells_how_many_it_touched():
         same(c.execute("DELETE FROM p_count WHERE a < %s", [3]).rowcount, 2)
         same(c.execute("SELECT a FROM p_count").rowcount, 8)
         c.execute("DROP TABLE p_count")
+
+
+def writes_take_parameters_beside_a_query():
+    with psycopg.connect(autocommit=True) as c:
+        c.execute("CREATE TABLE upserts (id integer, v varchar(3), k char(2), n numeric(6,2))")
+        c.execute("INSERT INTO upserts (id, v) SELECT a.id, a.v FROM (VALUES (%s::int, %s), (%s, %s)) AS a (id, v)", (1, "a", 2, "b"))
+        merge = """MERGE INTO upserts AS t USING (VALUES (%s, %s), (%s, %s)) AS s (id, v) ON t.id = s.id
+                   WHEN MATCHED THEN UPDATE SET v = s.v, n = %s WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.id, s.v)"""
+        same(c.execute(merge, (2, "B", 3, "C", 1.5)).statusmessage, "MERGE 2")
+        c.execute("UPDATE upserts AS t SET k = %s FROM (SELECT %s AS id) AS s WHERE t.id = s.id", ("kk", 3))
+        c.execute("INSERT INTO upserts (id) SELECT a.id FROM (VALUES (%s), (%s)) AS a (id) "
+                  "WHERE NOT EXISTS (SELECT 1 FROM upserts AS p WHERE p.id = a.id)", (3, 4))
+        for change in ("UPDATE upserts SET v = %s", "UPDATE upserts SET k = %s", "INSERT INTO upserts (v) VALUES (%s)"):
+            raises(psycopg.errors.StringDataRightTruncation, c.execute, change, ("abcdef",))
+        told = c.execute("SELECT id, v, k, n FROM upserts ORDER BY id").fetchall()
+        c.execute("DROP TABLE upserts")
+    return repr(told)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
 
-pub use build::{FRAGMENT, ITEM};
+pub use build::{FRAGMENT, ITEM, ROW};
 pub use canonical::{TO_JSON, TO_JSONB, canonical, check};
 pub use get::{GET_JSON, GET_JSON_TEXT, GET_JSONB, GET_JSONB_TEXT};
 

@@ -25,6 +25,9 @@ pub const FRAGMENT: &str = "\u{1}json_fragment";
 /// As JSON, `null` for NULL; the planner puts [`FRAGMENT`] in its place.
 pub const ITEM: &str = "\u{1}json_item";
 
+/// As `row_to_json`, of a row that an aggregate takes.
+pub const ROW: &str = "\u{1}json_row";
+
 macro_rules! builder {
     ($name:literal, $usage:literal, $gives:ident, $work:ident) => {{
         const OVERLOADS: &[Overload] = &[
@@ -139,6 +142,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
             Jsonb,
             jsonb_object
         ),
+        builder!("\u{1}json_row", "json_agg(row)", Json, unplanned),
         builder!("row_to_json", "row_to_json(row)", Json, unplanned),
         builder!("\u{1}row_to_json", "row_to_json(row)", Json, compact_object),
         simple(
