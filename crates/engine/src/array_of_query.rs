@@ -15,14 +15,19 @@ use datafusion::{
     },
     sql::sqlparser::ast::{
         Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
-        OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Statement, TableAlias,
-        TableAliasColumnDef, TableFactor, Value, Visit, Visitor,
+        OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef,
+        TableFactor, Value,
     },
 };
 
 use rapport_udf_postgres::refusal::Refusal;
 
-use crate::{Error, Result, names::folded, tree::call};
+use crate::{
+    Error, Result,
+    names::folded,
+    parse,
+    tree::{call, calls, column},
+};
 
 /// A name that no client can type: an array, and an empty one where there is none.
 pub(crate) const OR_EMPTY: &str = "\u{1}or_empty";
@@ -140,7 +145,7 @@ fn aggregated(mut query: Query) -> Result<Query> {
 
 /// `SELECT array_agg(item ORDER BY keys) FROM (query) AS array (item, …)`
 fn over(query: Query, keys: Vec<OrderByExpr>) -> Result<Query> {
-    let mut made = parsed("SELECT 1 FROM (SELECT 1) AS array")?;
+    let mut made = parse::query("SELECT 1 FROM (SELECT 1) AS array")?;
     if let SetExpr::Select(select) = made.body.as_mut() {
         select.projection = vec![SelectItem::UnnamedExpr(array_agg(
             column(ITEM),
@@ -171,18 +176,6 @@ fn over(query: Query, keys: Vec<OrderByExpr>) -> Result<Query> {
     Ok(made)
 }
 
-fn parsed(sql: &str) -> Result<Query> {
-    let statements = crate::parse::parse_trusted(sql, &crate::Limits::default())?;
-    match statements.into_iter().next().map(|statement| statement.ast) {
-        Some(Statement::Query(query)) => Ok(*query),
-        _ => Err(Error::not_supported("this form of ARRAY", "")),
-    }
-}
-
-fn column(name: &str) -> Expr {
-    Expr::Identifier(Ident::with_quote('"', name))
-}
-
 fn array_agg(value: Expr, keys: Vec<OrderByExpr>) -> Expr {
     let mut made = call("array_agg", vec![value]);
     if let Expr::Function(Function {
@@ -194,21 +187,6 @@ fn array_agg(value: Expr, keys: Vec<OrderByExpr>) -> Expr {
         list.clauses = vec![FunctionArgumentClause::OrderBy(keys)];
     }
     made
-}
-
-/// Whether it calls any function: it may be an aggregate.
-fn calls(expr: &Expr) -> bool {
-    struct Calls(bool);
-    impl Visitor for Calls {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> std::ops::ControlFlow<()> {
-            self.0 |= matches!(expr, Expr::Function(_));
-            std::ops::ControlFlow::Continue(())
-        }
-    }
-    let mut found = Calls(false);
-    let _ = expr.visit(&mut found);
-    found.0
 }
 
 pub(crate) fn or_empty() -> Arc<ScalarUDF> {

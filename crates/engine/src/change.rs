@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
-    array::{AsArray, RecordBatch},
+    array::AsArray,
     datatypes::{Field, Int64Type},
 };
 use datafusion::{
@@ -17,6 +17,7 @@ use datafusion::{
 };
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{DataFile, Expect, Snapshot, TableName};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     Column, Error, Outcome, Result,
@@ -32,6 +33,7 @@ use crate::{
     syntax::plain_name,
     target::{self, Target},
     times::read_texts,
+    tree::{calls, is_default},
     write,
 };
 
@@ -147,17 +149,7 @@ pub(crate) fn refuse_history(name: &TableName, what: &str) -> Result<()> {
 }
 
 async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result<Change> {
-    let mut values = BTreeMap::new();
-    for assignment in &update.assignments {
-        for (column, value) in assigned(assignment)? {
-            if values.insert(column.clone(), value).is_some() {
-                return Err(Error::Syntax {
-                    message: format!("multiple assignments to same column \"{column}\""),
-                    position: None,
-                });
-            }
-        }
-    }
+    let values = all_assigned(&update.assignments)?;
     let (name, alias) = changed(scope, pins, &update.table, "UPDATE").await?;
     let set: Vec<String> = values.keys().cloned().collect();
     scope
@@ -337,8 +329,23 @@ pub(crate) async fn may_read<'a>(
     scope.require_columns(name, Privilege::Select, &named).await
 }
 
-/// The columns that an assignment sets, and to what.
-pub(crate) fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
+/// The columns that assignments set, and to what.
+pub(crate) fn all_assigned(assignments: &[ast::Assignment]) -> Result<BTreeMap<String, Expr>> {
+    let mut values = BTreeMap::new();
+    for assignment in assignments {
+        for (column, value) in assigned(assignment)? {
+            if values.insert(column.clone(), value).is_some() {
+                return Err(Error::Syntax {
+                    message: format!("multiple assignments to same column \"{column}\""),
+                    position: None,
+                });
+            }
+        }
+    }
+    Ok(values)
+}
+
+fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
     let name = |column: &ast::ObjectName| {
         let last = column.0.last().and_then(|part| part.as_ident());
         last.map(folded).unwrap_or_default()
@@ -394,7 +401,7 @@ fn column_of(query: &ast::Query, at: usize, n_columns: usize) -> Result<Expr> {
                 return Err(mismatch());
             }
             // One column by itself must answer as it does beside the others.
-            let n_calls = select.projection.iter().filter(|item| calls(item)).count();
+            let n_calls = select.projection.iter().filter(|item| calls(*item)).count();
             let n_aggregates = select
                 .projection
                 .iter()
@@ -440,21 +447,13 @@ fn aggregates(item: &ast::SelectItem) -> bool {
     .is_break()
 }
 
-fn calls(item: &ast::SelectItem) -> bool {
-    ast::visit_expressions(item, |expr| match expr {
-        Expr::Function(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
-}
-
 fn listed(tables: &[TableWithJoins]) -> String {
     let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
     tables.join(", ")
 }
 
 /// The number of a row, where a row may meet several of another table and is to be changed once.
-const ROW: &str = "\u{1}row";
+pub(crate) const ROW: &str = "\u{1}row";
 
 impl Change {
     /// What holds of the rows that change; `None` is all of them.
@@ -501,17 +500,7 @@ impl Change {
     /// The rows of the files after the change.
     fn rows(&self, snapshot: &Snapshot) -> Result<String> {
         let schema = snapshot.schema();
-        for column in self.values.keys() {
-            if schema.index_of(column).is_err() {
-                return Err(Error::UndefinedColumn {
-                    message: format!(
-                        "column \"{column}\" of relation \"{}\" does not exist",
-                        self.name.table
-                    ),
-                    hint: None,
-                });
-            }
-        }
+        check_columns(snapshot, self.values.keys())?;
         let alias = quoted(&self.alias);
         let old: Vec<String> = schema
             .fields()
@@ -553,14 +542,30 @@ impl Change {
     }
 }
 
+/// 42703 for a column that the table does not have.
+pub(crate) fn check_columns<'a>(
+    snapshot: &Snapshot,
+    mut columns: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    let schema = snapshot.schema();
+    match columns.find(|column| schema.index_of(column).is_err()) {
+        Some(column) => Err(Error::UndefinedColumn {
+            message: format!(
+                "column \"{column}\" of relation \"{}\" does not exist",
+                snapshot.name().table
+            ),
+            hint: None,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// A new value of a column, as SQL of the column's type.
 pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> Result<String> {
-    let is_default = matches!(value, Expr::Identifier(ident)
-        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
     // It is described as of the column's type.
     let is_parameter = matches!(value, Expr::Value(value)
         if matches!(value.value, ast::Value::Placeholder(_)));
-    let value = if is_default {
+    let value = if is_default(value) {
         let default = snapshot.definition().defaults.get(field.name());
         default.map_or("NULL", String::as_str).to_owned()
     } else {
@@ -700,6 +705,26 @@ pub(crate) fn ours(scope: &Scope, sql: &str) -> Result<ast::Statement> {
     Ok(statements.remove(0).ast)
 }
 
+/// None in a block: it finds out when it commits whether somebody else was faster.
+pub(crate) async fn turn(
+    scope: &Scope,
+    name: &TableName,
+    guard: &Guard,
+) -> Result<Option<OwnedMutexGuard<()>>> {
+    if scope.block.is_some() {
+        return Ok(None);
+    }
+    let turn = async { Ok(scope.warehouse.turn_to_rewrite(name).await) };
+    guard.bound(turn).await.map(Some)
+}
+
+pub(crate) fn our_query(scope: &Scope, sql: &str) -> Result<Box<ast::Query>> {
+    match ours(scope, sql)? {
+        ast::Statement::Query(query) => Ok(query),
+        _ => Err(Error::not_supported("this form of the statement", "")),
+    }
+}
+
 async fn run(
     scope: &Scope,
     pins: &Arc<Pins>,
@@ -709,23 +734,22 @@ async fn run(
     described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
-    let warehouse = scope.warehouse.clone();
-    // A block finds out when it commits whether somebody else was faster.
-    let _turn = match &scope.block {
-        Some(_) => None,
-        None => Some(
-            guard
-                .bound(async { Ok(warehouse.turn_to_rewrite(&change.name).await) })
-                .await?,
-        ),
-    };
+    let _turn = turn(scope, &change.name, guard).await?;
     let base = scope.base(pins, &change.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     let whole = whole(scope, pins, &change, &base, declared, guard).await?;
     check_described(described, whole.listed.as_ref())?;
     let types: Vec<Option<u32>> = whole.planned.params.iter().copied().map(Some).collect();
 
-    let affected = affected(scope, pins, &change, &base, &types, &params, guard).await?;
+    let work = Work {
+        scope,
+        pins,
+        base: &base,
+        types: &types,
+        params: &params,
+        guard,
+    };
+    let affected = affected(&work, &change).await?;
     let count: u64 = affected.iter().map(|(_, rows)| rows).sum();
     if count == 0 {
         return Ok(match &whole.listed {
@@ -743,17 +767,7 @@ async fn run(
         None => None,
     };
     let kept = (context, keeper.clone());
-    rewrite(
-        scope,
-        pins,
-        &change,
-        &base,
-        affected,
-        (&types, params),
-        kept,
-        guard,
-    )
-    .await?;
+    rewrite(&work, &change, affected, kept).await?;
     if scope.block.is_none() {
         scope.warehouse.tell_rows(&change.name).await;
     }
@@ -770,36 +784,29 @@ fn done(change: &Change, count: u64) -> Outcome {
     }
 }
 
-/// The files that hold rows to change, and how many.
-async fn affected(
-    scope: &Scope,
-    pins: &Arc<Pins>,
-    change: &Change,
-    base: &Arc<Snapshot>,
-    types: &[Option<u32>],
-    params: &[ScalarValue],
-    guard: &Guard,
-) -> Result<Vec<(DataFile, u64)>> {
-    if change.condition().is_none() {
-        return Ok(base
-            .files()
-            .iter()
-            .map(|file| (file.clone(), file.rows))
-            .collect());
-    }
-    let ast::Statement::Query(query) =
-        ours(scope, &format!("SELECT count(*) {}", change.matching()))?
-    else {
-        return Err(Error::not_supported("this form of the statement", ""));
-    };
-    let mut affected = vec![];
-    for file in base.files() {
-        let (inner, pins, base) = (scope.clone(), pins.clone(), base.clone());
-        let (query, types, params) = (query.clone(), types.to_vec(), params.to_vec());
-        let (only, bound) = (vec![file.clone()], guard.clone());
+/// What all steps of a change know.
+pub(crate) struct Work<'a> {
+    pub scope: &'a Scope,
+    pub pins: &'a Arc<Pins>,
+    pub base: &'a Arc<Snapshot>,
+    pub types: &'a [Option<u32>],
+    pub params: &'a [ScalarValue],
+    pub guard: &'a Guard,
+}
+
+impl Work<'_> {
+    /// The numbers that a query of ours counts in these files.
+    pub(crate) async fn count<const N: usize>(
+        &self,
+        query: &ast::Query,
+        files: Vec<DataFile>,
+    ) -> Result<[u64; N]> {
+        let (inner, pins, base) = (self.scope.clone(), self.pins.clone(), self.base.clone());
+        let (query, types, params) = (query.clone(), self.types.to_vec(), self.params.to_vec());
+        let bound = self.guard.clone();
         let work = async move {
             let url = inner.store_url(base.name());
-            let files = LakeTable::of_files(base, url, only);
+            let files = LakeTable::of_files(base, url, files);
             let files = read_texts(provider_as_source(Arc::new(files)))?;
             let planned = inner
                 .plan_query_over(&pins, &query, &types, &[(FILES, files)])
@@ -807,14 +814,64 @@ async fn affected(
             let logical = execute::bind(&planned, params)?;
             let state = inner.state();
             let plan = state.create_physical_plan(&logical).await?;
-            let batches = collect(
-                plan,
-                execute::task_context(&inner.warehouse, &state, &bound),
-            )
-            .await?;
-            Ok(batches.iter().map(count).sum::<u64>())
+            let context = execute::task_context(&inner.warehouse, &state, &bound);
+            let mut counts = [0; N];
+            for batch in collect(plan, context).await? {
+                for (at, count) in counts.iter_mut().enumerate() {
+                    let values = batch.column(at).as_primitive::<Int64Type>();
+                    *count += values.iter().flatten().map(i64::unsigned_abs).sum::<u64>();
+                }
+            }
+            Ok(counts)
         };
-        let rows = scope.warehouse.cpu().run(guard, work).await?;
+        self.scope.warehouse.cpu().run(self.guard, work).await
+    }
+
+    /// Puts the planned rows in the place of the removed files, in one commit or into the block.
+    pub(crate) async fn rewrite(
+        &self,
+        planned: &Planned,
+        (context, keeper): (Arc<TaskContext>, Option<Arc<Keeper>>),
+        removed: Vec<DataFile>,
+        expected: u64,
+        operation: &'static str,
+    ) -> Result<()> {
+        let (scope, base) = (self.scope.clone(), self.base.clone());
+        let logical = execute::bind(planned, self.params.to_vec())?;
+        let plan = execute::physical(&scope.warehouse, scope.state(), logical, self.guard).await?;
+        let (warehouse, txn) = (scope.warehouse.clone(), scope.warehouse.rewrite_txn());
+        let work = async move {
+            let rows = execute_stream(plan, context.clone())?;
+            let rows = write::storable(&base, rows, context, keeper)?;
+            let expect = Expect::Rows(expected);
+            if let Some(block) = &scope.block {
+                let mut draft = scope.draft(block, &base).await?;
+                write::rewrite_draft(&mut draft, &removed, rows, expect).await?;
+                block.put(&scope, draft);
+                return Ok(());
+            }
+            let name = base.name();
+            let table = scope.lake(name).table(name).await?;
+            write::rewrite(&table, &base, &removed, rows, expect, txn, operation).await?;
+            Ok(())
+        };
+        warehouse.cpu().run(self.guard, work).await
+    }
+}
+
+/// The files that hold rows to change, and how many.
+async fn affected(work: &Work<'_>, change: &Change) -> Result<Vec<(DataFile, u64)>> {
+    let files = work.base.files().iter();
+    if change.condition().is_none() {
+        return Ok(files.map(|file| (file.clone(), file.rows)).collect());
+    }
+    let query = our_query(
+        work.scope,
+        &format!("SELECT count(*) {}", change.matching()),
+    )?;
+    let mut affected = vec![];
+    for file in files {
+        let [rows] = work.count(&query, vec![file.clone()]).await?;
         if rows > 0 {
             affected.push((file.clone(), rows));
         }
@@ -822,28 +879,11 @@ async fn affected(
     Ok(affected)
 }
 
-fn count(batch: &RecordBatch) -> u64 {
-    let counts = batch.column(0).as_primitive::<Int64Type>();
-    counts
-        .iter()
-        .flatten()
-        .map(|count| u64::try_from(count).unwrap_or(0))
-        .sum()
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one step of `run`, with all that it knows"
-)]
 async fn rewrite(
-    scope: &Scope,
-    pins: &Arc<Pins>,
+    work: &Work<'_>,
     change: &Change,
-    base: &Arc<Snapshot>,
     affected: Vec<(DataFile, u64)>,
-    (types, params): (&[Option<u32>], Vec<ScalarValue>),
     (context, keeper): (Arc<TaskContext>, Option<Arc<Keeper>>),
-    guard: &Guard,
 ) -> Result<()> {
     let is_delete = change.values.is_empty();
     let kept = |(file, rows): &(DataFile, u64)| {
@@ -860,36 +900,10 @@ async fn rewrite(
         .filter(|file| kept(file) > 0 || keeper.is_some())
         .map(|(file, _)| file.clone())
         .collect();
-    let planned = plan_rows(scope, pins, change, base, read, types, guard).await?;
-    let logical = execute::bind(&planned, params)?;
-    let plan = execute::physical(&scope.warehouse, scope.state(), logical, guard).await?;
-
-    let (scope, base) = (scope.clone(), base.clone());
-    let warehouse = scope.warehouse.clone();
-    let removed: Vec<DataFile> = affected.into_iter().map(|(file, _)| file).collect();
-    let (operation, txn) = (change.operation, scope.warehouse.rewrite_txn());
-    let name = change.name.clone();
-    let work = async move {
-        let rows = execute_stream(plan, context.clone())?;
-        let rows = write::storable(&base, rows, context, keeper)?;
-        if let Some(block) = &scope.block {
-            let mut draft = scope.draft(block, &base).await?;
-            write::rewrite_draft(&mut draft, &removed, rows, Expect::Rows(expected)).await?;
-            block.put(&scope, draft);
-            return Ok(());
-        }
-        let table = scope.lake(&name).table(&name).await?;
-        write::rewrite(
-            &table,
-            &base,
-            &removed,
-            rows,
-            Expect::Rows(expected),
-            txn,
-            operation,
-        )
-        .await?;
-        Ok(())
-    };
-    warehouse.cpu().run(guard, work).await
+    let (scope, pins, types) = (work.scope, work.pins, work.types);
+    let planned = plan_rows(scope, pins, change, work.base, read, types, work.guard).await?;
+    let removed = affected.into_iter().map(|(file, _)| file).collect();
+    let operation = change.operation;
+    work.rewrite(&planned, (context, keeper), removed, expected, operation)
+        .await
 }

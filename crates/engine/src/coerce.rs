@@ -100,9 +100,14 @@ fn column(array: &ArrayRef, pg_type: &PgType, stored: &DataType) -> Result<Array
         Some(same) => same,
         None => cast_with_options(array, stored, &strict())?,
     };
+    in_digits(kept, pg_type)
+}
+
+/// With as many digits of the seconds as the type has.
+fn in_digits(array: ArrayRef, pg_type: &PgType) -> Result<ArrayRef> {
     match pg_type.digits() {
-        Some(digits) => Ok(to_digits(&kept, digits)?),
-        None => Ok(kept),
+        Some(digits) => Ok(to_digits(&array, digits)?),
+        None => Ok(array),
     }
 }
 
@@ -277,7 +282,7 @@ pub(crate) fn from_text(
             let micros = micros
                 .collect::<Result<TimestampMicrosecondArray, Refusal>>()
                 .map_err(Error::Refused)?;
-            rounded_moments(micros, pg_type)
+            in_digits(Arc::new(micros.with_timezone("UTC")), pg_type)
         }
         Kind::Timestamptz => {
             let micros = text.iter().map(|value| match value {
@@ -287,16 +292,8 @@ pub(crate) fn from_text(
             let micros = micros
                 .collect::<Result<TimestampMicrosecondArray, Refusal>>()
                 .map_err(Error::Refused)?;
-            rounded_moments(micros, pg_type)
+            in_digits(Arc::new(micros.with_timezone("UTC")), pg_type)
         }
-    }
-}
-
-fn rounded_moments(micros: TimestampMicrosecondArray, pg_type: &PgType) -> Result<ArrayRef> {
-    let moments: ArrayRef = Arc::new(micros.with_timezone("UTC"));
-    match pg_type.digits() {
-        Some(digits) => Ok(to_digits(&moments, digits)?),
-        None => Ok(moments),
     }
 }
 

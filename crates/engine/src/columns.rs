@@ -181,7 +181,7 @@ pub(crate) fn labels(query: &Query) -> Labels {
     }
 }
 
-fn first_select(query: &Query) -> Option<&Select> {
+pub(crate) fn first_select(query: &Query) -> Option<&Select> {
     let mut body = &*query.body;
     loop {
         match body {

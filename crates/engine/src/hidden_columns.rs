@@ -1,18 +1,20 @@
 //! What a query orders or cuts its rows by and does not show, where DataFusion cannot plan it: `FETCH FIRST … WITH TIES`, and
 //! the order of rows that functions of the select list make.
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, Ident, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, Value, Visit, Visitor, WindowSpec, WindowType,
-};
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, Ident, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableFactor, Value, Visit, Visitor,
+};
+
 use crate::{
-    Error, Limits, Result,
+    Error, Result,
     columns::{Label, label},
     names::folded,
     parse,
-    syntax::{array_of_rows, call, plain_name},
+    syntax::{array_of_rows, plain_name},
+    tree::{ascending, call_over, column},
 };
 
 const RANK: &str = "\u{1}rank";
@@ -33,11 +35,7 @@ pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
     if has_ties {
         return with_ties(query);
     }
-    let makes_rows = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => makes_rows(expr),
-        _ => false,
-    });
-    if !makes_rows || select.distinct.is_some() {
+    if !shows_rows(select) || select.distinct.is_some() {
         return Ok(());
     }
     let mut hidden = vec![];
@@ -78,11 +76,7 @@ fn with_ties(query: &mut Query) -> Result<()> {
             ..
         })
     );
-    let is_rows = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => makes_rows(expr),
-        _ => false,
-    });
-    if has_offset || fetch.percent || is_rows || select.distinct.is_some() {
+    if has_offset || fetch.percent || shows_rows(select) || select.distinct.is_some() {
         return Err(Error::not_supported(
             "WITH TIES together with OFFSET, DISTINCT or functions that make rows is not supported",
             "Rank the rows in a sub-query, and compare with the rank.",
@@ -95,22 +89,11 @@ fn with_ties(query: &mut Query) -> Result<()> {
         expr: meant(key.expr, select),
         ..key
     });
-    let mut rank = call("rank", vec![]);
-    if let Expr::Function(function) = &mut rank {
-        function.over = Some(WindowType::WindowSpec(WindowSpec {
-            window_name: None,
-            partition_by: vec![],
-            order_by: keys.collect(),
-            window_frame: None,
-        }));
-    }
+    let rank = call_over("rank", keys.collect());
     let one = Expr::Value(Value::Number("1".to_owned(), false).into());
     let most = fetch.quantity.unwrap_or(one);
-    let key = OrderByExpr {
-        expr: column(RANK),
-        ..order_by_one()?
-    };
-    hide(query, vec![(RANK.to_owned(), rank)], vec![key], Some(most))
+    let hidden = vec![(RANK.to_owned(), rank)];
+    hide(query, hidden, vec![ascending(column(RANK))], Some(most))
 }
 
 /// `SELECT shown FROM (SELECT shown, hidden FROM …) WHERE rank <= most ORDER BY keys`
@@ -120,8 +103,9 @@ fn hide(
     keys: Vec<OrderByExpr>,
     most: Option<Expr>,
 ) -> Result<()> {
-    let mut outer =
-        parsed("SELECT 1 FROM (SELECT 1) AS \"\u{1}hidden\" WHERE \"\u{1}rank\" <= 1 ORDER BY 1")?;
+    let mut outer = parse::query(
+        "SELECT 1 FROM (SELECT 1) AS \"\u{1}hidden\" WHERE \"\u{1}rank\" <= 1 ORDER BY 1",
+    )?;
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Ok(());
     };
@@ -223,6 +207,14 @@ fn meant(key: Expr, select: &Select) -> Expr {
     found.cloned().unwrap_or(key)
 }
 
+/// Whether a function of the select list makes rows.
+fn shows_rows(select: &Select) -> bool {
+    select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => makes_rows(expr),
+        _ => false,
+    })
+}
+
 fn makes_rows(expr: &Expr) -> bool {
     struct Finds(bool);
     impl Visitor for Finds {
@@ -245,26 +237,4 @@ fn makes_rows(expr: &Expr) -> bool {
     let mut finds = Finds(false);
     let _ = expr.visit(&mut finds);
     finds.0
-}
-
-fn column(name: &str) -> Expr {
-    Expr::Identifier(Ident::with_quote('"', name))
-}
-
-fn order_by_one() -> Result<OrderByExpr> {
-    match parsed("SELECT 1 ORDER BY 1")?
-        .order_by
-        .map(|order_by| order_by.kind)
-    {
-        Some(OrderByKind::Expressions(mut keys)) if !keys.is_empty() => Ok(keys.remove(0)),
-        _ => Err(Error::not_supported("this order", "")),
-    }
-}
-
-fn parsed(sql: &str) -> Result<Query> {
-    let statements = parse::parse_trusted(sql, &Limits::default())?;
-    match statements.into_iter().next().map(|statement| statement.ast) {
-        Some(Statement::Query(query)) => Ok(*query),
-        _ => Err(Error::not_supported("this form of the query", "")),
-    }
 }

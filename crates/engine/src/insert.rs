@@ -1,6 +1,6 @@
 //! `INSERT`: rows from VALUES or a query, into one table, in one commit.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     common::ScalarValue,
@@ -16,7 +16,7 @@ use rapport_lake::{Definition, Snapshot};
 use crate::{
     Column, Error, Outcome, Result,
     cancel::Guard,
-    columns::column_type,
+    columns::{Label, column_type, first_select, label},
     dialect::RapportDialect,
     execute,
     names::folded,
@@ -25,6 +25,7 @@ use crate::{
     privilege::Privilege,
     returning::{Keeper, Listed, Returning, check_described},
     target::{self, Target},
+    tree::{asks, is_default},
     write,
 };
 
@@ -324,21 +325,6 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
     Ok(())
 }
 
-/// The word, in a column's place.
-fn is_default(value: &Expr) -> bool {
-    matches!(value, Expr::Identifier(ident)
-        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
-}
-
-/// Whether it has a sub-query, which cannot be planned within VALUES.
-fn asks(expr: &Expr) -> bool {
-    ast::visit_expressions(expr, |expr| match expr {
-        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
-}
-
 /// `VALUES (a, b), (c, d)` as `SELECT a, b UNION ALL SELECT c, d`.
 fn as_selects(values: &ast::Values) -> Option<Box<SetExpr>> {
     let rows = values.rows.iter().map(|row| {
@@ -353,24 +339,9 @@ fn as_selects(values: &ast::Values) -> Option<Box<SetExpr>> {
 
 /// How many columns a query answers, where it does not say `*`.
 fn width(query: &ast::Query) -> Option<usize> {
-    let mut body = &*query.body;
-    loop {
-        body = match body {
-            SetExpr::SetOperation { left, .. } => left,
-            SetExpr::Query(query) => &query.body,
-            SetExpr::Select(select) => {
-                let is_one = |item: &ast::SelectItem| {
-                    matches!(
-                        item,
-                        ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
-                    )
-                };
-                let items = &select.projection;
-                return items.iter().all(is_one).then_some(items.len());
-            }
-            _ => return None,
-        };
-    }
+    let items = &first_select(query)?.projection;
+    let is_one = |item: &ast::SelectItem| matches!(label(item), Label::One(_));
+    items.iter().all(is_one).then_some(items.len())
 }
 
 /// PostgreSQL does not take a boolean for a number on assignment.

@@ -1,25 +1,26 @@
 //! `MERGE`: rows of the target that meet a row of the source are changed or go, rows of the source that meet none are
 //! added. All of it is one rewrite of the files that hold a row to change, in one commit.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use arrow::{array::AsArray, datatypes::Int64Type};
 use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
-    physical_plan::{collect, execute_stream},
     sql::sqlparser::ast::{
         self, Expr, MergeAction, MergeClauseKind, MergeInsertKind, Visit, Visitor,
     },
 };
 use rapport_catalog_lake::LakeTable;
-use rapport_lake::{DataFile, Expect, Snapshot, TableName};
+use rapport_lake::{DataFile, Snapshot, TableName};
 use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Outcome, Result,
     cancel::Guard,
-    change::{FILES, assigned, changed, check_stable, may_read, ours, typed_value},
+    change::{
+        FILES, ROW, Work, all_assigned, changed, check_columns, check_stable, may_read, our_query,
+        ours, turn, typed_value,
+    },
     execute,
     names::folded,
     pins::Pins,
@@ -27,14 +28,11 @@ use crate::{
     privilege::{Privilege, quoted},
     target::{self, Target},
     times::read_texts,
-    write,
+    tree::asks,
 };
 
 /// What the statements that we make call all files of the target.
 const ALL: &str = "\u{1}all";
-
-/// The number of a row of the target, which may be changed once.
-const ROW: &str = "\u{1}row";
 
 /// A MERGE, taken apart.
 struct Merge {
@@ -55,7 +53,7 @@ struct When<T> {
 
 enum Matched {
     /// New values by column.
-    Update(Vec<(String, Expr)>),
+    Update(BTreeMap<String, Expr>),
     Delete,
     Nothing,
 }
@@ -88,9 +86,7 @@ async fn check_join(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<()> {
-    let ast::Statement::Query(query) = ours(scope, &format!("SELECT 1 {}", merge.joined()))? else {
-        return Err(Error::not_supported("this form of the statement", ""));
-    };
+    let query = our_query(scope, &format!("SELECT 1 {}", merge.joined()))?;
     let (inner, pins) = (scope.clone(), pins.clone());
     let (declared, base) = (declared.to_vec(), base.clone());
     let work = async move {
@@ -114,16 +110,7 @@ pub(crate) async fn merge(
     guard: &Guard,
 ) -> Result<Outcome> {
     let merge = read(scope, pins, merge).await?;
-    let warehouse = scope.warehouse.clone();
-    // A block finds out when it commits whether somebody else was faster.
-    let _turn = match &scope.block {
-        Some(_) => None,
-        None => Some(
-            guard
-                .bound(async { Ok(warehouse.turn_to_rewrite(&merge.name).await) })
-                .await?,
-        ),
-    };
+    let _turn = turn(scope, &merge.name, guard).await?;
     let base = scope.base(pins, &merge.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     check_join(scope, pins, &merge, &base, declared, guard).await?;
@@ -132,7 +119,6 @@ pub(crate) async fn merge(
     let work = Work {
         scope,
         pins,
-        merge: &merge,
         base: &base,
         types: &types,
         params: &params,
@@ -141,6 +127,7 @@ pub(crate) async fn merge(
     let mut affected = vec![];
     let (mut n_changed, mut expected) = (0, 0);
     if let Some(counted) = merge.counted() {
+        let counted = our_query(scope, &counted)?;
         for file in base.files() {
             let [changes, rows, deletes] = work.count(&counted, vec![file.clone()]).await?;
             if changes > rows {
@@ -160,13 +147,19 @@ pub(crate) async fn merge(
     }
     let mut n_added = 0;
     if let Some(added) = merge.added_count() {
-        [n_added, _, _] = work.count(&added, base.files().to_vec()).await?;
+        let added = our_query(scope, &added)?;
+        [n_added] = work.count(&added, base.files().to_vec()).await?;
     }
     let count = n_changed + n_added;
     if count > 0 {
-        work.rewrite(affected, expected + n_added).await?;
+        let files = Some(affected.clone());
+        let planned = plan_rows(scope, pins, &merge, &base, files, &types, guard).await?;
+        let context = execute::task_context(&scope.warehouse, &scope.state(), guard);
+        let expected = expected + n_added;
+        work.rewrite(&planned, (context, None), affected, expected, "MERGE")
+            .await?;
         if scope.block.is_none() {
-            warehouse.tell_rows(&merge.name).await;
+            scope.warehouse.tell_rows(&merge.name).await;
         }
     }
     Ok(Outcome::Done {
@@ -199,31 +192,12 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
         looked_at.extend(&clause.predicate);
         match (clause.clause_kind, &clause.action) {
             (MergeClauseKind::Matched, MergeAction::Update(update)) => {
-                let mut values: Vec<(String, Expr)> = vec![];
-                for assignment in &update.assignments {
-                    for (column, value) in assigned(assignment)? {
-                        if values.iter().any(|(known, _)| *known == column) {
-                            return Err(Error::Syntax {
-                                message: format!(
-                                    "multiple assignments to same column \"{column}\""
-                                ),
-                                position: None,
-                            });
-                        }
-                        values.push((column, value));
-                    }
-                }
-                let action = match values.as_slice() {
-                    [(column, _)] if column == NOTHING => Matched::Nothing,
-                    _ => {
-                        let set: Vec<String> =
-                            values.iter().map(|(column, _)| column.clone()).collect();
-                        check_columns(&base, &set)?;
-                        scope
-                            .require_columns(&name, Privilege::Update, &set)
-                            .await?;
-                        Matched::Update(values)
-                    }
+                let values = all_assigned(&update.assignments)?;
+                let action = if values.contains_key(NOTHING) {
+                    Matched::Nothing
+                } else {
+                    may_set(scope, &base, Privilege::Update, values.keys()).await?;
+                    Matched::Update(values)
                 };
                 matched.push(When { condition, action });
             }
@@ -237,12 +211,8 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
             (MergeClauseKind::NotMatched, MergeAction::Insert(insert)) => {
                 let action = unmatched_action(&columns, insert)?;
                 if let Unmatched::Insert(values) = &action {
-                    let set: Vec<String> =
-                        values.iter().map(|(column, _)| column.clone()).collect();
-                    check_columns(&base, &set)?;
-                    scope
-                        .require_columns(&name, Privilege::Insert, &set)
-                        .await?;
+                    let columns = values.iter().map(|(column, _)| column);
+                    may_set(scope, &base, Privilege::Insert, columns).await?;
                 }
                 unmatched.push(When { condition, action });
             }
@@ -271,7 +241,7 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
     }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
-            looked_at.extend(values.iter().map(|(_, value)| value));
+            looked_at.extend(values.values());
         }
     }
     may_read(scope, pins, &name, &alias, looked_at.into_iter()).await?;
@@ -293,13 +263,7 @@ fn check_source(scope: &Scope, merge: &ast::Merge) -> Result<()> {
         .filter_map(|clause| clause.predicate.as_ref())
         .collect();
     for condition in &conditions {
-        let asks = ast::visit_expressions(*condition, |expr| match expr {
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        });
-        if asks.is_break() {
+        if asks(*condition) {
             return Err(Error::not_supported(
                 "a sub-query in a condition of MERGE is not supported",
                 "Join what it asks for in the source: USING (SELECT … FROM …) AS s.",
@@ -388,21 +352,18 @@ fn unmatched_action(columns: &[String], insert: &ast::MergeInsertExpr) -> Result
     Ok(Unmatched::Insert(values.collect()))
 }
 
-fn check_columns(base: &Snapshot, columns: &[String]) -> Result<()> {
-    let schema = base.schema();
-    match columns
-        .iter()
-        .find(|column| schema.index_of(column).is_err())
-    {
-        Some(column) => Err(Error::UndefinedColumn {
-            message: format!(
-                "column \"{column}\" of relation \"{}\" does not exist",
-                base.name().table
-            ),
-            hint: None,
-        }),
-        None => Ok(()),
-    }
+/// The columns are there, and may be set.
+async fn may_set(
+    scope: &Scope,
+    base: &Snapshot,
+    privilege: Privilege,
+    columns: impl Iterator<Item = &String> + Clone,
+) -> Result<()> {
+    check_columns(base, columns.clone())?;
+    let columns: Vec<String> = columns.cloned().collect();
+    scope
+        .require_columns(base.name(), privilege, &columns)
+        .await
 }
 
 /// The number of the first WHEN whose condition holds, from 0; NULL if there is none.
@@ -476,7 +437,7 @@ impl Merge {
             matches!(action, Unmatched::Insert(_))
         })?;
         Some(format!(
-            "SELECT count(*), 0::bigint, 0::bigint {} AND {} IN ({inserts})",
+            "SELECT count(*) {} AND {} IN ({inserts})",
             self.unmet(FILES),
             chosen(&self.unmatched),
         ))
@@ -498,8 +459,7 @@ impl Merge {
                 let mut branches = String::new();
                 for (at, when) in self.matched.iter().enumerate() {
                     if let Matched::Update(values) = &when.action
-                        && let Some((_, value)) =
-                            values.iter().find(|(column, _)| column == field.name())
+                        && let Some(value) = values.get(field.name())
                     {
                         branches +=
                             &format!(" WHEN {at} THEN {}", typed_value(base, field, value)?);
@@ -582,83 +542,4 @@ async fn plan_rows(
         inner.plan_insert(&pins, &insert, &declared, &private).await
     };
     scope.warehouse.plan_within_budget(guard, work).await
-}
-
-/// What all steps of a merge know.
-struct Work<'a> {
-    scope: &'a Scope,
-    pins: &'a Arc<Pins>,
-    merge: &'a Merge,
-    base: &'a Arc<Snapshot>,
-    types: &'a [Option<u32>],
-    params: &'a [ScalarValue],
-    guard: &'a Guard,
-}
-
-impl Work<'_> {
-    /// The three numbers that the query counts in these files.
-    async fn count(&self, sql: &str, files: Vec<DataFile>) -> Result<[u64; 3]> {
-        let ast::Statement::Query(query) = ours(self.scope, sql)? else {
-            return Err(Error::not_supported("this form of the statement", ""));
-        };
-        let (inner, pins, base) = (self.scope.clone(), self.pins.clone(), self.base.clone());
-        let (types, params) = (self.types.to_vec(), self.params.to_vec());
-        let bound = self.guard.clone();
-        let work = async move {
-            let url = inner.store_url(base.name());
-            let files = LakeTable::of_files(base, url, files);
-            let files = read_texts(provider_as_source(Arc::new(files)))?;
-            let planned = inner
-                .plan_query_over(&pins, &query, &types, &[(FILES, files)])
-                .await?;
-            let logical = execute::bind(&planned, params)?;
-            let state = inner.state();
-            let plan = state.create_physical_plan(&logical).await?;
-            let context = execute::task_context(&inner.warehouse, &state, &bound);
-            let mut counts = [0; 3];
-            for batch in collect(plan, context).await? {
-                for (at, count) in counts.iter_mut().enumerate() {
-                    let values = batch.column(at).as_primitive::<Int64Type>();
-                    *count += values.iter().flatten().map(i64::unsigned_abs).sum::<u64>();
-                }
-            }
-            Ok(counts)
-        };
-        self.scope.warehouse.cpu().run(self.guard, work).await
-    }
-
-    async fn rewrite(&self, removed: Vec<DataFile>, expected: u64) -> Result<()> {
-        let (scope, base) = (self.scope.clone(), self.base.clone());
-        let planned = plan_rows(
-            &scope,
-            self.pins,
-            self.merge,
-            &base,
-            Some(removed.clone()),
-            self.types,
-            self.guard,
-        )
-        .await?;
-        let logical = execute::bind(&planned, self.params.to_vec())?;
-        let plan = execute::physical(&scope.warehouse, scope.state(), logical, self.guard).await?;
-        let context = execute::task_context(&scope.warehouse, &scope.state(), self.guard);
-        let txn = scope.warehouse.rewrite_txn();
-        let warehouse = scope.warehouse.clone();
-        let work = async move {
-            let rows = execute_stream(plan, context.clone())?;
-            let rows = write::storable(&base, rows, context, None)?;
-            let expect = Expect::Rows(expected);
-            if let Some(block) = &scope.block {
-                let mut draft = scope.draft(block, &base).await?;
-                write::rewrite_draft(&mut draft, &removed, rows, expect).await?;
-                block.put(&scope, draft);
-                return Ok(());
-            }
-            let name = base.name();
-            let table = scope.lake(name).table(name).await?;
-            write::rewrite(&table, &base, &removed, rows, expect, txn, "MERGE").await?;
-            Ok(())
-        };
-        warehouse.cpu().run(self.guard, work).await
-    }
 }

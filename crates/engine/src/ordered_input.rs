@@ -1,18 +1,16 @@
 //! `SELECT string_agg(a, ',') FROM (SELECT a FROM t ORDER BY b) AS s`: PostgreSQL aggregates and numbers the rows in the order of
 //! the sub-query. DataFusion promises none, so what depends on it says it.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowSpec,
-    WindowType,
+    Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind, Query,
+    Select, SelectItem, SetExpr, TableFactor, Value, WindowType,
 };
 
 use crate::{
     columns::{Label, label},
     names::folded,
-    syntax::{call, plain_name},
+    syntax::plain_name,
+    tree::{ascending, call_over, column, visit_own_functions},
 };
 
 const NUMBER: &str = "\u{1}number";
@@ -40,20 +38,23 @@ pub(crate) fn spell_out(select: &mut Select) {
     if !table.joins.is_empty() || subquery.order_by.is_none() || is_renamed {
         return;
     }
-    let mut depends = Depends {
-        depth: 0,
-        found: false,
-        keys: None,
-    };
-    let _ = select.projection.visit(&mut depends);
-    if !depends.found {
+    let mut depends = false;
+    visit_own_functions(&mut select.projection, |expr| {
+        depends |= place(expr).is_some()
+    });
+    if !depends {
         return;
     }
     let Some(keys) = keys(subquery, !shows_all) else {
         return;
     };
-    depends.keys = Some(keys);
-    let _ = select.projection.visit(&mut depends);
+    visit_own_functions(&mut select.projection, |expr| match place(expr) {
+        Some(Place::Aggregate(clauses)) => {
+            clauses.push(FunctionArgumentClause::OrderBy(keys.clone()));
+        }
+        Some(Place::Window(order_by)) => order_by.clone_from(&keys),
+        None => {}
+    });
 }
 
 /// What the rows of the sub-query are ordered by, as columns of it.
@@ -76,27 +77,21 @@ fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
         })
         .collect();
     let shown = keys.iter().map(|key| {
-        let place = match &key.expr {
-            Expr::Identifier(name) => {
-                let name = folded(name);
-                let mut named = labels.iter().flatten().filter(|label| **label == name);
-                // Of a column of that name there must be one.
-                let is_only = named.next().is_some() && named.next().is_none();
-                is_only.then_some(name)?
-            }
+        let name = match &key.expr {
+            Expr::Identifier(name) => folded(name),
             Expr::Value(value) => match &value.value {
                 Value::Number(number, _) => {
                     let at = number.parse::<usize>().ok()?.checked_sub(1)?;
-                    let name = labels.get(at)?.clone()?;
-                    let named = labels.iter().flatten().filter(|label| **label == name);
-                    (named.count() == 1).then_some(name)?
+                    labels.get(at)?.clone()?
                 }
                 _ => return None,
             },
             _ => return None,
         };
-        Some(OrderByExpr {
-            expr: column(&place),
+        // Of a column of that name there must be one.
+        let named = labels.iter().flatten().filter(|label| **label == name);
+        (named.count() == 1).then(|| OrderByExpr {
+            expr: column(&name),
             ..key.clone()
         })
     });
@@ -113,78 +108,10 @@ fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
         return None;
     }
     select.projection.push(SelectItem::ExprWithAlias {
-        expr: over(call("row_number", vec![]), keys.clone()),
+        expr: call_over("row_number", keys),
         alias: Ident::with_quote('"', NUMBER),
     });
-    Some(vec![OrderByExpr {
-        expr: column(NUMBER),
-        ..ascending(keys.into_iter().next()?)
-    }])
-}
-
-fn ascending(mut key: OrderByExpr) -> OrderByExpr {
-    key.options.asc = None;
-    key.options.nulls_first = None;
-    key
-}
-
-fn over(mut expr: Expr, keys: Vec<OrderByExpr>) -> Expr {
-    if let Expr::Function(function) = &mut expr {
-        function.over = Some(WindowType::WindowSpec(WindowSpec {
-            window_name: None,
-            partition_by: vec![],
-            order_by: keys,
-            window_frame: None,
-        }));
-    }
-    expr
-}
-
-fn column(name: &str) -> Expr {
-    Expr::Identifier(Ident::with_quote('"', name))
-}
-
-struct Depends {
-    /// Of sub-queries, which have their own rows.
-    depth: usize,
-    found: bool,
-    /// What to order by.
-    keys: Option<Vec<OrderByExpr>>,
-}
-
-impl VisitorMut for Depends {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Function(function) = expr else {
-            return ControlFlow::Continue(());
-        };
-        if self.depth > 0 {
-            return ControlFlow::Continue(());
-        }
-        if let Some(place) = place(function) {
-            self.found = true;
-            if let Some(keys) = &self.keys {
-                match place {
-                    Place::Aggregate(clauses) => {
-                        clauses.push(FunctionArgumentClause::OrderBy(keys.clone()));
-                    }
-                    Place::Window(order_by) => order_by.clone_from(keys),
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
+    Some(vec![ascending(column(NUMBER))])
 }
 
 /// Where a function that depends on the order of its rows would say it.
@@ -193,7 +120,10 @@ enum Place<'a> {
     Window(&'a mut Vec<OrderByExpr>),
 }
 
-fn place(function: &mut Function) -> Option<Place<'_>> {
+fn place(expr: &mut Expr) -> Option<Place<'_>> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
     let name = plain_name(&function.name)?;
     match &mut function.over {
         Some(WindowType::WindowSpec(window)) => {

@@ -1,79 +1,45 @@
 //! `string_agg(a, ',' ORDER BY b)` beside one in another order: DataFusion computes one order of `string_agg` at a time,
 //! and any number of `array_agg`.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, ObjectName, OrderByExpr, Query, Select, VisitMut, VisitorMut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Ident, ObjectName, OrderByExpr, Select,
 };
 
-use crate::tree::call;
+use crate::tree::{call, visit_own_functions};
 
 /// Changes nothing where all are in the same order.
 pub(crate) fn spell_out(select: &mut Select) {
-    let mut found = Texts {
-        depth: 0,
-        orders: vec![],
-        rewrites: false,
-    };
-    let _ = visit(select, &mut found);
-    if found.orders.len() > 1 {
-        found.rewrites = true;
-        let _ = visit(select, &mut found);
-    }
-}
-
-fn visit(select: &mut Select, texts: &mut Texts) -> ControlFlow<()> {
-    select.projection.visit(texts)?;
-    select.having.visit(texts)
-}
-
-struct Texts {
-    /// Of sub-queries, which have their own.
-    depth: usize,
-    /// All that differ.
-    orders: Vec<Vec<OrderByExpr>>,
-    rewrites: bool,
-}
-
-impl VisitorMut for Texts {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth > 0 {
-            return ControlFlow::Continue(());
+    let mut orders: Vec<Vec<OrderByExpr>> = vec![];
+    visit(select, |expr| {
+        if let Some(order) = order(expr)
+            && !orders.contains(&order)
+        {
+            orders.push(order);
         }
-        let Expr::Function(function) = expr else {
-            return ControlFlow::Continue(());
-        };
-        let Some(order) = order(function) else {
-            return ControlFlow::Continue(());
-        };
-        if !self.orders.contains(&order) {
-            self.orders.push(order);
-        }
-        if self.rewrites
-            && let Some(joined) = joined(function)
+    });
+    if orders.len() < 2 {
+        return;
+    }
+    visit(select, |expr| {
+        if order(expr).is_some()
+            && let Some(joined) = joined(expr)
         {
             *expr = joined;
         }
-        ControlFlow::Continue(())
-    }
+    });
+}
+
+fn visit(select: &mut Select, mut visit: impl FnMut(&mut Expr)) {
+    visit_own_functions(&mut select.projection, &mut visit);
+    visit_own_functions(&mut select.having, &mut visit);
 }
 
 /// What a `string_agg` is ordered by.
-fn order(function: &Function) -> Option<Vec<OrderByExpr>> {
+fn order(expr: &Expr) -> Option<Vec<OrderByExpr>> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
     let is_it = matches!(function.name.0.as_slice(), [name]
         if name.as_ident().is_some_and(|name| name.value.eq_ignore_ascii_case("string_agg")));
     let FunctionArguments::List(list) = &function.args else {
@@ -89,8 +55,10 @@ fn order(function: &Function) -> Option<Vec<OrderByExpr>> {
 }
 
 /// `array_to_string(array_agg(a ORDER BY b) FILTER (WHERE a IS NOT NULL), ',')`
-fn joined(function: &Function) -> Option<Expr> {
-    let mut collected = function.clone();
+fn joined(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(mut collected) = expr.clone() else {
+        return None;
+    };
     collected.name = ObjectName::from(vec![Ident::new("array_agg")]);
     let FunctionArguments::List(list) = &mut collected.args else {
         return None;

@@ -51,6 +51,15 @@ pub(crate) fn parse(sql: &str, limits: &Limits) -> Result<Vec<Statement>> {
     parse_trusted(sql, limits)
 }
 
+/// One query that we have made ourselves.
+pub(crate) fn query(sql: &str) -> Result<ast::Query> {
+    let statements = parse_trusted(sql, &Limits::default())?;
+    match statements.into_iter().next().map(|statement| statement.ast) {
+        Some(ast::Statement::Query(query)) => Ok(*query),
+        _ => Err(Error::not_supported("this form of the query", "")),
+    }
+}
+
 /// As [`parse`], of text that we have made ourselves.
 pub(crate) fn parse_trusted(sql: &str, limits: &Limits) -> Result<Vec<Statement>> {
     let dialect = RapportDialect { versions: false };

@@ -188,21 +188,21 @@ impl PgType {
 
     /// How many digits the seconds of its values have after the point, if there are fewer than six.
     pub(crate) fn digits(&self) -> Option<u32> {
+        self.declared_digits().filter(|digits| *digits < 6)
+    }
+
+    fn declared_digits(&self) -> Option<u32> {
         let digits = match self.kind {
             Kind::Time | Kind::Timestamp | Kind::Timestamptz => self.typmod,
             Kind::Interval if self.typmod >= 0 => self.typmod & 0xffff,
             _ => return None,
         };
-        u32::try_from(digits).ok().filter(|digits| *digits < 6)
+        u32::try_from(digits).ok()
     }
 
     fn modifier(&self) -> String {
-        let digits = match self.kind {
-            Kind::Interval if self.typmod >= 0 => self.typmod & 0xffff,
-            _ => self.typmod,
-        };
-        match digits {
-            0..=6 => format!("({digits})"),
+        match self.declared_digits() {
+            Some(digits) if digits <= 6 => format!("({digits})"),
             _ => String::new(),
         }
     }

@@ -191,7 +191,7 @@ impl Scope {
         let mut names = names::resolve(self, pins, &mut statement).await?;
         names.add(private);
         names.call(tables);
-        whole_rows::spell_out(&mut statement, &names)?;
+        whole_rows::spell_out(&mut statement, &names);
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
         let origins: Vec<_> = (0..plan.schema().fields().len())
@@ -240,7 +240,7 @@ impl Scope {
         for (name, values) in inner {
             names.add(&[(&name, values)]);
         }
-        whole_rows::spell_out(&mut statement, &names)?;
+        whole_rows::spell_out(&mut statement, &names);
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));

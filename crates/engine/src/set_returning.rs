@@ -4,15 +4,15 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Query,
-    SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value,
 };
 use rapport_udf_postgres::json::{TO_JSON, TO_JSONB};
 
 use crate::{
-    Limits,
     inner_values::is_constant,
     parse,
-    syntax::{array_of_rows, call, plain_name, shape_of_rows},
+    syntax::{array_of_rows, plain_name, shape_of_rows},
+    tree::call,
 };
 
 /// `LATERAL (VALUES (a, b), (c, d)) AS v`, of the columns beside it, is `unnest(ARRAY[a, c], ARRAY[b, d]) AS v`.
@@ -254,13 +254,10 @@ fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Ve
 }
 
 fn select(items: Vec<SelectItem>) -> Option<Query> {
-    let statements = parse::parse_trusted("SELECT NULL", &Limits::default()).ok()?;
-    let Statement::Query(mut query) = statements.into_iter().next()?.ast else {
-        return None;
-    };
+    let mut query = parse::query("SELECT NULL").ok()?;
     let SetExpr::Select(select) = query.body.as_mut() else {
         return None;
     };
     select.projection = items;
-    Some(*query)
+    Some(query)
 }

@@ -5,9 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, OrderByExpr, OrderByOptions, Query, Select, SelectItem, SetExpr, Statement,
-    Subscript, TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
+    SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use rapport_udf_postgres::json;
@@ -16,6 +15,7 @@ use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
     hidden_columns, ordered_input, ordered_texts, quantified, set_returning,
+    tree::{ascending, call, take},
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
@@ -227,19 +227,25 @@ fn like(
     any.then(|| binary(take(expr), operator, call(ANY, vec![take(pattern)])))
 }
 
-/// `(SELECT (regexp_matches(a, b))[1])` has no row where there is no match: then `regexp_match` is NULL.
-fn without_subquery(expr: &Expr) -> Option<Expr> {
+/// A sub-query, its SELECT, and the one expression that it selects.
+fn of_one_column(expr: &Expr) -> Option<(&Query, &Select, &Expr)> {
     let Expr::Subquery(query) = expr else {
         return None;
     };
     let SetExpr::Select(select) = query.body.as_ref() else {
         return None;
     };
-    let [SelectItem::UnnamedExpr(only) | SelectItem::ExprWithAlias { expr: only, .. }] =
-        select.projection.as_slice()
-    else {
-        return None;
-    };
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(only) | SelectItem::ExprWithAlias { expr: only, .. }] => {
+            Some((query, select, only))
+        }
+        _ => None,
+    }
+}
+
+/// `(SELECT (regexp_matches(a, b))[1])` has no row where there is no match: then `regexp_match` is NULL.
+fn without_subquery(expr: &Expr) -> Option<Expr> {
+    let (query, select, only) = of_one_column(expr)?;
     let is_bare = select.from.is_empty()
         && select.selection.is_none()
         && select.having.is_none()
@@ -273,17 +279,7 @@ fn without_subquery(expr: &Expr) -> Option<Expr> {
 
 /// `(SELECT max(v) FROM (VALUES (a), (b)) AS t (v))` is `greatest(a, b)`.
 fn greatest_of_values(expr: &Expr) -> Option<Expr> {
-    let Expr::Subquery(query) = expr else {
-        return None;
-    };
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return None;
-    };
-    let [SelectItem::UnnamedExpr(only) | SelectItem::ExprWithAlias { expr: only, .. }] =
-        select.projection.as_slice()
-    else {
-        return None;
-    };
+    let (query, select, only) = of_one_column(expr)?;
     let Expr::Function(function) = only else {
         return None;
     };
@@ -350,14 +346,7 @@ fn sort_distinct(function: &mut Function) {
         && function.over.is_none()
         && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
     {
-        let key = OrderByExpr {
-            expr: value.clone(),
-            options: OrderByOptions {
-                asc: None,
-                nulls_first: None,
-            },
-            with_fill: None,
-        };
+        let key = ascending(value.clone());
         list.clauses
             .push(FunctionArgumentClause::OrderBy(vec![key]));
     }
@@ -469,35 +458,10 @@ pub(crate) fn plain_name(name: &ObjectName) -> Option<String> {
     }
 }
 
-fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::Value(Value::Null.into()))
-}
-
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp {
         left: Box::new(left),
         op,
         right: Box::new(right),
     }
-}
-
-pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args
-        .into_iter()
-        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
-        .collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: vec![],
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
 }

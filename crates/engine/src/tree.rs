@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, Query, SetExpr, Statement, TableFactor,
-    Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    FunctionArguments, Ident, LimitClause, ObjectName, OrderByExpr, OrderByOptions, Query, SetExpr,
+    Statement, TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut, WindowSpec,
+    WindowType, visit_expressions,
 };
 
 use crate::{Error, Limits, Result};
@@ -133,6 +134,90 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
         over: None,
         within_group: vec![],
     })
+}
+
+/// A column whose name is taken as it stands.
+pub(crate) fn column(name: &str) -> Expr {
+    Expr::Identifier(Ident::with_quote('"', name))
+}
+
+/// A key of an ORDER BY that says no more.
+pub(crate) fn ascending(expr: Expr) -> OrderByExpr {
+    OrderByExpr {
+        expr,
+        options: OrderByOptions {
+            asc: None,
+            nulls_first: None,
+        },
+        with_fill: None,
+    }
+}
+
+/// A call without arguments over all rows in that order.
+pub(crate) fn call_over(name: &str, order_by: Vec<OrderByExpr>) -> Expr {
+    let mut made = call(name, vec![]);
+    if let Expr::Function(function) = &mut made {
+        function.over = Some(WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by: vec![],
+            order_by,
+            window_frame: None,
+        }));
+    }
+    made
+}
+
+/// Whether any function is called there: it may be an aggregate.
+pub(crate) fn calls(part: &impl Visit) -> bool {
+    visit_expressions(part, |expr| match expr {
+        Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Whether there is a sub-query among the expressions.
+pub(crate) fn asks(part: &impl Visit) -> bool {
+    visit_expressions(part, |expr| match expr {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Whether it is the word DEFAULT, in the place of a value.
+pub(crate) fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(ident)
+        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+/// The functions that are called there, those of sub-queries left out, each behind what it is given.
+pub(crate) fn visit_own_functions(part: &mut impl VisitMut, visit: impl FnMut(&mut Expr)) {
+    struct Own<F> {
+        depth: usize,
+        visit: F,
+    }
+    impl<F: FnMut(&mut Expr)> VisitorMut for Own<F> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.depth == 0 && matches!(expr, Expr::Function(_)) {
+                (self.visit)(expr);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = part.visit(&mut Own { depth: 0, visit });
 }
 
 pub(crate) fn take(expr: &mut Expr) -> Expr {

@@ -6,29 +6,25 @@ use std::{collections::HashMap, ops::ControlFlow};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut,
-    VisitorMut,
+    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+    VisitMut, VisitorMut,
 };
 use rapport_udf_postgres::json;
 
 use crate::{
-    Error, Result,
     columns::{Label, label},
     names::{Names, PRIVATE, folded, key, parts},
     tree::call,
 };
 
 /// After the names are known.
-pub(crate) fn spell_out(statement: &mut Statement, names: &Names) -> Result<()> {
+pub(crate) fn spell_out(statement: &mut Statement, names: &Names) {
     let mut rows = Rows {
         names,
         ctes: vec![],
         scopes: vec![],
     };
-    match statement.visit(&mut rows) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+    let _ = statement.visit(&mut rows);
 }
 
 /// The names of an item's columns; `None` if they are not known here.
@@ -103,6 +99,11 @@ impl Rows<'_> {
             columns.extend(self.item(&join.relation)?.shape?);
         }
         Some(columns)
+    }
+
+    fn items_of(&self, select: &Select) -> Vec<Item> {
+        let tables = select.from.iter();
+        tables.flat_map(|table| self.items(table)).collect()
     }
 
     fn items(&self, table: &TableWithJoins) -> Vec<Item> {
@@ -251,6 +252,14 @@ impl Rows<'_> {
     }
 }
 
+/// What a table or a sub-query in FROM is called.
+fn alias(factor: &mut TableFactor) -> Option<&mut TableAlias> {
+    match factor {
+        TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => alias.as_mut(),
+        _ => None,
+    }
+}
+
 fn is_call(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part]
         if part.as_ident().is_some_and(|ident| ident.value == name))
@@ -282,9 +291,9 @@ fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
 }
 
 impl VisitorMut for Rows<'_> {
-    type Break = Error;
+    type Break = ();
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.ctes.push(HashMap::new());
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             let mut shape = self.of_query(&cte.query);
@@ -297,63 +306,49 @@ impl VisitorMut for Rows<'_> {
                 ctes.insert(folded(&cte.alias.name), shape);
             }
         }
-        // ORDER BY sees it too.
+        // What stands in FROM is seen by ORDER BY too.
         let items = match query.body.as_ref() {
-            SetExpr::Select(select) => {
-                let tables = select.from.iter();
-                tables.flat_map(|table| self.items(table)).collect()
-            }
+            SetExpr::Select(select) if query.order_by.is_some() => self.items_of(select),
             _ => vec![],
         };
         self.scopes.push(items);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
         self.ctes.pop();
         self.scopes.pop();
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        let tables = select.from.iter();
-        let items = tables.flat_map(|table| self.items(table)).collect();
-        self.scopes.push(items);
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.scopes.push(self.items_of(select));
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
+    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<()> {
         self.scopes.pop();
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        let shape = self.item(factor).and_then(|item| item.shape);
-        let (TableFactor::Table {
-            alias: Some(alias), ..
-        }
-        | TableFactor::Derived {
-            alias: Some(alias), ..
-        }) = factor
-        else {
-            return ControlFlow::Continue(());
-        };
-        if let Some(columns) = shape
-            && !alias.columns.is_empty()
-            && alias.columns.len() < columns.len()
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let is_renamed = alias(factor).is_some_and(|alias| !alias.columns.is_empty());
+        let item = is_renamed.then(|| self.item(factor)).flatten();
+        if let Some(columns) = item.and_then(|item| item.shape)
+            && let Some(alias) = alias(factor)
         {
             let others = columns.into_iter().skip(alias.columns.len());
-            alias
-                .columns
-                .extend(others.map(|column| TableAliasColumnDef {
-                    name: Ident::with_quote('"', column),
-                    data_type: None,
-                }));
+            let others = others.map(|column| TableAliasColumnDef {
+                name: Ident::with_quote('"', column),
+                data_type: None,
+            });
+            let others: Vec<TableAliasColumnDef> = others.collect();
+            alias.columns.extend(others);
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let spelled = match expr {
             Expr::Function(function) => self.function(function),
             Expr::CompoundFieldAccess { root, access_chain } => {
