@@ -330,7 +330,7 @@ fn within(value: &str, most: usize, pg_type: &PgType) -> Result<Option<String>> 
     }
 }
 
-fn bool_of(text: &str) -> Option<bool> {
+pub(crate) fn bool_of(text: &str) -> Option<bool> {
     let text = text.trim().to_ascii_lowercase();
     let starts = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
     if starts("true", 1) || starts("yes", 1) || text == "on" || text == "1" {

@@ -6,8 +6,9 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::{
     common::{DFSchema, ExprSchema, Result, ScalarValue},
     logical_expr::{
-        Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast,
+        BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF, cast,
         expr::{Placeholder, ScalarFunction},
+        lit,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr},
     },
     sql::sqlparser::ast::BinaryOperator,
@@ -17,6 +18,7 @@ use rapport_udf_postgres::json;
 
 use crate::{
     Error,
+    coerce::bool_of,
     columns::column_type,
     pg_type::{Kind, PgType},
     typed::kind_of,
@@ -137,6 +139,16 @@ impl PostgresExpressions {
             | BinaryOperator::LtEq
             | BinaryOperator::Gt
             | BinaryOperator::GtEq => {
+                if kind_of(left, schema) == Some(Kind::Bool)
+                    && let Some(value) = boolean(right)?
+                {
+                    return Ok(binary(left.clone(), op, value));
+                }
+                if kind_of(right, schema) == Some(Kind::Bool)
+                    && let Some(value) = boolean(left)?
+                {
+                    return Ok(binary(value, op, right.clone()));
+                }
                 comparable(op, left, right, schema)?;
                 self.json(expr, schema)?
             }
@@ -316,7 +328,7 @@ impl PostgresExpressions {
             };
             return Some(datafusion::logical_expr::binary_expr(
                 unpadded(left)?,
-                datafusion::logical_expr::Operator::StringConcat,
+                Operator::StringConcat,
                 unpadded(right)?,
             ));
         }
@@ -327,7 +339,7 @@ impl PostgresExpressions {
         };
         Some(datafusion::logical_expr::binary_expr(
             left,
-            datafusion::logical_expr::Operator::StringConcat,
+            Operator::StringConcat,
             right,
         ))
     }
@@ -421,6 +433,34 @@ fn operator_text(op: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::PGRegexNotIMatch => "!~*",
         _ => return None,
     })
+}
+
+/// A text literal as the boolean that it is beside one. 22P02 if it is none.
+pub(crate) fn boolean(expr: &Expr) -> Result<Option<Expr>> {
+    let Expr::Literal(value, None) = expr else {
+        return Ok(None);
+    };
+    let Some(text) = value.try_as_str().flatten() else {
+        return Ok(None);
+    };
+    let value = bool_of(text).ok_or_else(|| Error::InvalidText {
+        message: format!("invalid input syntax for type boolean: \"{text}\""),
+    })?;
+    Ok(Some(lit(value)))
+}
+
+fn binary(left: Expr, op: &BinaryOperator, right: Expr) -> Option<Expr> {
+    let op = match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    };
+    let (left, right) = (Box::new(left), Box::new(right));
+    Some(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
 }
 
 /// 42883 for types between which PostgreSQL has no comparison and DataFusion would cast one side.

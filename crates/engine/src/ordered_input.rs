@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, Value, WindowType,
+    Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, WindowType,
 };
 
 use crate::{
@@ -26,16 +26,13 @@ pub(crate) fn spell_out(select: &mut Select) {
     else {
         return;
     };
-    let is_renamed = alias
-        .as_ref()
-        .is_some_and(|alias| !alias.columns.is_empty());
     let shows_all = select.projection.iter().any(|item| {
         matches!(
             item,
             SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
         )
     });
-    if !table.joins.is_empty() || subquery.order_by.is_none() || is_renamed {
+    if !table.joins.is_empty() || subquery.order_by.is_none() {
         return;
     }
     let mut depends = false;
@@ -45,7 +42,7 @@ pub(crate) fn spell_out(select: &mut Select) {
     if !depends {
         return;
     }
-    let Some(keys) = keys(subquery, !shows_all) else {
+    let Some(keys) = keys(subquery, alias.as_mut(), !shows_all) else {
         return;
     };
     visit_own_functions(&mut select.projection, |expr| match place(expr) {
@@ -60,7 +57,11 @@ pub(crate) fn spell_out(select: &mut Select) {
 /// What the rows of the sub-query are ordered by, as columns of it.
 ///
 /// `may_add` a column to it that nobody sees.
-fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
+fn keys(
+    query: &mut Query,
+    alias: Option<&mut TableAlias>,
+    may_add: bool,
+) -> Option<Vec<OrderByExpr>> {
     let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else {
         return None;
     };
@@ -76,6 +77,19 @@ fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
             Label::Many => None,
         })
         .collect();
+    // As the statement around it calls them.
+    let given: Vec<String> = alias
+        .iter()
+        .flat_map(|alias| &alias.columns)
+        .map(|column| folded(&column.name))
+        .collect();
+    let called = |name: String| {
+        let at = labels
+            .iter()
+            .position(|label| label.as_ref() == Some(&name));
+        let given = at.and_then(|at| given.get(at)).cloned();
+        given.unwrap_or(name)
+    };
     let shown = keys.iter().map(|key| {
         let name = match &key.expr {
             Expr::Identifier(name) => folded(name),
@@ -91,7 +105,7 @@ fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
         // Of a column of that name there must be one.
         let named = labels.iter().flatten().filter(|label| **label == name);
         (named.count() == 1).then(|| OrderByExpr {
-            expr: column(&name),
+            expr: column(&called(name)),
             ..key.clone()
         })
     });
@@ -106,6 +120,17 @@ fn keys(query: &mut Query, may_add: bool) -> Option<Vec<OrderByExpr>> {
     // A window does not see what the select list calls its columns.
     if !may_add || select.distinct.is_some() || keys.iter().any(is_named) {
         return None;
+    }
+    if let Some(alias) = alias
+        && !alias.columns.is_empty()
+    {
+        if alias.columns.len() != labels.len() {
+            return None;
+        }
+        alias.columns.push(TableAliasColumnDef {
+            name: Ident::with_quote('"', NUMBER),
+            data_type: None,
+        });
     }
     select.projection.push(SelectItem::ExprWithAlias {
         expr: call_over("row_number", keys),

@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, ObjectName, OrderByExpr, Select,
+    Ident, ObjectName, OrderByExpr, Select, Value,
 };
 
 use crate::tree::{call, visit_own_functions};
@@ -70,6 +70,12 @@ fn joined(expr: &Expr) -> Option<Expr> {
     else {
         return None;
     };
+    // NULL parts nothing there, and everything here.
+    let is_text = matches!(separator, Expr::Value(value)
+        if matches!(value.value, Value::SingleQuotedString(_)));
+    if !is_text {
+        return None;
+    }
     let (value, separator) = (value.clone(), separator.clone());
     list.args.truncate(1);
     let is_there = Expr::IsNotNull(Box::new(value));

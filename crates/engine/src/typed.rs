@@ -25,7 +25,7 @@ use rapport_udf_postgres as udf;
 use crate::{
     Error, Result, coerce,
     columns::column_type,
-    expressions::comparable,
+    expressions::{boolean, comparable},
     pg_type::{Kind, PgType},
     quantified,
 };
@@ -136,7 +136,14 @@ impl Typing<'_> {
         match expr {
             Expr::Cast(cast) => self.cast(cast, schema),
             Expr::BinaryExpr(binary) => self.comparison(binary, schema),
-            Expr::InList(list) => {
+            Expr::InList(mut list) => {
+                if kind_of(&list.expr, schema) == Some(Kind::Bool) {
+                    for item in &mut list.list {
+                        if let Some(value) = boolean(item)? {
+                            *item = value;
+                        }
+                    }
+                }
                 for item in &list.list {
                     comparable(&"=", &list.expr, item, schema)?;
                 }

@@ -260,6 +260,20 @@ fn alias(factor: &mut TableFactor) -> Option<&mut TableAlias> {
     }
 }
 
+/// Gives those columns their own names that an alias leaves out.
+fn name_all(alias: &mut TableAlias, columns: &[String]) {
+    if alias.columns.is_empty() {
+        return;
+    }
+    let others = columns.iter().skip(alias.columns.len());
+    let others = others.map(|column| TableAliasColumnDef {
+        name: Ident::with_quote('"', column),
+        data_type: None,
+    });
+    let others: Vec<TableAliasColumnDef> = others.collect();
+    alias.columns.extend(others);
+}
+
 fn is_call(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part]
         if part.as_ident().is_some_and(|ident| ident.value == name))
@@ -295,12 +309,14 @@ impl VisitorMut for Rows<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.ctes.push(HashMap::new());
-        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+        let ctes = query.with.iter_mut();
+        for cte in ctes.flat_map(|with| &mut with.cte_tables) {
             let mut shape = self.of_query(&cte.query);
             if let Some(columns) = &mut shape {
                 for (column, given) in columns.iter_mut().zip(&cte.alias.columns) {
                     *column = folded(&given.name);
                 }
+                name_all(&mut cte.alias, columns);
             }
             if let Some(ctes) = self.ctes.last_mut() {
                 ctes.insert(folded(&cte.alias.name), shape);
@@ -337,13 +353,7 @@ impl VisitorMut for Rows<'_> {
         if let Some(columns) = item.and_then(|item| item.shape)
             && let Some(alias) = alias(factor)
         {
-            let others = columns.into_iter().skip(alias.columns.len());
-            let others = others.map(|column| TableAliasColumnDef {
-                name: Ident::with_quote('"', column),
-                data_type: None,
-            });
-            let others: Vec<TableAliasColumnDef> = others.collect();
-            alias.columns.extend(others);
+            name_all(alias, &columns);
         }
         ControlFlow::Continue(())
     }
