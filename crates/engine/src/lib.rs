@@ -20,6 +20,7 @@ mod commit;
 mod compact;
 mod compared_rows;
 mod computed_first;
+mod computed_once;
 mod copies;
 mod copy_in;
 mod copy_options;

@@ -39,6 +39,7 @@ use crate::{
     block::Block,
     collation, columns,
     computed_first::compute_subqueries_first,
+    computed_once::Named,
     copies::number_copies,
     correlated::join_by_any_condition,
     inner_values,
@@ -82,6 +83,8 @@ pub(crate) struct Scope {
     pub block: Option<Arc<Block>>,
     /// The session's temporary tables, once it has made one.
     pub temporary: Option<Arc<Temporary>>,
+    /// What the statement has named by a WITH or computed before.
+    pub named: Vec<Named>,
     /// Views inside views.
     pub depth: usize,
 }
@@ -189,6 +192,7 @@ impl Scope {
             state.aggregate_functions().contains_key(name)
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add_named(&self.named);
         names.add(private);
         names.call(tables);
         whole_rows::spell_out(&mut statement, &names);
@@ -236,6 +240,7 @@ impl Scope {
             state.aggregate_functions().contains_key(name)
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add_named(&self.named);
         names.add(private);
         for (name, values) in inner {
             names.add(&[(&name, values)]);
@@ -270,6 +275,7 @@ impl Scope {
         let scope = Scope {
             role: self.warehouse.owner(view).await?,
             search_path: view.search_path.clone(),
+            named: vec![],
             depth: self.depth + 1,
             ..self.clone()
         };
