@@ -19,7 +19,7 @@ use rapport_lake::{DataFile, Expect, Snapshot, TableName};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    Column, Error, Outcome, Result,
+    Column, Error, Outcome, Result, assigned,
     cancel::Guard,
     computed_once::{self, check_stable},
     execute,
@@ -577,6 +577,7 @@ async fn whole(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Whole> {
+    check_values(scope, pins, change, base, declared).await?;
     let files = base.files().to_vec();
     let planned = plan_rows(scope, pins, change, base, files.clone(), declared, guard).await?;
     let Some(returning) = &change.returning else {
@@ -603,6 +604,52 @@ async fn whole(
         planned,
         listed: Some(listed),
     })
+}
+
+/// Of types that the columns take.
+async fn check_values(
+    scope: &Scope,
+    pins: &Pins,
+    change: &Change,
+    base: &Arc<Snapshot>,
+    declared: &[Option<u32>],
+) -> Result<()> {
+    for (column, value) in &change.values {
+        assigned::check_literal(base, column, value)?;
+    }
+    let open = change
+        .values
+        .iter()
+        .filter(|(_, value)| !assigned::is_literal(value));
+    let (columns, values): (Vec<&String>, Vec<String>) = open
+        .map(|(column, value)| (column, value.to_string()))
+        .unzip();
+    if values.is_empty() {
+        return Ok(());
+    }
+    let beside = change.beside.iter().map(|beside| format!(", {beside}"));
+    let sql = format!(
+        "SELECT {} FROM {} AS {}{}",
+        values.join(", "),
+        quoted(FILES),
+        quoted(&change.alias),
+        beside.collect::<String>(),
+    );
+    let query = our_query(scope, &sql)?;
+    let files = LakeTable::of_files(base.clone(), scope.store_url(&change.name), vec![]);
+    let files = [(FILES, read_texts(provider_as_source(Arc::new(files)))?)];
+    let tables = [(FILES, change.name.clone())];
+    // What else is wrong is found where the change is planned.
+    match scope
+        .plan_query_of(pins, &query, declared, &files, &tables)
+        .await
+    {
+        Ok(planned) => {
+            let given = planned.columns.iter().map(|column| (column, true));
+            assigned::check_columns(base, columns.into_iter(), given)
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 async fn plan_rows(
@@ -689,7 +736,8 @@ pub(crate) async fn run(
     check_described(described, whole.listed.as_ref())?;
     let types: Vec<Option<u32>> = whole.planned.params.iter().copied().map(Some).collect();
     let known = (types.as_slice(), params.as_slice());
-    let (scope, statement) = computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    let (scope, statement) =
+        computed_once::compute(scope, pins, with, statement, known, guard).await?;
     check(&scope, &statement)?;
     let change = read(&scope, pins, &statement).await?;
 

@@ -102,7 +102,9 @@ pub(crate) async fn compute(
     };
     let _ = VisitMut::visit(&mut statement, &mut found);
     for (at, query) in found.queries.iter_mut().enumerate() {
-        let Some(choosing) = query.take() else { continue };
+        let Some(choosing) = query.take() else {
+            continue;
+        };
         let Ok(planned) = scope.plan_query(pins, &choosing, types).await else {
             continue;
         };

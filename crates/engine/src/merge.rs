@@ -6,9 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
-    sql::sqlparser::ast::{
-        self, Expr, MergeAction, MergeClauseKind, MergeInsertKind,
-    },
+    sql::sqlparser::ast::{self, Expr, MergeAction, MergeClauseKind, MergeInsertKind},
 };
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{DataFile, Snapshot, TableName};
@@ -16,10 +14,11 @@ use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Outcome, Result,
+    assigned::check_literal,
     cancel::Guard,
     change::{
-        FILES, ROW, Work, all_assigned, changed, check_columns, may_read, our_query,
-        ours, turn, typed_value,
+        FILES, ROW, Work, all_assigned, changed, check_columns, may_read, our_query, ours, turn,
+        typed_value,
     },
     computed_once::{self, check_stable},
     execute,
@@ -118,7 +117,8 @@ pub(crate) async fn merge(
     let planned = plan_rows(scope, pins, &merge, &base, None, declared, guard).await?;
     let types: Vec<Option<u32>> = planned.params.iter().copied().map(Some).collect();
     let known = (types.as_slice(), params.as_slice());
-    let (scope, statement) = computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    let (scope, statement) =
+        computed_once::compute(scope, pins, with, statement, known, guard).await?;
     check(&scope, &statement)?;
     let (scope, merge) = (&scope, read(&scope, pins, &statement).await?);
     let work = Work {
@@ -247,8 +247,18 @@ async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<
             position: None,
         });
     }
+    for when in &unmatched {
+        if let Unmatched::Insert(values) = &when.action {
+            for (column, value) in values {
+                check_literal(&base, column, value)?;
+            }
+        }
+    }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
+            for (column, value) in values {
+                check_literal(&base, column, value)?;
+            }
             looked_at.extend(values.values());
         }
     }
@@ -264,7 +274,10 @@ async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<
 }
 
 fn check_conditions(merge: &ast::Merge) -> Result<()> {
-    let mut conditions = merge.clauses.iter().filter_map(|clause| clause.predicate.as_ref());
+    let mut conditions = merge
+        .clauses
+        .iter()
+        .filter_map(|clause| clause.predicate.as_ref());
     match conditions.any(asks) {
         false => Ok(()),
         true => Err(Error::not_supported(

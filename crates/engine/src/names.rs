@@ -24,8 +24,8 @@ use rapport_lake::TableName;
 use rapport_udf_postgres::{Reading, Zone};
 
 use crate::{
-    computed_once::Named,
     Error, Result,
+    computed_once::Named,
     pins::Pins,
     plan::Scope,
     privilege::{Access, Marked, Privilege},

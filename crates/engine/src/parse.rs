@@ -180,7 +180,10 @@ fn apart(ast: ast::Statement) -> Result<(Option<ast::With>, ast::Statement)> {
 
 fn changes(body: &ast::SetExpr) -> bool {
     use ast::SetExpr as S;
-    matches!(body, S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_))
+    matches!(
+        body,
+        S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_)
+    )
 }
 
 /// Finds a query that changes rows.
