@@ -35,6 +35,7 @@ impl VisitorMut for Spelling {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        ordered_input::spell_out_named(query);
         self.depth += 1;
         match hidden_columns::spell_out(query) {
             Ok(()) => ControlFlow::Continue(()),
@@ -374,6 +375,12 @@ fn json_aggregate(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return None;
     };
+    if name == "jsonb_agg" && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+        let mut array = function.clone();
+        array.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        sort_distinct(&mut array);
+        return Some(call("to_jsonb", vec![Expr::Function(array)]));
+    }
     let args = list.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
