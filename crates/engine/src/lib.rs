@@ -35,6 +35,7 @@ mod explain;
 mod expressions;
 mod functions;
 mod hidden_columns;
+mod hypothetical;
 mod inner_values;
 mod insert;
 mod interrupt;

@@ -14,7 +14,7 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
-    hidden_columns, ordered_input, ordered_texts, quantified, set_returning,
+    hidden_columns, hypothetical, ordered_input, ordered_texts, quantified, set_returning,
     tree::{ascending, call, take},
 };
 
@@ -196,6 +196,9 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
             None
         }
         Expr::Function(function) => {
+            if let Some(counted) = hypothetical::spelled(function)? {
+                return Ok(Some(counted));
+            }
             sort_distinct(function);
             match json_aggregate(function) {
                 Some(made) => Some(made),
