@@ -309,26 +309,36 @@ pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
 pub fn civil(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    let day_of_era = (days - era * 146_097) as u32;
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 {
         shifted_month + 3
     } else {
         shifted_month - 9
-    } as u32;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    };
+    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+    (year, month, day)
 }
 
 /// The date without its era; true if " BC" has to follow.
 fn push_civil(out: &mut Vec<u8>, days: i64) -> bool {
     let (year, month, day) = civil(days);
     let before_christ = year <= 0;
-    let year = if before_christ { 1 - year } else { year };
-    push_padded(out, year as u32, 4);
+    let year = if before_christ { 1 - year } else { year } as u32;
+    if year <= 9_999 {
+        let mut text = *b"0000-00-00";
+        put_two(&mut text[0..2], year / 100);
+        put_two(&mut text[2..4], year % 100);
+        put_two(&mut text[5..7], month);
+        put_two(&mut text[8..10], day);
+        out.extend_from_slice(&text);
+        return before_christ;
+    }
+    push_padded(out, year, 4);
     out.push(b'-');
     push_padded(out, month, 2);
     out.push(b'-');
@@ -351,13 +361,36 @@ pub fn push_date(out: &mut Vec<u8>, days: i64) {
 
 /// A time of day in microseconds.
 pub fn push_time(out: &mut Vec<u8>, micros: i64) {
-    let seconds = micros / MICROS_PER_SECOND;
-    push_padded(out, (seconds / 3600) as u32, 2);
-    out.push(b':');
-    push_padded(out, (seconds / 60 % 60) as u32, 2);
-    out.push(b':');
-    push_padded(out, (seconds % 60) as u32, 2);
-    push_fraction(out, (micros % MICROS_PER_SECOND) as u32);
+    let seconds = (micros / MICROS_PER_SECOND) as u32;
+    let fraction = (micros % MICROS_PER_SECOND) as u32;
+    let mut text = *b"00:00:00.000000";
+    put_two(&mut text[0..2], seconds / 3600);
+    put_two(&mut text[3..5], seconds / 60 % 60);
+    put_two(&mut text[6..8], seconds % 60);
+    if fraction == 0 {
+        out.extend_from_slice(&text[..8]);
+        return;
+    }
+    put_two(&mut text[9..11], fraction / 10_000);
+    put_two(&mut text[11..13], fraction / 100 % 100);
+    put_two(&mut text[13..15], fraction % 100);
+    let zeros = text.iter().rev().take_while(|digit| **digit == b'0');
+    let shown = text.len() - zeros.count();
+    out.extend_from_slice(&text[..shown]);
+}
+
+/// Two digits of a number below 100.
+fn put_two(text: &mut [u8], value: u32) {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut pairs = [[b'0'; 2]; 100];
+        let mut value = 0;
+        while value < 100 {
+            pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+            value += 1;
+        }
+        pairs
+    };
+    text.copy_from_slice(&PAIRS[value as usize]);
 }
 
 fn push_fraction(out: &mut Vec<u8>, micros: u32) {
