@@ -3,6 +3,9 @@
 //! Rows out as text and binary, by query and by COPY, with the memory that the server took for them; `select 1` and a
 //! look-up of one customer at 1, 8 and 64 clients; memory of an idle connection; log-ins a second. Both servers get the same
 //! rows by the same COPY, in the order of their customers; PostgreSQL also gets the index that it needs for the look-up.
+//!
+//! Rows go to a driver, and once more to a client that takes the bytes and looks at none: a driver needs longer for a row
+//! than a server may.
 
 #[expect(dead_code, reason = "only its median is wanted here")]
 mod bench;
@@ -23,6 +26,8 @@ mod fixtures {
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +37,7 @@ use bench::median;
 use bytes::Bytes;
 use fixtures::postgres::{self, Postgres};
 use fixtures::warehouse::{Endpoint, Warehouse};
+use fixtures::{place, tls};
 use futures::{SinkExt, StreamExt, future};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -61,7 +67,7 @@ fn main() -> Result<()> {
     let warehouse = Warehouse::init()?;
     let settings = format!("[serve]\nmax_connections = {}\n", IDLE + 100);
     fs::write(warehouse.folder().join("rapport.toml"), settings)?;
-    let server = warehouse.serve()?;
+    let server = warehouse.serve_with(tls::settings())?;
     let postgres = Postgres::start()?;
     let sides = [server.endpoint().clone(), postgres.database()?];
     tokio::runtime::Builder::new_multi_thread()
@@ -95,6 +101,14 @@ async fn measure(sides: &[Endpoint; 2], rows: u64) -> Result<()> {
             }
         }
         [ours, theirs] = speeds.map(median);
+        line(&format!("{way:?} out to a driver, rows/s"), ours, theirs);
+        let mut speeds = [vec![], vec![]];
+        for _ in 0..RUNS {
+            for (side, endpoint) in sides.iter().enumerate() {
+                speeds[side].push(bytes_out(endpoint, way, rows).await?);
+            }
+        }
+        [ours, theirs] = speeds.map(median);
         line(&format!("{way:?} out, rows/s"), ours, theirs);
         let megabytes = memory.map(|bytes| bytes / 1e6);
         line("… most memory over base, MB", megabytes[0], megabytes[1]);
@@ -125,6 +139,12 @@ async fn measure(sides: &[Endpoint; 2], rows: u64) -> Result<()> {
     line("memory of an idle connection, kB", ours / 1e3, theirs / 1e3);
     let (ours, theirs) = (logins(&sides[0]).await?, logins(&sides[1]).await?);
     line("log-ins a second (SCRAM), 8 at a time", ours, theirs);
+    let (ours, theirs) = (tls_logins(&sides[0])?, tls_logins(&sides[1])?);
+    line(
+        "log-ins a second (TLS 1.3 and SCRAM), libpq, 2 at a time",
+        ours,
+        theirs,
+    );
     Ok(())
 }
 
@@ -257,6 +277,66 @@ async fn drain(client: &Client, format: &str) -> Result<()> {
     Ok(())
 }
 
+/// Rows a second to a client that reads the bytes and looks at none but the last.
+async fn bytes_out(endpoint: &Endpoint, way: Way, rows: u64) -> Result<f64> {
+    let mut stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))?;
+    let logging_in = stream.try_clone()?;
+    logging_in.set_nonblocking(true)?;
+    // The connection is never driven: what comes after the log-in is read here.
+    let _logged_in = tokio_postgres::Config::new()
+        .user(&endpoint.user)
+        .password(&endpoint.password)
+        .dbname(&endpoint.database)
+        .connect_raw(
+            tokio::net::TcpStream::from_std(logging_in)?,
+            tokio_postgres::NoTls,
+        )
+        .await?;
+    stream.set_nonblocking(false)?;
+    let start = Instant::now();
+    stream.write_all(&question(way))?;
+    let mut chunk = vec![0; 1 << 20];
+    let mut last: Vec<u8> = vec![];
+    while !last.ends_with(b"Z\0\0\0\x05I") {
+        let read = stream.read(&mut chunk)?;
+        if read == 0 {
+            bail!("{} has hung up", endpoint.engine);
+        }
+        last.extend_from_slice(&chunk[read.saturating_sub(64)..read]);
+        last.drain(..last.len().saturating_sub(64));
+    }
+    let took = start.elapsed().as_secs_f64();
+    let told = format!(" {rows}\0Z");
+    if !String::from_utf8_lossy(&last).contains(&told) {
+        bail!("{} did not send {rows} rows", endpoint.engine);
+    }
+    Ok(rows as f64 / took)
+}
+
+/// The messages that ask for all rows.
+fn question(way: Way) -> Vec<u8> {
+    let message = |kind: u8, body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).expect("a short message");
+        [&[kind], length.to_be_bytes().as_slice(), body].concat()
+    };
+    let query = |sql: &str| message(b'Q', format!("{sql}\0").as_bytes());
+    let copy = |format: &str| query(&format!("COPY ({ALL}) TO STDOUT (FORMAT {format})"));
+    match way {
+        Way::Text => query(ALL),
+        Way::Binary => [
+            message(b'P', format!("\0{ALL}\0\0\0").as_bytes()),
+            // No parameters, all columns in binary.
+            message(b'B', &[0, 0, 0, 0, 0, 0, 0, 1, 0, 1]),
+            message(b'E', &[0; 5]),
+            message(b'S', &[]),
+        ]
+        .concat(),
+        Way::CopyText => copy("text"),
+        Way::CopyCsv => copy("csv"),
+        Way::CopyBinary => copy("binary"),
+    }
+}
+
 /// The process that serves this connection: PostgreSQL has one for each.
 async fn server_process(client: &Client, endpoint: &Endpoint) -> Result<u32> {
     if endpoint.engine != "postgres" {
@@ -371,4 +451,33 @@ async fn logins(endpoint: &Endpoint) -> Result<f64> {
     };
     let all = future::try_join_all((0..8).map(|_| one_after_another())).await?;
     Ok(f64::from(all.iter().sum::<u32>()) / start.elapsed().as_secs_f64())
+}
+
+/// By libpq, which checks the server's certificate; not a number where its Python driver is not installed.
+fn tls_logins(endpoint: &Endpoint) -> Result<f64> {
+    const LOG_IN: &str = "import psycopg, sys, time
+start, n = time.time(), 0
+while time.time() - start < float(sys.argv[1]):
+    psycopg.connect(sslmode='verify-ca').close()
+    n += 1
+print(n)";
+    let python = place::tests().join(".env/bin/python");
+    let certificate = tls::file("ca.crt");
+    let started = (0..2).map(|_| {
+        std::process::Command::new(&python)
+            .args(["-c", LOG_IN, &DURATION.as_secs().to_string()])
+            .envs(endpoint.libpq())
+            .env("PGSSLROOTCERT", &certificate)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+    });
+    let Ok(started) = started.collect::<std::io::Result<Vec<_>>>() else {
+        return Ok(f64::NAN);
+    };
+    let mut logins = 0.0;
+    for process in started {
+        let output = process.wait_with_output()?;
+        logins += String::from_utf8(output.stdout)?.trim().parse::<f64>()?;
+    }
+    Ok(logins / DURATION.as_secs_f64())
 }
