@@ -172,7 +172,7 @@ fn apart(ast: ast::Statement) -> Result<(Option<ast::With>, ast::Statement)> {
         && let (Some(source), Some(with)) = (&mut insert.source, &with)
     {
         let inner = std::mem::replace(source, Box::new(query("SELECT 1")?));
-        source.body = Box::new(ast::SetExpr::Query(inner));
+        *source.body = ast::SetExpr::Query(inner);
         source.with = Some(with.clone());
     }
     Ok((with, ast))
