@@ -1,0 +1,50 @@
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a model refuses its input. What is impossible is refused, never guessed at.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    #[error("need 0 <= recency <= age, got recency {recency}, age {age}")]
+    Recency { recency: f64, age: f64 },
+
+    #[error(
+        "need recency 0 for a customer without repeats and above 0 for one with some, got {repeats} repeats, recency {recency}"
+    )]
+    Repeats { repeats: f64, recency: f64 },
+
+    #[error("{name} must be {range}, got {value}")]
+    Range {
+        name: &'static str,
+        range: &'static str,
+        value: f64,
+    },
+
+    #[error("{0}")]
+    TooLittle(&'static str),
+
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// `value`, if it is a finite number above 0.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(value);
+    }
+    Err(Error::Range {
+        name,
+        range: "a finite number above 0",
+        value,
+    })
+}
+
+/// `value`, if it is a finite number of at least 0.
+pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(Error::Range {
+        name,
+        range: "a finite number of at least 0",
+        value,
+    })
+}

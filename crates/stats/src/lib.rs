@@ -1,0 +1,22 @@
+//! The models' mathematics on plain `f64`: likelihoods, expectations, fitting. No Arrow, no async, no SQL.
+//!
+//! One file per model: the model in words, its formulas, their source, then the code. What several models need comes
+//! first: a number that carries its derivatives ([`dual`]), the maximiser ([`fit`]), special functions ([`special`]).
+
+pub mod dual;
+pub mod fit;
+pub mod special;
+
+// Customers who come and stop without telling.
+pub mod bgbb;
+pub mod bgnbd;
+pub mod gamma_gamma;
+pub mod history;
+pub mod mbgnbd;
+pub mod nbd;
+pub mod pareto_nbd;
+
+mod error;
+mod linear;
+
+pub use error::{Error, Result};
