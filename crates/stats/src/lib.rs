@@ -16,6 +16,12 @@ pub mod mbgnbd;
 pub mod nbd;
 pub mod pareto_nbd;
 
+// Customers of a contract, who are seen to leave.
+pub mod bdw;
+pub mod cox;
+pub mod sbg;
+pub mod survival;
+
 mod error;
 mod linear;
 

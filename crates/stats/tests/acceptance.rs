@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use rapport_stats::bgbb::{BgBb, Occasions};
 use rapport_stats::bgnbd::BgNbd;
+use rapport_stats::cox;
 use rapport_stats::fit::Fit;
 use rapport_stats::gamma_gamma::{GammaGamma, Spend};
 use rapport_stats::history::{Customers, History};
 use rapport_stats::mbgnbd::MbgNbd;
 use rapport_stats::nbd::Nbd;
 use rapport_stats::pareto_nbd::ParetoNbd;
+use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
 fn go_on() -> bool {
     false
@@ -338,4 +340,141 @@ fn a29_days_or_weeks() {
         let (days, weeks) = (days.parameters[n], weeks.parameters[n] * factor);
         assert!((days - weeks).abs() < 1e-4 * weeks, "{days} {weeks}");
     }
+}
+
+fn durations(
+    rows: &[csv::StringRecord],
+    of: impl Fn(&csv::StringRecord) -> (f64, bool),
+) -> Vec<Duration> {
+    let of = |row| {
+        let (time, is_event) = of(row);
+        Duration::new(time, is_event, 1.0).expect("a duration")
+    };
+    rows.iter().map(of).collect()
+}
+
+fn near(got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(expected) {
+        assert!((got - expected).abs() < tolerance, "{got}, not {expected}");
+    }
+}
+
+#[test]
+fn b8_cox_rossi() {
+    let Some(rows) = rows("rossi.csv") else {
+        return;
+    };
+    let durations = durations(&rows, |row| (number(row, 0), number(row, 1) == 1.0));
+    let features: Vec<f64> = rows
+        .iter()
+        .flat_map(|row| (2..9).map(|column| number(row, column)))
+        .collect();
+    let fit = cox::fit(&durations, &features, 7, &go_on).expect("fitted");
+    near(
+        &fit.coefficients,
+        &[
+            -0.37942, -0.05744, 0.31390, -0.14980, -0.43370, -0.08487, 0.09150,
+        ],
+        1e-4,
+    );
+    assert!((fit.log_likelihood + 658.74766).abs() < 1e-4, "{fit:?}");
+    assert!((fit.concordance - 0.64033).abs() < 1e-4, "{fit:?}");
+    let ratio = 2.0 * (fit.log_likelihood - fit.log_likelihood_of_none);
+    assert!((ratio - 33.26595).abs() < 1e-4, "{ratio}");
+}
+
+#[test]
+fn b9_kaplan_meier_lung() {
+    let Some(rows) = rows("lung.csv") else { return };
+    let durations = durations(&rows, |row| (number(row, 1), number(row, 2) != 0.0));
+    let steps = kaplan_meier(&durations, 0.95).expect("a level");
+    assert_eq!(steps.iter().map(|step| step.events).sum::<f64>(), 165.0);
+    assert_eq!(median(&steps), Some(310.0));
+    let at_365 = steps
+        .iter()
+        .rfind(|step| step.time <= 365.0)
+        .expect("a step");
+    assert!((at_365.survival - 0.40924).abs() < 1e-5, "{at_365:?}");
+    // The median's interval: where the curve's own bounds cross one half.
+    let low = steps.iter().find(|step| step.low <= 0.5).expect("falls");
+    let high = steps.iter().find(|step| step.high <= 0.5).expect("falls");
+    assert_eq!((low.time, high.time), (284.0, 361.0));
+}
+
+fn telco() -> Option<Vec<csv::StringRecord>> {
+    rows("telco_churn.csv")
+}
+
+fn of_telco(row: &csv::StringRecord) -> (f64, bool) {
+    (number(row, 5), &row[20] == "Yes")
+}
+
+#[test]
+fn b11_kaplan_meier_telco() {
+    let Some(rows) = telco() else { return };
+    let at = |rows: &[csv::StringRecord], times: &[f64]| -> Vec<f64> {
+        let steps = kaplan_meier(&durations(rows, of_telco), 0.95).expect("a level");
+        let of = |time: &f64| {
+            steps
+                .iter()
+                .rfind(|step| step.time <= *time)
+                .expect("a step")
+                .survival
+        };
+        times.iter().map(of).collect()
+    };
+    near(&at(&rows, &[1.0, 72.0]), &[0.945961, 0.592790], 1e-6);
+    let contracts = [
+        ("Month-to-month", [0.703097, 0.585915, 0.397264, 0.128952]),
+        ("One year", [0.990808, 0.978272, 0.916547, 0.568146]),
+        ("Two year", [1.0, 1.0, 0.995719, 0.935739]),
+    ];
+    let mut groups = vec![];
+    for (contract, expected) in contracts {
+        let group: Vec<_> = rows
+            .iter()
+            .filter(|row| &row[15] == contract)
+            .cloned()
+            .collect();
+        near(&at(&group, &[12.0, 24.0, 48.0, 72.0]), &expected, 1e-6);
+        groups.push(durations(&group, of_telco));
+    }
+    let steps = kaplan_meier(&groups[0], 0.95).expect("a level");
+    assert_eq!(median(&steps), Some(35.0));
+    let test = log_rank(&groups).expect("three groups");
+    assert!((test.chi_squared - 2352.873).abs() < 0.01, "{test:?}");
+    assert_eq!(test.degrees_of_freedom, 2);
+}
+
+#[test]
+fn b12_cox_telco() {
+    let Some(rows) = telco() else { return };
+    let durations = durations(&rows, of_telco);
+    let is = |yes: bool| f64::from(u8::from(yes));
+    let features: Vec<f64> = rows
+        .iter()
+        .flat_map(|row| {
+            [
+                number(row, 18),
+                is(&row[15] == "One year"),
+                is(&row[15] == "Two year"),
+                is(&row[8] == "Fiber optic"),
+                is(&row[8] == "No"),
+                is(&row[17] == "Electronic check"),
+                is(&row[16] == "Yes"),
+                number(row, 2),
+            ]
+        })
+        .collect();
+    let fit = cox::fit(&durations, &features, 8, &go_on).expect("fitted");
+    near(
+        &fit.coefficients,
+        &[
+            -0.033144, -1.795922, -3.572138, 1.484340, -1.192585, 0.506731, 0.161019, -0.119234,
+        ],
+        1e-4,
+    );
+    assert!((fit.log_likelihood + 14139.795).abs() < 1e-2, "{fit:?}");
+    assert!((fit.concordance - 0.83409).abs() < 1e-4, "{fit:?}");
 }
