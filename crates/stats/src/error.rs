@@ -21,6 +21,24 @@ pub enum Error {
     #[error("{0}")]
     TooLittle(&'static str),
 
+    #[error("there is no {name}; there are {known}")]
+    Name { name: String, known: &'static str },
+
+    #[error("{0}")]
+    Contradiction(&'static str),
+
+    #[error("the pattern at position {position}: {problem}")]
+    Pattern {
+        position: usize,
+        problem: &'static str,
+    },
+
+    #[error("the pattern takes more than {most} steps over one customer's events")]
+    TooHard { most: usize },
+
+    #[error("more than {most} {what}")]
+    TooMany { what: &'static str, most: usize },
+
     #[error("cancelled")]
     Cancelled,
 }

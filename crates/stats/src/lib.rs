@@ -22,6 +22,14 @@ pub mod cox;
 pub mod sbg;
 pub mod survival;
 
+// Journeys: how far, in which order, how often, and which contact gets the credit.
+pub mod events;
+pub mod next_node;
+pub mod retention;
+pub mod sequence;
+pub mod sessions;
+pub mod window_funnel;
+
 mod error;
 mod linear;
 
