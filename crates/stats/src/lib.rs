@@ -23,11 +23,14 @@ pub mod sbg;
 pub mod survival;
 
 // Journeys: how far, in which order, how often, and which contact gets the credit.
+pub mod attribution;
 pub mod events;
+pub mod markov;
 pub mod next_node;
 pub mod retention;
 pub mod sequence;
 pub mod sessions;
+pub mod shapley;
 pub mod window_funnel;
 
 mod error;
