@@ -33,6 +33,12 @@ pub mod sessions;
 pub mod shapley;
 pub mod window_funnel;
 
+// Who is who.
+pub mod blocking;
+pub mod fellegi_sunter;
+pub mod identity;
+pub mod jaro_winkler;
+
 mod error;
 mod linear;
 
