@@ -231,10 +231,10 @@ impl Chain {
             if is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            let mut unknown: f64 = 0.0;
+            let mut unknown = 0.0;
             for (n, row) in self.rows.iter().enumerate() {
                 known[n] = row.outcome(n, removed, &known);
-                unknown = unknown.max(1.0 - known[n].0 - known[n].1);
+                unknown += 1.0 - known[n].0 - known[n].1;
             }
             // What is left when it does not shrink any more is rounding.
             if unknown < PRECISION || unknown >= last {

@@ -14,6 +14,9 @@ use rapport_stats::nbd::Nbd;
 use rapport_stats::pareto_nbd::ParetoNbd;
 use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
+#[path = "acceptance/journeys.rs"]
+mod journeys;
+
 fn go_on() -> bool {
     false
 }
@@ -29,7 +32,12 @@ fn rows(name: &str) -> Option<Vec<csv::StringRecord>> {
         println!("skipped: there is no {}", path.display());
         return None;
     }
-    let mut reader = csv::Reader::from_path(path).expect("a CSV file");
+    let file = std::fs::File::open(&path).expect("a file");
+    let file: Box<dyn std::io::Read> = match path.extension().is_some_and(|gz| gz == "gz") {
+        true => Box::new(flate2::read::GzDecoder::new(file)),
+        false => Box::new(file),
+    };
+    let mut reader = csv::Reader::from_reader(file);
     Some(reader.records().map(|row| row.expect("a row")).collect())
 }
 
