@@ -82,6 +82,26 @@ impl GammaGamma {
     }
 }
 
+/// Of the number of purchases and their mean value, over customers, each spend with how many it stands for: far from 0, the
+/// model does not hold. NaN where all customers are alike in either.
+pub fn correlation(spends: impl IntoIterator<Item = (Spend, f64)>) -> f64 {
+    let spends: Vec<(Spend, f64)> = spends.into_iter().collect();
+    let sum = |of: &dyn Fn(&Spend) -> f64| -> f64 {
+        spends
+            .iter()
+            .map(|(spend, weight)| weight * of(spend))
+            .sum()
+    };
+    let n = sum(&|_| 1.0);
+    let (x, mean) = (sum(&|s| s.purchases) / n, sum(&|s| s.mean) / n);
+    let together = sum(&|s| (s.purchases - x) * (s.mean - mean));
+    let (of_x, of_mean) = (
+        sum(&|s| (s.purchases - x).powi(2)),
+        sum(&|s| (s.mean - mean).powi(2)),
+    );
+    together / (of_x * of_mean).sqrt()
+}
+
 struct Data {
     spends: Vec<(Spend, f64)>,
     weight: f64,
@@ -130,6 +150,18 @@ mod tests {
         assert!((of(1.0, 11.77) - 18.92).abs() < 0.01);
         assert!((model.expected_spend(None) - 35.22).abs() < 0.01);
         assert!((of(7.0, 73.74) - 71.47).abs() < 0.01);
+    }
+
+    #[test]
+    fn correlation_of_number_and_value() {
+        let of = |rows: &[(f64, f64, f64)]| {
+            let spend =
+                |(x, mean, n): &(f64, f64, f64)| (Spend::new(*x, *mean).expect("positive"), *n);
+            correlation(rows.iter().map(spend))
+        };
+        assert!((of(&[(1.0, 5.0, 1.0), (3.0, 9.0, 2.0)]) - 1.0).abs() < 1e-12);
+        assert!((of(&[(1.0, 9.0, 1.0), (3.0, 5.0, 1.0)]) + 1.0).abs() < 1e-12);
+        assert!(of(&[(1.0, 9.0, 1.0)]).is_nan() && of(&[]).is_nan());
     }
 
     #[test]
