@@ -16,6 +16,8 @@ use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
 #[path = "acceptance/journeys.rs"]
 mod journeys;
+#[path = "acceptance/repeat_sales.rs"]
+mod repeat_sales;
 
 fn go_on() -> bool {
     false
