@@ -15,6 +15,9 @@
 use crate::error::{not_negative, positive};
 use crate::{Error, Result};
 
+/// Results are listed by channel: numbers are to be small.
+const MOST_CHANNELS: usize = 1 << 16;
+
 /// Conversions, and journeys without one, that came along the same channels. Channels are numbered from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
@@ -30,6 +33,15 @@ impl Path {
         not_negative("misses", misses)?;
         if channels.is_empty() && conversions > 0.0 {
             return Err(Error::TooLittle("a conversion needs a channel to credit"));
+        }
+        if channels
+            .iter()
+            .any(|channel| *channel as usize >= MOST_CHANNELS)
+        {
+            return Err(Error::TooMany {
+                what: "channels",
+                most: MOST_CHANNELS,
+            });
         }
         Ok(Self {
             channels,
@@ -218,6 +230,7 @@ mod tests {
         assert!(decay.shares(&[-1.0]).is_err() && decay.shares(&[f64::NAN]).is_err());
         assert!(Path::new(vec![], 1.0, 0.0).is_err());
         assert!(Path::new(vec![0], -1.0, 0.0).is_err());
+        assert!(Path::new(vec![1 << 16], 1.0, 0.0).is_err());
     }
 
     #[test]

@@ -142,13 +142,12 @@ impl Pattern {
             if is_next[places.len()] {
                 break;
             }
-            let mut after: Vec<bool> = (0..=places.len())
-                .map(|n| is_next[n] && can_wait[n])
-                .collect();
-            for (n, place) in places.iter().enumerate() {
-                after[n + 1] |= is_next[n] && fits(*place, event);
+            // From the end on, so that nobody takes two places by one event.
+            for n in (0..places.len()).rev() {
+                is_next[n + 1] &= can_wait[n + 1];
+                is_next[n + 1] |= is_next[n] && fits(places[n], event);
             }
-            is_next = after;
+            is_next[0] &= can_wait[0];
         }
         is_next[places.len()]
     }

@@ -88,7 +88,7 @@ impl Funnel {
         self.modes.strict_order || event.conditions != 0
     }
 
-    /// 0 to the number of steps, from events in their order.
+    /// 0 to the number of steps, from events in their order, of conditions no more than the steps.
     pub fn level(&self, sorted: &[Event]) -> u32 {
         let level = match self.modes.strict_once {
             true => self.walk(sorted, AllPaths::new(*self)),
@@ -421,6 +421,14 @@ mod tests {
         let once = funnel(10, 3, &["strict_once"]);
         assert_eq!(once.level(&at(&[(1, 0b001), (1, 0b011), (1, 0b110)])), 3);
         assert_eq!(once.level(&at(&[(1, 0b011), (1, 0b110)])), 2);
+    }
+
+    #[test]
+    fn events_of_no_condition_are_needed_in_strict_order_only() {
+        let other = of("x", 3)[0];
+        assert!(!funnel(1, 3, &[]).needs(other));
+        assert!(funnel(1, 3, &["strict_order"]).needs(other));
+        assert!(funnel(1, 3, &[]).needs(of("a", 3)[0]));
     }
 
     #[test]
