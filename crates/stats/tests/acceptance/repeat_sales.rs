@@ -124,7 +124,7 @@ fn simulated(n: usize) -> Customers {
         loop {
             let wait: f64 = Exp1.sample(&mut random);
             time += wait / rate;
-            if !(time < 39.0) {
+            if time >= 39.0 {
                 break;
             }
             repeats += 1.0;
