@@ -21,8 +21,11 @@ pub mod bdw;
 pub mod cox;
 pub mod sbg;
 pub mod survival;
+pub mod weibull_aft;
 
 mod error;
 mod linear;
+mod newton;
+mod scaling;
 
 pub use error::{Error, Result};
