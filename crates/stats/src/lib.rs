@@ -23,6 +23,9 @@ pub mod sbg;
 pub mod survival;
 pub mod weibull_aft;
 
+// Who will, how far that can be trusted, and whom it pays to address.
+pub mod logistic;
+
 mod error;
 mod linear;
 mod newton;
