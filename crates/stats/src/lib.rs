@@ -24,7 +24,9 @@ pub mod survival;
 pub mod weibull_aft;
 
 // Who will, how far that can be trusted, and whom it pays to address.
+pub mod calibration;
 pub mod logistic;
+pub mod metrics;
 
 mod error;
 mod linear;
