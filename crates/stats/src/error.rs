@@ -18,6 +18,15 @@ pub enum Error {
         value: f64,
     },
 
+    #[error(
+        "labels are seen from {labels_start} on, before the features end at {features_end}: the model would learn from what \
+         it is to foretell"
+    )]
+    Leakage {
+        features_end: i64,
+        labels_start: i64,
+    },
+
     #[error("{0}")]
     TooLittle(&'static str),
 

@@ -25,6 +25,7 @@ pub mod weibull_aft;
 
 // Who will, how far that can be trusted, and whom it pays to address.
 pub mod calibration;
+pub mod leakage;
 pub mod logistic;
 pub mod metrics;
 
