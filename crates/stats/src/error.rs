@@ -30,6 +30,12 @@ pub enum Error {
     #[error("{0}")]
     TooLittle(&'static str),
 
+    #[error("the trees could not be grown: {0}")]
+    Trees(String),
+
+    #[error("a stored model could not be written or read: {0}")]
+    Stored(String),
+
     #[error("cancelled")]
     Cancelled,
 }

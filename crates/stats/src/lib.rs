@@ -24,10 +24,14 @@ pub mod survival;
 pub mod weibull_aft;
 
 // Who will, how far that can be trusted, and whom it pays to address.
+pub mod boosting;
 pub mod calibration;
+pub mod encoding;
 pub mod leakage;
+pub mod learner;
 pub mod logistic;
 pub mod metrics;
+pub mod regression;
 
 mod error;
 mod linear;

@@ -267,10 +267,10 @@ mod tests {
         let (mut features, mut targets) = spector();
         let weights: Vec<f64> = (0..32).map(|n| f64::from(1 + n % 3)).collect();
         let weighted = fit(&features, 3, &targets, &weights, 0.0, &|| false).expect("fitted");
-        for n in 0..32 {
+        for (n, row) in SPECTOR.iter().enumerate() {
             for _ in 0..n % 3 {
-                features.extend_from_slice(&SPECTOR[n][..3]);
-                targets.push(SPECTOR[n][3]);
+                features.extend_from_slice(&row[..3]);
+                targets.push(row[3]);
             }
         }
         let repeated = of(&features, 3, &targets, 0.0).expect("fitted");

@@ -52,6 +52,10 @@ impl Scaling {
         Self { means, deviations }
     }
 
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
     pub fn deviations(&self) -> &[f64] {
         &self.deviations
     }
