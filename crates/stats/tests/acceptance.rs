@@ -14,6 +14,9 @@ use rapport_stats::nbd::Nbd;
 use rapport_stats::pareto_nbd::ParetoNbd;
 use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
+#[path = "acceptance/propensity.rs"]
+mod propensity;
+
 fn go_on() -> bool {
     false
 }
