@@ -99,7 +99,7 @@ impl Learner for Boosting {
             Goal::Mean => (unit.deviation, unit.mean),
             Goal::Probability => {
                 let labels: Vec<bool> = data.targets.iter().map(|y| *y > 0.5).collect();
-                let platt = Platt::fit(&unseen, &labels, &data.weights, is_cancelled)?;
+                let platt = Platt::fit(&unseen, &labels, &weights, is_cancelled)?;
                 (platt.slope, platt.intercept)
             }
         };

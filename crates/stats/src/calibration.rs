@@ -140,12 +140,7 @@ impl Platt {
         let (low, high) = (1.0 / (zeros + 2.0), (ones + 1.0) / (ones + 2.0));
         let target = |label: &bool| if *label { high } else { low };
         let targets: Vec<f64> = labels.iter().map(target).collect();
-        let seen = |n: &f64| scores.iter().zip(weights).any(|(s, w)| *w > 0.0 && s != n);
-        if scores
-            .iter()
-            .zip(weights)
-            .all(|(s, w)| *w == 0.0 || !seen(s))
-        {
+        if !vary(scores, weights) {
             return Self::level(&targets, weights, is_cancelled);
         }
         let fit = logistic::fit(scores, 1, &targets, weights, 0.0, is_cancelled)?;
@@ -169,6 +164,17 @@ impl Platt {
     pub fn probability(&self, score: f64) -> f64 {
         sigmoid(self.slope * score + self.intercept)
     }
+}
+
+/// Whether scores differ by more than what rounding makes of equal ones.
+fn vary(scores: &[f64], weights: &[f64]) -> bool {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (score, weight) in scores.iter().zip(weights) {
+        if *weight > 0.0 {
+            (low, high) = (low.min(*score), high.max(*score));
+        }
+    }
+    high - low > 1e-9 * low.abs().max(high.abs())
 }
 
 fn check(scores: &[f64], labels: &[bool], weights: &[f64]) -> Result<()> {
@@ -295,6 +301,9 @@ mod tests {
         let model = Platt::fit(&[3.0; 4], &[true, false, false, false], &[1.0; 4], &|| {
             false
         });
+        assert_eq!(model.expect("fitted").slope, 0.0);
+        let nearly = [3.0, 3.0 + 1e-15, 3.0, 3.0];
+        let model = Platt::fit(&nearly, &[true, false, false, false], &[1.0; 4], &|| false);
         assert_eq!(model.expect("fitted").slope, 0.0);
         let model = Platt::fit(&[1.0, 2.0], &[true, true], &[1.0; 2], &|| false);
         near(model.expect("fitted").probability(1.5), 0.75, 1e-9);

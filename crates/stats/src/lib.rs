@@ -32,6 +32,7 @@ pub mod learner;
 pub mod logistic;
 pub mod metrics;
 pub mod regression;
+pub mod trial;
 pub mod uplift;
 
 mod error;

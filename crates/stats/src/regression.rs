@@ -110,7 +110,15 @@ impl Regression {
             matrix[i * n + i] += self.l2;
         }
         let lower = linear::cholesky(&matrix, n).ok_or(Error::TooLittle("no row has a weight"))?;
-        Ok(linear::solve(&lower, n, &right))
+        let solved = linear::solve(&lower, n, &right);
+        match solved.iter().find(|b| !b.is_finite()) {
+            Some(value) => Err(Error::Range {
+                name: "sum of the targets",
+                range: "a finite number",
+                value: *value,
+            }),
+            None => Ok(solved),
+        }
     }
 }
 
@@ -246,6 +254,13 @@ mod tests {
         let nothing = Table::new(vec![]).expect("a table");
         let regression = Regression::new(Goal::Mean);
         assert!(regression.fit(&nothing, &[], &[], &|| false).is_err());
+    }
+
+    #[test]
+    fn targets_beyond_all_bounds_are_refused() {
+        let regression = Regression::new(Goal::Mean);
+        let result = regression.fit(&table(), &[f64::MAX; 8], &[1.0; 8], &|| false);
+        assert!(result.is_err());
     }
 
     #[test]

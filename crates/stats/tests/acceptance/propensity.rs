@@ -7,7 +7,8 @@ use rapport_stats::learner::{Column, Goal, Learner, Predictor, Table};
 use rapport_stats::logistic;
 use rapport_stats::metrics::{Forecast, Ranking};
 use rapport_stats::regression::Regression;
-use rapport_stats::uplift::{TLearner, Trial, XLearner};
+use rapport_stats::trial::Trial;
+use rapport_stats::uplift::{TLearner, XLearner};
 
 use super::{go_on, near, number, rows, telco};
 
