@@ -9,8 +9,6 @@
 //!
 //! Source: Cox (1958), J. of the Royal Statistical Society B 20; separation: Albert & Anderson (1984), Biometrika 71.
 
-use rayon::prelude::*;
-
 use crate::error::not_negative;
 use crate::fit::IsCancelled;
 use crate::linear;
@@ -35,8 +33,6 @@ pub struct Logistic {
     /// Some outcomes are told without an error: a maximum does not exist.
     pub separated: bool,
 }
-
-const PIECE: usize = 4_096;
 
 /// Fits `targets`, each 0 or 1, or the share of ones where a row stands for several.
 ///
@@ -124,20 +120,17 @@ struct Data<'a> {
 }
 
 impl Data<'_> {
-    /// In pieces of a fixed size that are added in their order: the same bits on any number of threads.
     fn evaluate(&self, beta: &[f64]) -> Evaluated {
-        let pieces: Vec<Evaluated> = self
-            .rows
-            .par_chunks(PIECE * self.n)
-            .zip(
-                self.targets
-                    .par_chunks(PIECE)
-                    .zip(self.weights.par_chunks(PIECE)),
+        let n = self.n;
+        let mut sum = Evaluated::sum(n, self.targets.len(), |piece| {
+            let rows = &self.rows[piece.start * n..piece.end * n];
+            of_piece(
+                rows,
+                &self.targets[piece.clone()],
+                &self.weights[piece],
+                beta,
             )
-            .map(|(rows, (targets, weights))| of_piece(rows, targets, weights, beta))
-            .collect();
-        let mut sum = pieces.iter().fold(Evaluated::new(self.n), Evaluated::add);
-        sum.mirror();
+        });
         for (i, penalty) in self.penalties.iter().enumerate() {
             sum.log_likelihood -= 0.5 * penalty * beta[i] * beta[i];
             sum.score[i] -= penalty * beta[i];

@@ -3,6 +3,10 @@
 //! Where [`crate::fit`] climbs surfaces of every shape, here the curvature is given exactly and is that of one hill, so that
 //! a handful of steps from anywhere reaches the top to the last digits.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use crate::fit::IsCancelled;
 use crate::linear;
 use crate::{Error, Result};
@@ -24,7 +28,7 @@ impl Evaluated {
         }
     }
 
-    pub fn add(mut self, other: &Self) -> Self {
+    fn add(mut self, other: &Self) -> Self {
         self.log_likelihood += other.log_likelihood;
         for (sum, value) in self.score.iter_mut().zip(&other.score) {
             *sum += value;
@@ -35,8 +39,21 @@ impl Evaluated {
         self
     }
 
-    /// Copies the lower triangle of the information, which is all that was summed, to the upper one.
-    pub fn mirror(&mut self) {
+    /// Of `n` parameters and `n_rows` rows, of which `of` gives what a range of them adds; of the information the lower
+    /// triangle is enough.
+    ///
+    /// Pieces of a fixed size are added in their order: the same bits on any number of threads.
+    pub fn sum(n: usize, n_rows: usize, of: impl Fn(Range<usize>) -> Self + Sync) -> Self {
+        let starts: Vec<usize> = (0..n_rows).step_by(PIECE).collect();
+        let piece = |start: &usize| of(*start..(start + PIECE).min(n_rows));
+        let pieces: Vec<Self> = starts.par_iter().map(piece).collect();
+        let mut sum = pieces.iter().fold(Self::new(n), Self::add);
+        sum.mirror();
+        sum
+    }
+
+    /// Copies the lower triangle of the information to the upper one.
+    fn mirror(&mut self) {
         let n = self.score.len();
         for i in 0..n {
             for j in 0..i {
@@ -59,6 +76,7 @@ pub struct Top {
 }
 
 const MOST_ITERATIONS: usize = 100;
+const PIECE: usize = 4_096;
 /// A next step that moves somebody's prediction by this much, where nothing is left to win, is a run-away.
 const RUNS_AWAY: f64 = 1e-2;
 /// A rise of the log-likelihood, as a share of it, that is lost in rounding.

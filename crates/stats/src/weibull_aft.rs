@@ -103,32 +103,41 @@ impl Data<'_> {
     /// At ρ·β and ρ, the last of the parameters.
     fn evaluate(&self, parameters: &[f64]) -> Evaluated {
         let n = self.n;
-        let (linear, shape) = (&parameters[..n], parameters[n]);
-        let mut sum = Evaluated::new(n + 1);
-        if shape <= 0.0 || shape.is_nan() {
-            sum.log_likelihood = f64::NEG_INFINITY;
-            return sum;
+        if parameters[n] <= 0.0 || parameters[n].is_nan() {
+            let mut nowhere = Evaluated::new(n + 1);
+            nowhere.log_likelihood = f64::NEG_INFINITY;
+            return nowhere;
         }
-        for (duration, row) in self.durations.iter().zip(self.rows.chunks_exact(n)) {
-            let log_time = duration.time.ln() - self.log_unit;
-            let product: f64 = row.iter().zip(linear).map(|(x, b)| x * b).sum();
-            let u = shape * log_time - product;
-            let (weight, hazard) = (duration.weight, duration.weight * u.exp());
-            let event = if duration.is_event { weight } else { 0.0 };
-            sum.log_likelihood += event * (shape.ln() + u - duration.time.ln()) - hazard;
-            sum.score[n] += event * (1.0 / shape + log_time) - hazard * log_time;
-            sum.information[n * (n + 1) + n] +=
-                event / (shape * shape) + hazard * log_time * log_time;
-            for (i, x) in row.iter().enumerate() {
-                sum.score[i] += (hazard - event) * x;
-                sum.information[n * (n + 1) + i] -= hazard * log_time * x;
-                for (j, y) in row[..=i].iter().enumerate() {
-                    sum.information[i * (n + 1) + j] += hazard * x * y;
-                }
+        Evaluated::sum(n + 1, self.durations.len(), |piece| {
+            let mut sum = Evaluated::new(n + 1);
+            for index in piece {
+                let row = &self.rows[index * n..(index + 1) * n];
+                self.add(&mut sum, &self.durations[index], row, parameters);
+            }
+            sum
+        })
+    }
+
+    fn add(&self, sum: &mut Evaluated, duration: &Duration, row: &[f64], parameters: &[f64]) {
+        let n = self.n;
+        let (shape, log_time) = (parameters[n], duration.time.ln() - self.log_unit);
+        let product: f64 = row.iter().zip(parameters).map(|(x, b)| x * b).sum();
+        let u = shape * log_time - product;
+        let (weight, hazard) = (duration.weight, duration.weight * u.exp());
+        let event = if duration.is_event { weight } else { 0.0 };
+        sum.log_likelihood += event * (shape.ln() + u - duration.time.ln()) - hazard;
+        sum.score[n] += event * (1.0 / shape + log_time) - hazard * log_time;
+        let of_shape = &mut sum.information[n * (n + 1)..];
+        of_shape[n] += event / (shape * shape) + hazard * log_time * log_time;
+        for (i, x) in row.iter().enumerate() {
+            of_shape[i] -= hazard * log_time * x;
+            sum.score[i] += (hazard - event) * x;
+        }
+        for (i, x) in row.iter().enumerate() {
+            for (j, y) in row[..=i].iter().enumerate() {
+                sum.information[i * (n + 1) + j] += hazard * x * y;
             }
         }
-        sum.mirror();
-        sum
     }
 
     fn told(&self, scaling: &Scaling, top: &Top) -> WeibullAft {
