@@ -1,7 +1,7 @@
 //! Gradient-boosted trees: many small trees, each of which mends what those before it got wrong.
 //!
 //! The score is F(x) = Σ tree(x), each tree grown on the slope and curvature of the loss where the ones before left it. Trees
-//! find thresholds and interactions by themselves and have a place for missing values. How many of them, is found by folds:
+//! find thresholds and interactions by themselves and have a place for missing values. How many of them is found by folds:
 //! each quarter of the rows is foretold by trees grown on the others. The same scores of rows not seen calibrate the
 //! probabilities ([`Platt`]), so that the order of the scores stays. Reasons are Shapley values of the trees.
 //!
@@ -78,6 +78,7 @@ impl Learner for Boosting {
         is_cancelled: IsCancelled,
     ) -> Result<Boosted> {
         self.goal.check(table, targets, weights)?;
+        positive("learning rate", f64::from(self.learning_rate))?;
         let rows: Vec<usize> = (0..targets.len()).filter(|n| weights[*n] > 0.0).collect();
         let of = |column: &[f64]| -> Vec<f64> { rows.iter().map(|n| column[*n]).collect() };
         let (table, targets, weights) = (table.select(&rows), of(targets), of(weights));
@@ -468,6 +469,44 @@ mod tests {
         assert!(of(&[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 0.0, 1.0], 1.0).is_err());
         assert!(of(&[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 1.0, 1.0], 0.0).is_err());
         assert!(of(&[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 1.0, 1.0], f64::NAN).is_err());
+    }
+
+    #[test]
+    fn no_setting_leads_beyond_a_probability() {
+        let (table, labels) = customers(60);
+        for (most_trees, depth, learning_rate) in [
+            (0, 3, 0.05),
+            (5, 0, 0.05),
+            (500, 64, 1.0),
+            (50, 3, 1e30),
+            (50, 3, 1e-30),
+        ] {
+            let boosting = Boosting {
+                most_trees,
+                depth,
+                learning_rate,
+                ..Boosting::new(Goal::Probability)
+            };
+            let Ok(boosted) = boosting.fit(&table, &labels, &[1.0; 60], &|| false) else {
+                continue;
+            };
+            let p = boosted.predict(&table).expect("predicted");
+            assert!(
+                p.iter().all(|p| (0.0..=1.0).contains(p)),
+                "{boosting:?} {p:?}"
+            );
+        }
+        for learning_rate in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            let boosting = Boosting {
+                learning_rate,
+                ..Boosting::new(Goal::Probability)
+            };
+            assert!(
+                boosting
+                    .fit(&table, &labels, &[1.0; 60], &|| false)
+                    .is_err()
+            );
+        }
     }
 
     #[test]
