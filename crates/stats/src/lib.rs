@@ -7,6 +7,12 @@ pub mod dual;
 pub mod fit;
 pub mod special;
 
+// Customers alike.
+pub mod cluster_quality;
+pub mod gaussian_mixture;
+pub mod kmeans;
+pub mod points;
+
 // Customers who come and stop without telling.
 pub mod bgbb;
 pub mod bgnbd;
@@ -39,5 +45,6 @@ mod error;
 mod linear;
 mod newton;
 mod scaling;
+mod random;
 
 pub use error::{Error, Result};

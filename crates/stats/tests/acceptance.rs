@@ -16,6 +16,8 @@ use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
 #[path = "acceptance/propensity.rs"]
 mod propensity;
+#[path = "acceptance/segments.rs"]
+mod segments;
 
 fn go_on() -> bool {
     false
