@@ -12,6 +12,7 @@ pub mod cluster_quality;
 pub mod gaussian_mixture;
 pub mod kmeans;
 pub mod points;
+pub mod rfm;
 
 // Customers who come and stop without telling.
 pub mod bgbb;
