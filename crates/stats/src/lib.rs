@@ -14,6 +14,13 @@ pub mod kmeans;
 pub mod points;
 pub mod rfm;
 
+// What to recommend.
+pub mod als;
+pub mod interactions;
+pub mod item_similarity;
+pub mod ranking;
+pub mod recommendation;
+
 // Customers who come and stop without telling.
 pub mod bgbb;
 pub mod bgnbd;
