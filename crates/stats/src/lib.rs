@@ -21,6 +21,9 @@ pub mod item_similarity;
 pub mod ranking;
 pub mod recommendation;
 
+// What customers say.
+pub mod voice;
+
 // Customers who come and stop without telling.
 pub mod bgbb;
 pub mod bgnbd;

@@ -1,11 +1,14 @@
-//! D, F and the survey measures: segments, recommendations, the voice of the customer.
+//! D and the survey measures: segments, the voice of the customer.
+
+use std::collections::BTreeMap;
 
 use rapport_stats::cluster_quality::{adjusted_rand_index, best, silhouette, try_clusters};
 use rapport_stats::gaussian_mixture;
 use rapport_stats::kmeans;
 use rapport_stats::points::Points;
+use rapport_stats::voice::Answers;
 
-use super::{go_on, near};
+use super::{go_on, near, rows};
 
 /// Fisher's irises, 50 of each of three species: four lengths in tenths of a centimetre, two digits each.
 const IRIS: [&str; 15] = [
@@ -70,4 +73,37 @@ fn d2_iris_gaussian_mixture() {
     );
     let species: Vec<f64> = found.weights.iter().rev().copied().collect();
     near(&species, &[0.2992, 0.3333, 0.3675], 1e-3);
+}
+
+#[test]
+fn csat_of_support_tickets() {
+    let Some(rows) = rows("support_tickets.csv") else {
+        return;
+    };
+    let none = Answers::new(1, 5).expect("a scale");
+    let mut channels = BTreeMap::<&str, (u32, Answers)>::new();
+    for row in &rows {
+        let (n, answers) = channels.entry(&row[2]).or_insert((0, none.clone()));
+        *n += 1;
+        if let Ok(score) = row[11].parse::<f64>() {
+            answers.add(score as i32, 1.0).expect("on the scale");
+        }
+    }
+    let tickets: Vec<u32> = channels.values().map(|(n, _)| *n).collect();
+    assert_eq!(
+        tickets,
+        [1_796, 1_554, 926, 223, 501],
+        "{:?}",
+        channels.keys()
+    );
+    let mut all = none;
+    for (_, answers) in channels.values() {
+        all.merge(answers).expect("the same scale");
+    }
+    assert_eq!((rows.len(), all.n()), (5_000, 3_724));
+    let mean = all.ces(0.95).expect("answers").mean;
+    near(&[mean], &[2.96912], 5e-6);
+    let csat = all.csat(0.95).expect("answers");
+    near(&[csat.share], &[0.390440], 5e-7);
+    assert!(csat.low < csat.share && csat.share < csat.high);
 }
