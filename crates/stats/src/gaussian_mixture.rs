@@ -10,11 +10,14 @@
 //!
 //! Source: Dempster, Laird & Rubin (1977), J. of the Royal Statistical Society B 39; Schwarz (1978), Annals of Statistics 6.
 
-use std::f64::consts::PI;
+mod densities;
+mod moments;
 
+use self::densities::{Densities, difference};
+use self::moments::Moments;
 use crate::fit::IsCancelled;
 use crate::points::Points;
-use crate::{Error, Result, kmeans, linear};
+use crate::{Error, Result, kmeans};
 
 /// Of a column's variance, added to that of each component.
 const FLOOR: f64 = 1e-6;
@@ -129,7 +132,7 @@ impl Em<'_> {
         };
         let found = kmeans::fit(points, &clustering, self.is_cancelled)?;
         let pieces = points.map_pieces(|rows| {
-            let mut sums = Sums::new(settings.components, d);
+            let mut sums = Moments::new(settings.components, d);
             for index in rows {
                 let cluster = found.labels[index] as usize;
                 let centre = &found.centres[cluster * d..(cluster + 1) * d];
@@ -147,17 +150,17 @@ impl Em<'_> {
             iterations: 0,
             converged: false,
         };
-        self.maximise(&mut at, &Sums::all(pieces, settings.components, d));
+        self.maximise(&mut at, &Moments::all(pieces, settings.components, d));
         Ok(at)
     }
 
     /// The moments that the rows have by their responsibilities.
-    fn expect(&self, at: &GaussianMixture) -> Result<Sums> {
+    fn expect(&self, at: &GaussianMixture) -> Result<Moments> {
         let (points, d) = (self.points, self.points.dimensions());
         let k = at.weights.len();
         let densities = Densities::new(at, d)?;
         let pieces = points.map_pieces(|rows| {
-            let mut sums = Sums::new(k, d);
+            let mut sums = Moments::new(k, d);
             let mut shares = vec![0.0; k];
             for index in rows {
                 let (row, weight) = (points.row(index), points.weight(index));
@@ -169,10 +172,10 @@ impl Em<'_> {
             }
             sums
         });
-        Ok(Sums::all(pieces, k, d))
+        Ok(Moments::all(pieces, k, d))
     }
 
-    fn maximise(&self, at: &mut GaussianMixture, sums: &Sums) {
+    fn maximise(&self, at: &mut GaussianMixture, sums: &Moments) {
         let d = self.points.dimensions();
         for (component, weight) in sums.weights.iter().enumerate() {
             at.weights[component] = weight / self.points.total();
@@ -202,124 +205,6 @@ impl Em<'_> {
         let (k, d) = (at.weights.len() as f64, self.points.dimensions() as f64);
         let parameters = k - 1.0 + k * d + k * d * (d + 1.0) / 2.0;
         parameters * self.points.total().ln() - 2.0 * at.log_likelihood
-    }
-}
-
-fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-/// Per component: Σ r, Σ r·δ and the lower triangle of Σ r·δδᵀ, with δ the difference from the mean before.
-struct Sums {
-    weights: Vec<f64>,
-    first: Vec<f64>,
-    second: Vec<f64>,
-    log_likelihood: f64,
-}
-
-impl Sums {
-    fn new(k: usize, d: usize) -> Self {
-        Self {
-            weights: vec![0.0; k],
-            first: vec![0.0; k * d],
-            second: vec![0.0; k * d * d],
-            log_likelihood: 0.0,
-        }
-    }
-
-    fn add(&mut self, component: usize, weight: f64, offset: &[f64]) {
-        if weight == 0.0 {
-            return;
-        }
-        let d = offset.len();
-        self.weights[component] += weight;
-        for (i, x) in offset.iter().enumerate() {
-            self.first[component * d + i] += weight * x;
-            let row = &mut self.second[(component * d + i) * d..][..=i];
-            for (sum, y) in row.iter_mut().zip(offset) {
-                *sum += weight * x * y;
-            }
-        }
-    }
-
-    fn all(pieces: Vec<Self>, k: usize, d: usize) -> Self {
-        let mut all = Self::new(k, d);
-        let add = |sums: &mut [f64], parts: &[f64]| {
-            for (sum, part) in sums.iter_mut().zip(parts) {
-                *sum += part;
-            }
-        };
-        for piece in &pieces {
-            add(&mut all.weights, &piece.weights);
-            add(&mut all.first, &piece.first);
-            add(&mut all.second, &piece.second);
-            all.log_likelihood += piece.log_likelihood;
-        }
-        all
-    }
-}
-
-/// The components, ready to be evaluated: for scoring customers by a fitted model.
-pub struct Densities<'a> {
-    means: &'a [f64],
-    d: usize,
-    /// Lower triangles L with L·Lᵀ = Σ.
-    lowers: Vec<Vec<f64>>,
-    /// ln π − ½ ln((2π)^d |Σ|).
-    constants: Vec<f64>,
-}
-
-impl<'a> Densities<'a> {
-    pub fn new(model: &'a GaussianMixture, dimensions: usize) -> Result<Self> {
-        let d = dimensions;
-        let mut densities = Self {
-            means: &model.means,
-            d,
-            lowers: vec![],
-            constants: vec![],
-        };
-        let covariances = model.covariances.chunks_exact(d * d);
-        for (covariance, weight) in covariances.zip(&model.weights) {
-            let lower = linear::cholesky(covariance, d).ok_or(Error::TooLittle(
-                "a component has collapsed: ask for fewer, or leave out columns that follow from others",
-            ))?;
-            let half_log: f64 = (0..d).map(|i| lower[i * d + i].ln()).sum();
-            let constant = weight.ln() - 0.5 * d as f64 * (2.0 * PI).ln() - half_log;
-            densities.constants.push(constant);
-            densities.lowers.push(lower);
-        }
-        Ok(densities)
-    }
-
-    /// ln of the row's density; writes the components' responsibilities, which add up to 1.
-    pub fn share(&self, row: &[f64], shares: &mut [f64]) -> f64 {
-        let mut most = f64::NEG_INFINITY;
-        for (component, share) in shares.iter_mut().enumerate() {
-            *share = self.constants[component] - 0.5 * self.square(component, row);
-            most = most.max(*share);
-        }
-        let mut sum = 0.0;
-        for share in shares.iter_mut() {
-            *share = (*share - most).exp();
-            sum += *share;
-        }
-        for share in shares.iter_mut() {
-            *share /= sum;
-        }
-        most + sum.ln()
-    }
-
-    /// Mahalanobis': (x − μ)ᵀ Σ⁻¹ (x − μ).
-    fn square(&self, component: usize, row: &[f64]) -> f64 {
-        let (d, lower) = (self.d, &self.lowers[component]);
-        let mut solved = difference(row, &self.means[component * d..(component + 1) * d]);
-        for i in 0..d {
-            let (before, rest) = solved.split_at_mut(i);
-            let line = &lower[i * d..=i * d + i];
-            let dot: f64 = line.iter().zip(before).map(|(l, x)| l * *x).sum();
-            rest[0] = (rest[0] - dot) / line[i];
-        }
-        solved.iter().map(|x| x * x).sum()
     }
 }
 
