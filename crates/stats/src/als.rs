@@ -135,21 +135,12 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Als {
-    /// The vector of a customer whom the fit did not know (or who has had more since), by items and strengths.
-    ///
-    /// What a fit's own customer would get with the items held; items that the fit did not know say nothing.
-    pub fn customer(&self, had: &[(u32, f64)]) -> Result<Vec<f64>> {
-        for (_, strength) in had {
-            not_negative("strength", *strength)?;
+    /// For customers whom the fit did not know, or who have had more since.
+    pub fn newcomers(&self) -> Newcomers<'_> {
+        Newcomers {
+            n_items: self.items.len() / self.settings.factors,
+            system: System::new(&self.settings, &self.items),
         }
-        let f = self.settings.factors;
-        let is_known = |(item, strength): &(u32, f64)| {
-            *strength > 0.0 && (*item as usize) < self.items.len() / f
-        };
-        let (mut matrix, mut vector) = (vec![0.0; f * f], vec![0.0; f]);
-        let entries = had.iter().copied().filter(is_known);
-        System::new(&self.settings, &self.items).solve(entries, &mut matrix, &mut vector)?;
-        Ok(vector)
     }
 
     /// The best `n` for a customer's vector, of those that are new to them (`had` is sorted).
@@ -196,6 +187,30 @@ impl Als {
         let had: f64 = (0..interactions.n_customers()).map(of_customer).sum();
         let lengths = dot(&self.customers, &self.customers) + dot(&self.items, &self.items);
         all + had + self.settings.regularisation * lengths
+    }
+}
+
+/// The items of a fit, made ready once for any number of customers.
+pub struct Newcomers<'a> {
+    n_items: usize,
+    system: System<'a>,
+}
+
+impl Newcomers<'_> {
+    /// The vector that a customer of the fit would get who has had these items, of these strengths.
+    ///
+    /// Items that the fit did not know say nothing.
+    pub fn vector(&self, had: &[(u32, f64)]) -> Result<Vec<f64>> {
+        for (_, strength) in had {
+            not_negative("strength", *strength)?;
+        }
+        let is_known =
+            |(item, strength): &(u32, f64)| *strength > 0.0 && (*item as usize) < self.n_items;
+        let f = self.system.n_factors();
+        let (mut matrix, mut vector) = (vec![0.0; f * f], vec![0.0; f]);
+        let entries = had.iter().copied().filter(is_known);
+        self.system.solve(entries, &mut matrix, &mut vector)?;
+        Ok(vector)
     }
 }
 
@@ -299,9 +314,13 @@ mod tests {
             iterations: FEW.iterations + 1,
             ..FEW
         });
-        assert_eq!(als.customer(&had).expect("possible"), next.vector(3));
-        assert_eq!(als.customer(&[(99, 1.0)]).expect("nothing"), [0.0; 3]);
-        assert!(als.customer(&[(0, -1.0)]).is_err());
+        assert_eq!(
+            als.newcomers().vector(&had).expect("possible"),
+            next.vector(3)
+        );
+        let unknown = als.newcomers().vector(&[(99, 1.0)]);
+        assert_eq!(unknown.expect("nothing"), [0.0; 3]);
+        assert!(als.newcomers().vector(&[(0, -1.0)]).is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@
 mod densities;
 mod moments;
 
-use self::densities::{Densities, difference};
+use self::densities::Densities;
 use self::moments::Moments;
 use crate::fit::IsCancelled;
 use crate::points::Points;
@@ -136,8 +136,7 @@ impl Em<'_> {
             for index in rows {
                 let cluster = found.labels[index] as usize;
                 let centre = &found.centres[cluster * d..(cluster + 1) * d];
-                let offset = difference(points.row(index), centre);
-                sums.add(cluster, points.weight(index), &offset);
+                sums.add(cluster, points.weight(index), points.row(index), centre);
             }
             sums
         });
@@ -161,13 +160,12 @@ impl Em<'_> {
         let densities = Densities::new(at, d)?;
         let pieces = points.map_pieces(|rows| {
             let mut sums = Moments::new(k, d);
-            let mut shares = vec![0.0; k];
+            let (mut shares, mut room) = (vec![0.0; k], vec![0.0; d]);
             for index in rows {
                 let (row, weight) = (points.row(index), points.weight(index));
-                sums.log_likelihood += weight * densities.share(row, &mut shares);
-                for (component, share) in shares.iter().enumerate() {
-                    let mean = &at.means[component * d..(component + 1) * d];
-                    sums.add(component, weight * share, &difference(row, mean));
+                sums.log_likelihood += weight * densities.share(row, &mut shares, &mut room);
+                for (component, mean) in at.means.chunks_exact(d).enumerate() {
+                    sums.add(component, weight * shares[component], row, mean);
                 }
             }
             sums
@@ -220,8 +218,9 @@ impl GaussianMixture {
         let densities = Densities::new(self, points.dimensions())?;
         let pieces = points.map_pieces(|rows| {
             let mut all = vec![0.0; rows.len() * k];
+            let mut room = vec![0.0; points.dimensions()];
             for (index, shares) in rows.zip(all.chunks_exact_mut(k)) {
-                densities.share(points.row(index), shares);
+                densities.share(points.row(index), shares, &mut room);
             }
             all
         });
@@ -328,6 +327,20 @@ mod tests {
         let found = fitted(&Points::new(&rows, 1).expect("rows"), 2);
         assert!(found.log_likelihood.is_finite());
         assert!(found.covariances.iter().all(|variance| *variance > 0.0));
+    }
+
+    #[test]
+    fn a_row_far_from_everything_still_has_shares() {
+        let rows: Vec<f64> = groups().iter().map(|x| x * 1e-70).collect();
+        let found = fitted(&Points::new(&rows, 2).expect("rows"), 2);
+        let far = Points::new(&[1e100, -1e100], 2).expect("a row");
+        let shares = found.responsibilities(&far).expect("the same columns");
+        assert!((shares[0] + shares[1] - 1.0).abs() < 1e-12);
+        assert!(
+            found
+                .responsibilities(&Points::new(&[1.0], 1).expect("a row"))
+                .is_err()
+        );
     }
 
     #[test]

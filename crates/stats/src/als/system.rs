@@ -27,6 +27,10 @@ impl<'a> System<'a> {
         }
     }
 
+    pub fn n_factors(&self) -> usize {
+        self.settings.factors
+    }
+
     /// `matrix` is room to work in.
     pub fn solve(
         &self,

@@ -37,12 +37,18 @@ impl<'a> Densities<'a> {
         Ok(densities)
     }
 
-    /// ln of the row's density; writes the components' responsibilities, which add up to 1.
-    pub fn share(&self, row: &[f64], shares: &mut [f64]) -> f64 {
+    /// ln of the row's density; writes the components' responsibilities, which add up to 1. `room`, to work in, is as long as
+    /// the row.
+    pub fn share(&self, row: &[f64], shares: &mut [f64], room: &mut [f64]) -> f64 {
         let mut most = f64::NEG_INFINITY;
         for (component, share) in shares.iter_mut().enumerate() {
-            *share = self.constants[component] - 0.5 * self.square(component, row);
+            *share = self.constants[component] - 0.5 * self.square(component, row, room);
             most = most.max(*share);
+        }
+        if most == f64::NEG_INFINITY {
+            // Infinitely far from all of them, as far as numbers go.
+            shares.fill(1.0 / shares.len() as f64);
+            return most;
         }
         let mut sum = 0.0;
         for share in shares.iter_mut() {
@@ -56,19 +62,16 @@ impl<'a> Densities<'a> {
     }
 
     /// Mahalanobis': (x − μ)ᵀ Σ⁻¹ (x − μ).
-    fn square(&self, component: usize, row: &[f64]) -> f64 {
+    fn square(&self, component: usize, row: &[f64], room: &mut [f64]) -> f64 {
         let (d, lower) = (self.d, &self.lowers[component]);
-        let mut solved = difference(row, &self.means[component * d..(component + 1) * d]);
+        let mean = &self.means[component * d..(component + 1) * d];
+        let mut square = 0.0;
         for i in 0..d {
-            let (before, rest) = solved.split_at_mut(i);
             let line = &lower[i * d..=i * d + i];
-            let dot: f64 = line.iter().zip(before).map(|(l, x)| l * *x).sum();
-            rest[0] = (rest[0] - dot) / line[i];
+            let dot: f64 = line.iter().zip(&room[..i]).map(|(l, x)| l * x).sum();
+            room[i] = (row[i] - mean[i] - dot) / line[i];
+            square += room[i] * room[i];
         }
-        solved.iter().map(|x| x * x).sum()
+        square
     }
-}
-
-pub(super) fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }

@@ -18,17 +18,19 @@ impl Moments {
         }
     }
 
-    pub fn add(&mut self, component: usize, weight: f64, offset: &[f64]) {
+    pub fn add(&mut self, component: usize, weight: f64, row: &[f64], mean: &[f64]) {
         if weight == 0.0 {
             return;
         }
-        let d = offset.len();
+        let d = row.len();
         self.weights[component] += weight;
-        for (i, x) in offset.iter().enumerate() {
-            self.first[component * d + i] += weight * x;
-            let row = &mut self.second[(component * d + i) * d..][..=i];
-            for (sum, y) in row.iter_mut().zip(offset) {
-                *sum += weight * x * y;
+        let first = &mut self.first[component * d..(component + 1) * d];
+        let second = &mut self.second[component * d * d..(component + 1) * d * d];
+        for (i, line) in second.chunks_exact_mut(d).enumerate() {
+            let weighted = weight * (row[i] - mean[i]);
+            first[i] += weighted;
+            for ((sum, x), mean) in line[..=i].iter_mut().zip(row).zip(mean) {
+                *sum += weighted * (x - mean);
             }
         }
     }
