@@ -7,6 +7,21 @@ pub mod dual;
 pub mod fit;
 pub mod special;
 
+// Customers who come and stop without telling.
+pub mod bgbb;
+pub mod bgnbd;
+pub mod gamma_gamma;
+pub mod history;
+pub mod mbgnbd;
+pub mod nbd;
+pub mod pareto_nbd;
+
+// Customers of a contract, who are seen to leave.
+pub mod bdw;
+pub mod cox;
+pub mod sbg;
+pub mod survival;
+
 // Customers alike.
 pub mod cluster_quality;
 pub mod gaussian_mixture;
