@@ -239,7 +239,8 @@ mod tests {
         let rows: Vec<f64> = (0..40_000).map(|_| random.unit()).collect();
         let points = Points::new(&rows, 4).expect("rows");
         let settings = Settings {
-            starts: 2,
+            starts: 1,
+            most_iterations: 10,
             ..Settings::new(6)
         };
         let on = |threads: usize| {
