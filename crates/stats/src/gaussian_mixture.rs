@@ -210,15 +210,16 @@ impl GaussianMixture {
     /// Of each row the responsibilities of the components, row by row.
     pub fn responsibilities(&self, points: &Points) -> Result<Vec<f64>> {
         let k = self.weights.len();
-        if points.dimensions() * k != self.means.len() {
+        let d = points.dimensions();
+        if (self.means.len(), self.covariances.len()) != (k * d, k * d * d) {
             return Err(Error::TooLittle(
                 "the rows need the columns that the mixture was fitted to",
             ));
         }
-        let densities = Densities::new(self, points.dimensions())?;
+        let densities = Densities::new(self, d)?;
         let pieces = points.map_pieces(|rows| {
             let mut all = vec![0.0; rows.len() * k];
-            let mut room = vec![0.0; points.dimensions()];
+            let mut room = vec![0.0; d];
             for (index, shares) in rows.zip(all.chunks_exact_mut(k)) {
                 densities.share(points.row(index), shares, &mut room);
             }

@@ -98,8 +98,12 @@ fn check(points: &Points, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The cluster of a row, by the centres of a fit: the nearest, of equally near ones the first.
-pub fn assign(centres: &[f64], row: &[f64]) -> usize {
+/// The cluster of a new row, by the centres of a fit: the nearest, of equally near ones the first.
+pub fn assign(centres: &[f64], row: &[f64]) -> Result<usize> {
+    let row = Points::new(row, row.len())?.row(0);
+    if centres.is_empty() || !centres.len().is_multiple_of(row.len()) {
+        return Err(Error::TooLittle("a row needs the columns of the centres"));
+    }
     let mut nearest = (0, f64::INFINITY);
     for (cluster, centre) in centres.chunks_exact(row.len()).enumerate() {
         let square = squared_distance(row, centre);
@@ -107,7 +111,7 @@ pub fn assign(centres: &[f64], row: &[f64]) -> usize {
             nearest = (cluster, square);
         }
     }
-    nearest.0
+    Ok(nearest.0)
 }
 
 impl KMeans {
@@ -169,7 +173,7 @@ mod tests {
         assert_eq!(found.weights, [200.0; 5]);
         for index in 0..1_000 {
             assert_eq!(found.labels[index], found.labels[index % 5]);
-            let cluster = assign(&found.centres, points.row(index));
+            let cluster = assign(&found.centres, points.row(index)).expect("a row");
             assert_eq!(cluster as u32, found.labels[index]);
         }
     }
@@ -205,6 +209,17 @@ mod tests {
         assert!(matches!(refused(&[1.0, 2.0], 3), Error::TooLittle(_)));
         assert!(matches!(refused(&[1.0; 10], 2), Error::TooLittle(_)));
         assert!(matches!(refused(&[1.0; 10], 0), Error::Range { .. }));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_assigned_is_refused() {
+        let centres = [0.0, 0.0, 4.0, 4.0];
+        assert_eq!(assign(&centres, &[3.0, 3.0]), Ok(1));
+        assert_eq!(assign(&centres, &[2.0, 2.0]), Ok(0));
+        assert!(assign(&centres, &[3.0, f64::NAN]).is_err());
+        assert!(assign(&centres, &[1.0, 2.0, 3.0]).is_err());
+        assert!(assign(&centres, &[]).is_err());
+        assert!(assign(&[], &[1.0]).is_err());
     }
 
     #[test]
@@ -266,7 +281,7 @@ mod tests {
         // A fixed point of the plain method: nearest centres, which are means.
         let mut sums = Sums::new(12, 3);
         for index in 0..points.len() {
-            let cluster = assign(&found.centres, points.row(index));
+            let cluster = assign(&found.centres, points.row(index)).expect("a row");
             assert_eq!(cluster as u32, found.labels[index]);
             sums.add(cluster, 1.0, points.row(index));
         }
