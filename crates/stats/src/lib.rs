@@ -21,6 +21,7 @@ pub mod bdw;
 pub mod cox;
 pub mod sbg;
 pub mod survival;
+pub mod weibull_aft;
 
 // Customers alike.
 pub mod cluster_quality;
@@ -39,22 +40,6 @@ pub mod recommendation;
 // What customers say.
 pub mod voice;
 
-// Customers who come and stop without telling.
-pub mod bgbb;
-pub mod bgnbd;
-pub mod gamma_gamma;
-pub mod history;
-pub mod mbgnbd;
-pub mod nbd;
-pub mod pareto_nbd;
-
-// Customers of a contract, who are seen to leave.
-pub mod bdw;
-pub mod cox;
-pub mod sbg;
-pub mod survival;
-pub mod weibull_aft;
-
 // Who will, how far that can be trusted, and whom it pays to address.
 pub mod boosting;
 pub mod calibration;
@@ -70,7 +55,7 @@ pub mod uplift;
 mod error;
 mod linear;
 mod newton;
-mod scaling;
 mod random;
+mod scaling;
 
 pub use error::{Error, Result};
