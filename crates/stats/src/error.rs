@@ -18,6 +18,15 @@ pub enum Error {
         value: f64,
     },
 
+    #[error(
+        "labels are seen from {labels_start} on, before the features end at {features_end}: the model would learn from what \
+         it is to foretell"
+    )]
+    Leakage {
+        features_end: i64,
+        labels_start: i64,
+    },
+
     #[error("{0}")]
     TooLittle(&'static str),
 
@@ -38,6 +47,12 @@ pub enum Error {
 
     #[error("more than {most} {what}")]
     TooMany { what: &'static str, most: usize },
+
+    #[error("the trees could not be grown: {0}")]
+    Trees(String),
+
+    #[error("a stored model could not be written or read: {0}")]
+    Stored(String),
 
     #[error("cancelled")]
     Cancelled,

@@ -65,7 +65,7 @@ pub fn maximise<const N: usize>(
     starts: &[[f64; N]],
     is_cancelled: IsCancelled,
 ) -> Result<Fit<N>> {
-    if !(model.weight() > 0.0) {
+    if model.weight().is_nan() || model.weight() <= 0.0 {
         return Err(Error::TooLittle("there is nothing to fit"));
     }
     let mut search = Search {
@@ -185,9 +185,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         for _ in 0..40 {
             let next =
                 self.evaluate(std::array::from_fn(|n| at.logs[n] + length * direction[n]))?;
-            if !(next.value >= at.value + 1e-4 * length * slope) {
-                high = length;
-            } else {
+            if next.value >= at.value + 1e-4 * length * slope {
                 if best.is_none_or(|best| next.value >= best.value) {
                     best = Some(next);
                 }
@@ -195,6 +193,8 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
                     return Ok(Some(next));
                 }
                 low = length;
+            } else {
+                high = length;
             }
             if high - low < 1e-10 * length {
                 break;
@@ -235,7 +235,9 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             None => f64::NAN,
         };
         let of_logs: [f64; N] = std::array::from_fn(errors);
-        let boundary = of_logs.iter().any(|error| !(*error < UNKNOWN))
+        let boundary = of_logs
+            .iter()
+            .any(|error| error.is_nan() || *error >= UNKNOWN)
             || logs.iter().any(|log| log.abs() > EDGE);
         Ok(Fit {
             parameters,

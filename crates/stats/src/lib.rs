@@ -21,6 +21,36 @@ pub mod bdw;
 pub mod cox;
 pub mod sbg;
 pub mod survival;
+pub mod weibull_aft;
+
+// Customers alike.
+pub mod cluster_quality;
+pub mod gaussian_mixture;
+pub mod kmeans;
+pub mod points;
+pub mod rfm;
+
+// What to recommend.
+pub mod als;
+pub mod interactions;
+pub mod item_similarity;
+pub mod ranking;
+pub mod recommendation;
+
+// What customers say.
+pub mod voice;
+
+// Who will, how far that can be trusted, and whom it pays to address.
+pub mod boosting;
+pub mod calibration;
+pub mod encoding;
+pub mod leakage;
+pub mod learner;
+pub mod logistic;
+pub mod metrics;
+pub mod regression;
+pub mod trial;
+pub mod uplift;
 
 // Journeys: how far, in which order, how often, and which contact gets the credit.
 pub mod attribution;
@@ -41,5 +71,8 @@ pub mod jaro_winkler;
 
 mod error;
 mod linear;
+mod newton;
+mod random;
+mod scaling;
 
 pub use error::{Error, Result};

@@ -16,8 +16,12 @@ use rapport_stats::survival::{Duration, kaplan_meier, log_rank, median};
 
 #[path = "acceptance/journeys.rs"]
 mod journeys;
+#[path = "acceptance/propensity.rs"]
+mod propensity;
 #[path = "acceptance/repeat_sales.rs"]
 mod repeat_sales;
+#[path = "acceptance/segments.rs"]
+mod segments;
 
 fn go_on() -> bool {
     false
