@@ -186,10 +186,8 @@ impl FellegiSunter {
 
 #[cfg(test)]
 mod tests {
-    use rand::rngs::StdRng;
-    use rand::{RngExt, SeedableRng};
-
     use super::*;
+    use crate::random::Random;
 
     fn go_on() -> bool {
         false
@@ -198,13 +196,13 @@ mod tests {
     /// Pairs of which 20 % are one person, in four fields of two levels, a tenth of all values missing.
     fn simulated(n: usize) -> (Comparisons, [f64; 4], [f64; 4]) {
         let (m, u) = ([0.95, 0.9, 0.8, 0.97], [0.05, 0.1, 0.3, 0.01]);
-        let mut random = StdRng::seed_from_u64(1);
+        let mut random = Random::new(1);
         let mut comparisons = Comparisons::new(&[2; 4]).expect("levels");
         for _ in 0..n {
-            let agree = if random.random_bool(0.2) { m } else { u };
-            let levels = agree.map(|share| match random.random_bool(0.1) {
+            let agree = if random.unit() < 0.2 { m } else { u };
+            let levels = agree.map(|share| match random.unit() < 0.1 {
                 true => MISSING,
-                false => u8::from(random.random_bool(share)),
+                false => u8::from(random.unit() < share),
             });
             comparisons.add(&levels).expect("fits");
         }

@@ -13,12 +13,9 @@
 //! Source: Shapley (1953), "A value for n-person games"; sampling: Castro, Gómez & Tejada (2009), Computers & Operations
 //! Research 36(5).
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-
 use crate::attribution::{Credits, Path};
 use crate::fit::IsCancelled;
+use crate::random::Random;
 use crate::{Error, Result};
 
 /// The largest number of players whose sets are all looked at.
@@ -109,14 +106,14 @@ fn sampled(
     sampling: Sampling,
     is_cancelled: IsCancelled,
 ) -> Result<Shapley> {
-    let mut random = StdRng::seed_from_u64(sampling.seed);
+    let mut random = Random::new(sampling.seed);
     let mut order: Vec<usize> = (0..n).collect();
     let (mut sums, mut squares) = (vec![0.0; n], vec![0.0; n]);
     for _ in 0..sampling.n_pairs {
         if is_cancelled() {
             return Err(Error::Cancelled);
         }
-        order.shuffle(&mut random);
+        shuffle(&mut order, &mut random);
         let mut gains = vec![0.0; n];
         add_gains(&mut gains, order.iter(), &worth);
         add_gains(&mut gains, order.iter().rev(), &worth);
@@ -136,6 +133,13 @@ fn sampled(
         values,
         is_exact: false,
     })
+}
+
+/// Every order equally likely (Fisher and Yates).
+fn shuffle(order: &mut [usize], random: &mut Random) {
+    for last in (1..order.len()).rev() {
+        order.swap(last, random.below(last + 1));
+    }
 }
 
 /// What each player adds when they come in this order.
