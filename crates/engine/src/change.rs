@@ -11,7 +11,6 @@ use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
     execution::TaskContext,
-    logical_expr::Volatility,
     physical_plan::{collect, execute_stream},
     sql::sqlparser::ast::{self, AssignmentTarget, Expr, FromTable, TableFactor, TableWithJoins},
 };
@@ -20,8 +19,9 @@ use rapport_lake::{DataFile, Expect, Snapshot, TableName};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    Column, Error, Outcome, Result,
+    Column, Error, Outcome, Result, assigned,
     cancel::Guard,
+    computed_once::{self, check_stable},
     execute,
     names::folded,
     parse,
@@ -56,52 +56,22 @@ struct Change {
     statement: ast::Statement,
 }
 
-pub(crate) async fn prepare_update(
+/// Of an UPDATE or a DELETE.
+pub(crate) async fn prepare(
     scope: &Scope,
     pins: &Arc<Pins>,
-    update: &ast::Update,
+    statement: &ast::Statement,
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Planned> {
-    let change = read_update(scope, pins, update).await?;
-    plan_whole(scope, pins, change, declared, guard).await
-}
-
-pub(crate) async fn prepare_delete(
-    scope: &Scope,
-    pins: &Arc<Pins>,
-    delete: &ast::Delete,
-    declared: &[Option<u32>],
-    guard: &Guard,
-) -> Result<Planned> {
-    let change = read_delete(scope, pins, delete).await?;
-    plan_whole(scope, pins, change, declared, guard).await
-}
-
-pub(crate) async fn update(
-    scope: &Scope,
-    pins: &Arc<Pins>,
-    update: &ast::Update,
-    declared: &[Option<u32>],
-    params: Vec<ScalarValue>,
-    described: Option<&[Column]>,
-    guard: &Guard,
-) -> Result<Outcome> {
-    let change = read_update(scope, pins, update).await?;
-    run(scope, pins, change, declared, params, described, guard).await
-}
-
-pub(crate) async fn delete(
-    scope: &Scope,
-    pins: &Arc<Pins>,
-    delete: &ast::Delete,
-    declared: &[Option<u32>],
-    params: Vec<ScalarValue>,
-    described: Option<&[Column]>,
-    guard: &Guard,
-) -> Result<Outcome> {
-    let change = read_delete(scope, pins, delete).await?;
-    run(scope, pins, change, declared, params, described, guard).await
+    let change = read(scope, pins, statement).await?;
+    let snapshot = scope.base(pins, &change.name).await?;
+    let whole = whole(scope, pins, &change, &snapshot, declared, guard).await?;
+    let columns = whole.listed.map(|listed| listed.columns());
+    Ok(Planned {
+        columns: columns.unwrap_or_default(),
+        ..whole.planned
+    })
 }
 
 pub(crate) async fn truncate(
@@ -148,6 +118,35 @@ pub(crate) fn refuse_history(name: &TableName, what: &str) -> Result<()> {
     ))
 }
 
+async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<Change> {
+    match statement {
+        ast::Statement::Update(update) => read_update(scope, pins, update).await,
+        ast::Statement::Delete(delete) => read_delete(scope, pins, delete).await,
+        _ => Err(Error::not_supported("this form of the statement", "")),
+    }
+}
+
+/// What decides which rows change is the same each time that it is looked at.
+fn check(scope: &Scope, statement: &ast::Statement) -> Result<()> {
+    match statement {
+        ast::Statement::Update(update) => {
+            check_stable(scope, &update.selection, "an UPDATE")?;
+            match &update.from {
+                Some(
+                    ast::UpdateTableFromKind::BeforeSet(tables)
+                    | ast::UpdateTableFromKind::AfterSet(tables),
+                ) => check_stable(scope, tables, "an UPDATE"),
+                None => Ok(()),
+            }
+        }
+        ast::Statement::Delete(delete) => {
+            check_stable(scope, &delete.selection, "a DELETE")?;
+            check_stable(scope, &delete.using, "a DELETE")
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result<Change> {
     let values = all_assigned(&update.assignments)?;
     let (name, alias) = changed(scope, pins, &update.table, "UPDATE").await?;
@@ -157,16 +156,12 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
         .await?;
     let read = values.values().chain(&update.selection);
     may_read(scope, pins, &name, &alias, read).await?;
-    check_stable(scope, update.selection.as_slice(), "an UPDATE")?;
     let filter = update.selection.as_ref().map(ToString::to_string);
     let from = match &update.from {
         Some(
             ast::UpdateTableFromKind::BeforeSet(tables)
             | ast::UpdateTableFromKind::AfterSet(tables),
-        ) => {
-            check_stable(scope, tables, "an UPDATE")?;
-            Some(listed(tables))
-        }
+        ) => Some(listed(tables)),
         None => None,
     };
     let returning = update.returning.as_deref();
@@ -197,12 +192,6 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
     let (name, alias) = changed(scope, pins, table, "DELETE").await?;
     scope.require(&name, Privilege::Delete).await?;
     may_read(scope, pins, &name, &alias, delete.selection.iter()).await?;
-    check_stable(scope, delete.selection.as_slice(), "a DELETE")?;
-    check_stable(
-        scope,
-        delete.using.as_deref().unwrap_or_default(),
-        "a DELETE",
-    )?;
     let filter = delete.selection.as_ref().map(ToString::to_string);
     let using = delete.using.as_ref().map(|tables| listed(tables));
     let returning = delete.returning.as_deref();
@@ -220,31 +209,6 @@ async fn read_delete(scope: &Scope, pins: &Pins, delete: &ast::Delete) -> Result
             ..delete.clone()
         }),
     })
-}
-
-/// What decides which rows change is computed several times: it must answer the same each time.
-pub(crate) fn check_stable<T: ast::Visit>(scope: &Scope, parts: &[T], what: &str) -> Result<()> {
-    let state = scope.state();
-    let volatile = |name: &str| {
-        let function = state.scalar_functions().get(name);
-        function.is_some_and(|function| function.signature().volatility == Volatility::Volatile)
-    };
-    for part in parts {
-        let found = ast::visit_expressions(part, |expr| match expr {
-            Expr::Function(function) => match plain_name(&function.name) {
-                Some(name) if volatile(&name) => ControlFlow::Break(name),
-                _ => ControlFlow::Continue(()),
-            },
-            _ => ControlFlow::Continue(()),
-        });
-        if let ControlFlow::Break(name) = found {
-            return Err(Error::not_supported(
-                format!("{what} that chooses its rows by {name}() is not supported"),
-                "Put what it answers into a table first: CREATE TEMPORARY TABLE … AS SELECT ….",
-            ));
-        }
-    }
-    Ok(())
 }
 
 async fn read_returning(
@@ -599,24 +563,7 @@ pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
     format!("CAST(({value}) AS {name})")
 }
 
-/// Over all files at once: to know the parameters, and that it can be planned.
-async fn plan_whole(
-    scope: &Scope,
-    pins: &Arc<Pins>,
-    change: Change,
-    declared: &[Option<u32>],
-    guard: &Guard,
-) -> Result<Planned> {
-    let snapshot = scope.base(pins, &change.name).await?;
-    let whole = whole(scope, pins, &change, &snapshot, declared, guard).await?;
-    let columns = whole.listed.map(|listed| listed.columns());
-    Ok(Planned {
-        columns: columns.unwrap_or_default(),
-        ..whole.planned
-    })
-}
-
-/// A change that can be planned.
+/// A change that can be planned over all files: its parameters are known.
 struct Whole {
     planned: Planned,
     listed: Option<Listed>,
@@ -630,6 +577,7 @@ async fn whole(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Whole> {
+    check_values(scope, pins, change, base, declared).await?;
     let files = base.files().to_vec();
     let planned = plan_rows(scope, pins, change, base, files.clone(), declared, guard).await?;
     let Some(returning) = &change.returning else {
@@ -656,6 +604,52 @@ async fn whole(
         planned,
         listed: Some(listed),
     })
+}
+
+/// Of types that the columns take.
+async fn check_values(
+    scope: &Scope,
+    pins: &Pins,
+    change: &Change,
+    base: &Arc<Snapshot>,
+    declared: &[Option<u32>],
+) -> Result<()> {
+    for (column, value) in &change.values {
+        assigned::check_literal(base, column, value)?;
+    }
+    let open = change
+        .values
+        .iter()
+        .filter(|(_, value)| !assigned::is_literal(value));
+    let (columns, values): (Vec<&String>, Vec<String>) = open
+        .map(|(column, value)| (column, value.to_string()))
+        .unzip();
+    if values.is_empty() {
+        return Ok(());
+    }
+    let beside = change.beside.iter().map(|beside| format!(", {beside}"));
+    let sql = format!(
+        "SELECT {} FROM {} AS {}{}",
+        values.join(", "),
+        quoted(FILES),
+        quoted(&change.alias),
+        beside.collect::<String>(),
+    );
+    let query = our_query(scope, &sql)?;
+    let files = LakeTable::of_files(base.clone(), scope.store_url(&change.name), vec![]);
+    let files = [(FILES, read_texts(provider_as_source(Arc::new(files)))?)];
+    let tables = [(FILES, change.name.clone())];
+    // What else is wrong is found where the change is planned.
+    match scope
+        .plan_query_of(pins, &query, declared, &files, &tables)
+        .await
+    {
+        Ok(planned) => {
+            let given = planned.columns.iter().map(|column| (column, true));
+            assigned::check_columns(base, columns.into_iter(), given)
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 async fn plan_rows(
@@ -725,22 +719,29 @@ pub(crate) fn our_query(scope: &Scope, sql: &str) -> Result<Box<ast::Query>> {
     }
 }
 
-async fn run(
+pub(crate) async fn run(
     scope: &Scope,
     pins: &Arc<Pins>,
-    change: Change,
+    (with, statement): (Option<&ast::With>, &ast::Statement),
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
     described: Option<&[Column]>,
     guard: &Guard,
 ) -> Result<Outcome> {
+    let change = read(scope, pins, statement).await?;
     let _turn = turn(scope, &change.name, guard).await?;
     let base = scope.base(pins, &change.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     let whole = whole(scope, pins, &change, &base, declared, guard).await?;
     check_described(described, whole.listed.as_ref())?;
     let types: Vec<Option<u32>> = whole.planned.params.iter().copied().map(Some).collect();
+    let known = (types.as_slice(), params.as_slice());
+    let (scope, statement) =
+        computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    check(&scope, &statement)?;
+    let change = read(&scope, pins, &statement).await?;
 
+    let scope = &scope;
     let work = Work {
         scope,
         pins,

@@ -171,7 +171,7 @@ fn plain(name: &str) -> String {
 }
 
 /// In no name that a client types.
-const MARK: char = '\u{1}';
+pub(crate) const MARK: char = '\u{1}';
 
 /// Labels of a query's own select list; of a UNION, its first query's.
 pub(crate) fn labels(query: &Query) -> Labels {

@@ -213,6 +213,14 @@ impl From<DataFusionError> for Error {
             DataFusionError::NotImplemented(message) if message.contains("WindowFunction(") => {
                 Self::Windowing { place: "WHERE" }
             }
+            DataFusionError::NotImplemented(message)
+                if message.contains("OuterReferenceColumn") =>
+            {
+                Self::not_supported(
+                    "this sub-query, which looks at columns of the query around it, is not supported",
+                    "Write it as a join: FROM a LEFT JOIN (SELECT … GROUP BY key) AS b ON b.key = a.key.",
+                )
+            }
             DataFusionError::NotImplemented(message) => Self::not_supported(message, ""),
             DataFusionError::SQL(parser, _) => match *parser {
                 ParserError::RecursionLimitExceeded => Self::TooComplex {

@@ -11,12 +11,13 @@ use datafusion::{
         parser::Parser,
     },
 };
-use rapport_lake::{Definition, Snapshot};
+use rapport_lake::Snapshot;
 
 use crate::{
     Column, Error, Outcome, Result,
+    assigned::check_rows,
     cancel::Guard,
-    columns::{Label, column_type, first_select, label},
+    columns::{Label, first_select, label},
     dialect::RapportDialect,
     execute,
     names::folded,
@@ -184,6 +185,10 @@ async fn plan(
         TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
     (insert.table_alias, insert.returning) = (None, None);
     fill_defaults(&mut insert, &snapshot)?;
+    if let Some(rows) = &insert.source {
+        let columns = target_columns(&insert, &snapshot);
+        check_rows(scope, pins, &snapshot, &columns, rows, declared).await?;
+    }
     let planned = plan_rows(scope, pins, &snapshot, &insert, declared, guard).await?;
     let Some(returning) = returning else {
         return Ok(Ready {
@@ -317,9 +322,6 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
             if is_default(value) {
                 *value = default_of(columns.get(index))?;
             }
-            if let Some(column) = columns.get(index) {
-                check_boolean(value, column, definition)?;
-            }
         }
     }
     Ok(())
@@ -342,25 +344,6 @@ fn width(query: &ast::Query) -> Option<usize> {
     let items = &first_select(query)?.projection;
     let is_one = |item: &ast::SelectItem| matches!(label(item), Label::One(_));
     items.iter().all(is_one).then_some(items.len())
-}
-
-/// PostgreSQL does not take a boolean for a number on assignment.
-fn check_boolean(value: &Expr, column: &str, definition: &Definition) -> Result<()> {
-    let is_boolean =
-        matches!(value, Expr::Value(value) if matches!(value.value, ast::Value::Boolean(_)));
-    let Ok(field) = definition.schema.field_with_name(column) else {
-        return Ok(());
-    };
-    if is_boolean && field.data_type().is_numeric() {
-        let pg_type = column_type(field).name();
-        return Err(Error::DatatypeMismatch {
-            message: format!(
-                "column \"{column}\" is of type {pg_type} but expression is of type boolean"
-            ),
-            hint: Some("You will need to rewrite or cast the expression.".to_owned()),
-        });
-    }
-    Ok(())
 }
 
 fn expression(sql: &str) -> Result<Expr> {

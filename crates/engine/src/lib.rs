@@ -8,6 +8,7 @@
 
 mod alter;
 mod array_of_query;
+mod assigned;
 mod beside;
 mod bits;
 mod block;
@@ -20,6 +21,7 @@ mod commit;
 mod compact;
 mod compared_rows;
 mod computed_first;
+mod computed_once;
 mod copies;
 mod copy_in;
 mod copy_options;
@@ -33,6 +35,7 @@ mod explain;
 mod expressions;
 mod functions;
 mod hidden_columns;
+mod hypothetical;
 mod inner_values;
 mod insert;
 mod interrupt;

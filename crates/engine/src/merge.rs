@@ -1,14 +1,12 @@
 //! `MERGE`: rows of the target that meet a row of the source are changed or go, rows of the source that meet none are
 //! added. All of it is one rewrite of the files that hold a row to change, in one commit.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
     common::ScalarValue,
     datasource::provider_as_source,
-    sql::sqlparser::ast::{
-        self, Expr, MergeAction, MergeClauseKind, MergeInsertKind, Visit, Visitor,
-    },
+    sql::sqlparser::ast::{self, Expr, MergeAction, MergeClauseKind, MergeInsertKind},
 };
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{DataFile, Snapshot, TableName};
@@ -16,11 +14,13 @@ use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Outcome, Result,
+    assigned::check_literal,
     cancel::Guard,
     change::{
-        FILES, ROW, Work, all_assigned, changed, check_columns, check_stable, may_read, our_query,
-        ours, turn, typed_value,
+        FILES, ROW, Work, all_assigned, changed, check_columns, may_read, our_query, ours, turn,
+        typed_value,
     },
+    computed_once::{self, check_stable},
     execute,
     names::folded,
     pins::Pins,
@@ -67,11 +67,11 @@ enum Unmatched {
 pub(crate) async fn prepare(
     scope: &Scope,
     pins: &Arc<Pins>,
-    merge: &ast::Merge,
+    statement: &ast::Statement,
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Planned> {
-    let merge = read(scope, pins, merge).await?;
+    let merge = read(scope, pins, statement).await?;
     let base = scope.base(pins, &merge.name).await?;
     check_join(scope, pins, &merge, &base, declared, guard).await?;
     plan_rows(scope, pins, &merge, &base, None, declared, guard).await
@@ -104,18 +104,23 @@ async fn check_join(
 pub(crate) async fn merge(
     scope: &Scope,
     pins: &Arc<Pins>,
-    merge: &ast::Merge,
+    (with, statement): (Option<&ast::With>, &ast::Statement),
     declared: &[Option<u32>],
     params: Vec<ScalarValue>,
     guard: &Guard,
 ) -> Result<Outcome> {
-    let merge = read(scope, pins, merge).await?;
+    let merge = read(scope, pins, statement).await?;
     let _turn = turn(scope, &merge.name, guard).await?;
     let base = scope.base(pins, &merge.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     check_join(scope, pins, &merge, &base, declared, guard).await?;
     let planned = plan_rows(scope, pins, &merge, &base, None, declared, guard).await?;
     let types: Vec<Option<u32>> = planned.params.iter().copied().map(Some).collect();
+    let known = (types.as_slice(), params.as_slice());
+    let (scope, statement) =
+        computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    check(&scope, &statement)?;
+    let (scope, merge) = (&scope, read(&scope, pins, &statement).await?);
     let work = Work {
         scope,
         pins,
@@ -168,7 +173,10 @@ pub(crate) async fn merge(
     })
 }
 
-async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
+async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<Merge> {
+    let ast::Statement::Merge(merge) = statement else {
+        return Err(Error::not_supported("this form of the statement", ""));
+    };
     if merge.output.is_some() {
         return Err(Error::not_supported("MERGE … RETURNING", ""));
     }
@@ -184,7 +192,7 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
         .iter()
         .map(|field| field.name().clone())
         .collect();
-    check_source(scope, merge)?;
+    check_conditions(merge)?;
     let (mut matched, mut unmatched) = (vec![], vec![]);
     let mut looked_at = vec![merge.on.as_ref()];
     for clause in &merge.clauses {
@@ -239,8 +247,18 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
             position: None,
         });
     }
+    for when in &unmatched {
+        if let Unmatched::Insert(values) = &when.action {
+            for (column, value) in values {
+                check_literal(&base, column, value)?;
+            }
+        }
+    }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
+            for (column, value) in values {
+                check_literal(&base, column, value)?;
+            }
             looked_at.extend(values.values());
         }
     }
@@ -255,60 +273,30 @@ async fn read(scope: &Scope, pins: &Pins, merge: &ast::Merge) -> Result<Merge> {
     })
 }
 
-/// The source and the conditions are looked at several times, and must be the same each time.
-fn check_source(scope: &Scope, merge: &ast::Merge) -> Result<()> {
-    let conditions: Vec<&Expr> = merge
+fn check_conditions(merge: &ast::Merge) -> Result<()> {
+    let mut conditions = merge
         .clauses
         .iter()
-        .filter_map(|clause| clause.predicate.as_ref())
-        .collect();
-    for condition in &conditions {
-        if asks(*condition) {
-            return Err(Error::not_supported(
-                "a sub-query in a condition of MERGE is not supported",
-                "Join what it asks for in the source: USING (SELECT … FROM …) AS s.",
-            ));
-        }
+        .filter_map(|clause| clause.predicate.as_ref());
+    match conditions.any(asks) {
+        false => Ok(()),
+        true => Err(Error::not_supported(
+            "a sub-query in a condition of MERGE is not supported",
+            "Join what it asks for in the source: USING (SELECT … FROM …) AS s.",
+        )),
     }
-    let conditions: Vec<Expr> = conditions.into_iter().cloned().collect();
-    check_stable(scope, &conditions, "a MERGE")?;
-    check_stable(scope, std::slice::from_ref(&merge.source), "a MERGE")?;
-    check_stable(scope, std::slice::from_ref(&*merge.on), "a MERGE")?;
-    if merge.source.visit(&mut Choice).is_break() {
-        return Err(Error::not_supported(
-            "MERGE over a query with LIMIT, OFFSET, DISTINCT ON or a window function is not supported",
-            "Put its rows into a table first: CREATE TEMPORARY TABLE … AS SELECT …, and merge from that.",
-        ));
-    }
-    Ok(())
 }
 
-/// Finds what may choose other rows each time, where some are ordered alike.
-struct Choice;
-
-impl Visitor for Choice {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
-        match query.limit_clause.is_some() || query.fetch.is_some() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+/// The source and the conditions are the same each time that they are looked at.
+fn check(scope: &Scope, statement: &ast::Statement) -> Result<()> {
+    let ast::Statement::Merge(merge) = statement else {
+        return Ok(());
+    };
+    for clause in &merge.clauses {
+        check_stable(scope, &clause.predicate, "a MERGE")?;
     }
-
-    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
-        match select.distinct {
-            Some(ast::Distinct::On(_)) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    }
+    check_stable(scope, &merge.source, "a MERGE")?;
+    check_stable(scope, &merge.on, "a MERGE")
 }
 
 /// In the place of DO NOTHING, which the parser does not know: an action on a column of this name.

@@ -25,6 +25,7 @@ use rapport_udf_postgres::{Reading, Zone};
 
 use crate::{
     Error, Result,
+    computed_once::Named,
     pins::Pins,
     plan::Scope,
     privilege::{Access, Marked, Privilege},
@@ -102,6 +103,12 @@ impl Names {
         }
     }
 
+    pub(crate) fn add_named(&mut self, named: &[Named]) {
+        for Named { name, source, .. } in named {
+            self.add(&[(name, source.clone())]);
+        }
+    }
+
     /// Tells which tables' columns private sources have.
     pub(crate) fn call(&mut self, tables: &[(&str, TableName)]) {
         for (name, table) in tables {
@@ -161,6 +168,10 @@ pub(crate) async fn resolve(
     };
     for wanted in collect.wanted {
         if names.sources.contains_key(&wanted.key) || names.denied.contains_key(&wanted.key) {
+            continue;
+        }
+        let is_named = |named: &Named| wanted.parts == [named.name.as_str()];
+        if wanted.version.is_none() && scope.named.iter().any(is_named) {
             continue;
         }
         let hidden = wanted.parts.len() == 1 && collect.ctes.contains(&wanted.parts[0]);

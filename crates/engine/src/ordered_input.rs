@@ -1,9 +1,12 @@
 //! `SELECT string_agg(a, ',') FROM (SELECT a FROM t ORDER BY b) AS s`: PostgreSQL aggregates and numbers the rows in the order of
 //! the sub-query. DataFusion promises none, so what depends on it says it.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind, Query,
     Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, WindowType,
+    visit_relations,
 };
 
 use crate::{
@@ -20,32 +23,102 @@ pub(crate) fn spell_out(select: &mut Select) {
     let [table] = select.from.as_mut_slice() else {
         return;
     };
-    let TableFactor::Derived {
+    if let TableFactor::Derived {
         subquery, alias, ..
     } = &mut table.relation
-    else {
+        && table.joins.is_empty()
+    {
+        let may_add = !shows_all(&select.projection);
+        order(&mut select.projection, subquery, alias.as_mut(), may_add);
+    }
+}
+
+/// As [`spell_out`], where the sub-query is one of the WITH before.
+pub(crate) fn spell_out_named(query: &mut Query) {
+    let Some((name, n_asked)) = asked(query) else {
         return;
     };
-    let shows_all = select.projection.iter().any(|item| {
+    let (Some(with), SetExpr::Select(select)) = (&mut query.with, query.body.as_mut()) else {
+        return;
+    };
+    let mut ctes = with.cte_tables.iter_mut();
+    if let Some(cte) = ctes.find(|cte| folded(&cte.alias.name) == name) {
+        let may_add = n_asked == 1 && !shows_all(&select.projection);
+        let alias = (!cte.alias.columns.is_empty()).then_some(&mut cte.alias);
+        order(&mut select.projection, &mut cte.query, alias, may_add);
+    }
+}
+
+/// The one name of a WITH that a query is over, and how often it is asked for in all.
+fn asked(query: &Query) -> Option<(String, usize)> {
+    query.with.as_ref().filter(|with| !with.recursive)?;
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [table] = select.from.as_slice() else {
+        return None;
+    };
+    let name = plain_table(&table.relation).filter(|_| table.joins.is_empty())?;
+    let mut n_asked = 0;
+    let _ = visit_relations(query, |relation| {
+        let is_it = matches!(relation.0.as_slice(), [part]
+            if part.as_ident().is_some_and(|ident| folded(ident) == name));
+        n_asked += usize::from(is_it);
+        ControlFlow::<()>::Continue(())
+    });
+    Some((name, n_asked))
+}
+
+/// What is asked for by name, its columns by theirs.
+fn plain_table(factor: &TableFactor) -> Option<String> {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: None,
+        version: None,
+        ..
+    } = factor
+    else {
+        return None;
+    };
+    let [part] = name.0.as_slice() else {
+        return None;
+    };
+    let is_renamed = alias
+        .as_ref()
+        .is_some_and(|alias| !alias.columns.is_empty());
+    part.as_ident().map(folded).filter(|_| !is_renamed)
+}
+
+fn shows_all(items: &[SelectItem]) -> bool {
+    let mut items = items.iter();
+    items.any(|item| {
         matches!(
             item,
             SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
         )
-    });
-    if !table.joins.is_empty() || subquery.order_by.is_none() {
+    })
+}
+
+/// Tells the functions of a select list the order of the sub-query's rows.
+fn order(
+    items: &mut Vec<SelectItem>,
+    subquery: &mut Query,
+    alias: Option<&mut TableAlias>,
+    may_add: bool,
+) {
+    if subquery.order_by.is_none() {
         return;
     }
     let mut depends = false;
-    visit_own_functions(&mut select.projection, |expr| {
-        depends |= place(expr).is_some()
-    });
+    visit_own_functions(items, |expr| depends |= place(expr).is_some());
     if !depends {
         return;
     }
-    let Some(keys) = keys(subquery, alias.as_mut(), !shows_all) else {
+    let Some(keys) = keys(subquery, alias, may_add) else {
         return;
     };
-    visit_own_functions(&mut select.projection, |expr| match place(expr) {
+    visit_own_functions(items, |expr| match place(expr) {
         Some(Place::Aggregate(clauses)) => {
             clauses.push(FunctionArgumentClause::OrderBy(keys.clone()));
         }
@@ -65,7 +138,7 @@ fn keys(
     let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else {
         return None;
     };
-    let keys = keys.clone();
+    let mut keys = keys.clone();
     let SetExpr::Select(select) = query.body.as_mut() else {
         return None;
     };
@@ -112,13 +185,24 @@ fn keys(
     if let Some(shown) = shown.collect::<Option<Vec<_>>>() {
         return Some(shown);
     }
-    let is_named = |key: &OrderByExpr| match &key.expr {
-        Expr::Value(_) => true,
-        Expr::Identifier(name) => labels.iter().flatten().any(|label| *label == folded(name)),
-        _ => false,
-    };
     // A window does not see what the select list calls its columns.
-    if !may_add || select.distinct.is_some() || keys.iter().any(is_named) {
+    for key in &mut keys {
+        let at = match &key.expr {
+            Expr::Value(_) => return None,
+            Expr::Identifier(name) => {
+                let name = Some(folded(name));
+                labels.iter().position(|label| *label == name)
+            }
+            _ => None,
+        };
+        if let Some(at) = at
+            && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } =
+                &select.projection[at]
+        {
+            key.expr = expr.clone();
+        }
+    }
+    if !may_add || select.distinct.is_some() {
         return None;
     }
     if let Some(alias) = alias

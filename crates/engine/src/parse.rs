@@ -4,8 +4,10 @@
 //! parsed, its depth before it leaves this file, and long `OR` and `AND` chains are folded flat: what remains can be
 //! walked and dropped on any thread.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::{
-    ast,
+    ast::{self, Visit},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
@@ -19,6 +21,8 @@ use crate::{Error, Limits, Result, copy_options, dialect::RapportDialect, tree};
 #[derive(Clone, Debug)]
 pub struct Statement {
     pub ast: ast::Statement,
+    /// What is named before an UPDATE, a DELETE or a MERGE.
+    pub with: Option<ast::With>,
     /// Its own source text, without the semicolon.
     pub text: String,
 }
@@ -114,6 +118,7 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
             _ if statements.is_empty() && is_definition(sql) => {
                 return Ok(vec![Statement {
                     ast: unread_definition(),
+                    with: None,
                     text: sql.trim_end().trim_end_matches(';').to_owned(),
                 }]);
             }
@@ -128,10 +133,70 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
         } else {
             lines.offset(sql, after.span.start)
         };
+        let (with, ast) = apart(ast)?;
         statements.push(Statement {
             ast,
+            with,
             text: sql[start..end].trim_end().to_owned(),
         });
+    }
+}
+
+/// `WITH a AS (…) UPDATE …` without its WITH, that of an INSERT before its query.
+fn apart(ast: ast::Statement) -> Result<(Option<ast::With>, ast::Statement)> {
+    use ast::SetExpr as S;
+    let (with, mut ast) = match ast {
+        ast::Statement::Query(query) => {
+            let query = *query;
+            match *query.body {
+                S::Insert(change) | S::Update(change) | S::Delete(change) | S::Merge(change) => {
+                    (query.with, change)
+                }
+                body => {
+                    let body = Box::new(body);
+                    let query = Box::new(ast::Query { body, ..query });
+                    (None, ast::Statement::Query(query))
+                }
+            }
+        }
+        other => (None, other),
+    };
+    let refused = with.visit(&mut Changes).is_break() || ast.visit(&mut Changes).is_break();
+    if refused {
+        return Err(Error::not_supported(
+            "a statement in WITH that changes rows is not supported",
+            "Run it before, in the same transaction: BEGIN; DELETE … RETURNING …; …; COMMIT.",
+        ));
+    }
+    if let ast::Statement::Insert(insert) = &mut ast
+        && let (Some(source), Some(with)) = (&mut insert.source, &with)
+    {
+        let inner = std::mem::replace(source, Box::new(query("SELECT 1")?));
+        source.body = Box::new(ast::SetExpr::Query(inner));
+        source.with = Some(with.clone());
+    }
+    Ok((with, ast))
+}
+
+fn changes(body: &ast::SetExpr) -> bool {
+    use ast::SetExpr as S;
+    matches!(
+        body,
+        S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_)
+    )
+}
+
+/// Finds a query that changes rows.
+struct Changes;
+
+impl ast::Visitor for Changes {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        match changes(&query.body) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }
 

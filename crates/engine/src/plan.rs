@@ -39,6 +39,7 @@ use crate::{
     block::Block,
     collation, columns,
     computed_first::compute_subqueries_first,
+    computed_once::Named,
     copies::number_copies,
     correlated::join_by_any_condition,
     inner_values,
@@ -82,6 +83,8 @@ pub(crate) struct Scope {
     pub block: Option<Arc<Block>>,
     /// The session's temporary tables, once it has made one.
     pub temporary: Option<Arc<Temporary>>,
+    /// What the statement has named by a WITH or computed before.
+    pub named: Vec<Named>,
     /// Views inside views.
     pub depth: usize,
 }
@@ -189,6 +192,7 @@ impl Scope {
             state.aggregate_functions().contains_key(name)
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add_named(&self.named);
         names.add(private);
         names.call(tables);
         whole_rows::spell_out(&mut statement, &names);
@@ -236,6 +240,7 @@ impl Scope {
             state.aggregate_functions().contains_key(name)
         });
         let mut names = names::resolve(self, pins, &mut statement).await?;
+        names.add_named(&self.named);
         names.add(private);
         for (name, values) in inner {
             names.add(&[(&name, values)]);
@@ -270,6 +275,7 @@ impl Scope {
         let scope = Scope {
             role: self.warehouse.owner(view).await?,
             search_path: view.search_path.clone(),
+            named: vec![],
             depth: self.depth + 1,
             ..self.clone()
         };
@@ -369,9 +375,19 @@ fn with_parameters(
 
 /// DataFusion forgets the types of an INSERT's parameters but those of its VALUES.
 fn cast_parameters(statement: &mut ast::Statement, declared: &[Option<u32>]) {
-    struct Casts<'a>(&'a [Option<u32>]);
+    struct Casts<'a>(&'a [Option<u32>], usize);
     impl ast::VisitorMut for Casts<'_> {
         type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
 
         fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
             let oid = match &*expr {
@@ -386,6 +402,7 @@ fn cast_parameters(statement: &mut ast::Statement, declared: &[Option<u32>]) {
             // Texts are what a parameter is anyway, and arrays are told otherwise.
             let data_type = oid.and_then(|oid| {
                 use columns::oid as o;
+                let (without, with) = (ast::TimezoneInfo::None, ast::TimezoneInfo::WithTimeZone);
                 Some(match oid {
                     o::INT2 => ast::DataType::SmallInt(None),
                     o::INT4 => ast::DataType::Integer(None),
@@ -394,6 +411,13 @@ fn cast_parameters(statement: &mut ast::Statement, declared: &[Option<u32>]) {
                     o::FLOAT8 => ast::DataType::DoublePrecision,
                     o::BOOL => ast::DataType::Boolean,
                     o::DATE => ast::DataType::Date,
+                    // What is given to a column itself is of the column's digits.
+                    o::NUMERIC if self.1 > 1 => {
+                        ast::DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(38, 10))
+                    }
+                    o::TIMESTAMP if self.1 > 1 => ast::DataType::Timestamp(None, without),
+                    o::TIMESTAMPTZ if self.1 > 1 => ast::DataType::Timestamp(None, with),
+                    o::UUID if self.1 > 1 => ast::DataType::Uuid,
                     _ => return None,
                 })
             });
@@ -409,7 +433,7 @@ fn cast_parameters(statement: &mut ast::Statement, declared: &[Option<u32>]) {
             ControlFlow::Continue(())
         }
     }
-    let _ = ast::VisitMut::visit(statement, &mut Casts(declared));
+    let _ = ast::VisitMut::visit(statement, &mut Casts(declared, 0));
 }
 
 /// What is compared with an array or its elements is of their type.

@@ -169,6 +169,7 @@ impl Session {
             declared: param_types.to_vec(),
             plan: None,
         };
+        let with = statement.with.as_ref();
         match &statement.ast {
             ast::Statement::Query(query) if into(query).is_none() => {
                 let planned = self.plan(&scope, &pins, query, param_types, &guard).await?;
@@ -194,20 +195,18 @@ impl Session {
                 prepared.params = planned.params;
                 prepared.columns = insert.returning.as_ref().map(|_| planned.columns);
             }
-            ast::Statement::Update(update) => {
-                let planned =
-                    change::prepare_update(&scope, &pins, update, param_types, &guard).await?;
+            ast::Statement::Update(ast::Update { returning, .. })
+            | ast::Statement::Delete(ast::Delete { returning, .. }) => {
+                let scope = scope.behind(&pins, with, param_types).await?;
+                let ast = &statement.ast;
+                let planned = change::prepare(&scope, &pins, ast, param_types, &guard).await?;
                 prepared.params = planned.params;
-                prepared.columns = update.returning.as_ref().map(|_| planned.columns);
+                prepared.columns = returning.as_ref().map(|_| planned.columns);
             }
-            ast::Statement::Delete(delete) => {
-                let planned =
-                    change::prepare_delete(&scope, &pins, delete, param_types, &guard).await?;
-                prepared.params = planned.params;
-                prepared.columns = delete.returning.as_ref().map(|_| planned.columns);
-            }
-            ast::Statement::Merge(merge) => {
-                let planned = merge::prepare(&scope, &pins, merge, param_types, &guard).await?;
+            ast::Statement::Merge(_) => {
+                let scope = scope.behind(&pins, with, param_types).await?;
+                let ast = &statement.ast;
+                let planned = merge::prepare(&scope, &pins, ast, param_types, &guard).await?;
                 prepared.params = planned.params;
             }
             // What is wrong with the options is wrong now.
@@ -233,6 +232,7 @@ impl Session {
         let guard = self.guard()?;
         let scope = self.scope();
         let statement = &prepared.statement;
+        let with = statement.with.as_ref();
         match &statement.ast {
             ast::Statement::Query(query) => match into(query) {
                 Some(target) => {
@@ -288,33 +288,17 @@ impl Session {
                 }
                 copy_in::begin(&scope, &pins, source, format, &guard).await
             }
-            ast::Statement::Update(update) => {
-                change::update(
-                    &scope,
-                    &self.pins(),
-                    update,
-                    &prepared.declared,
-                    params,
-                    prepared.columns.as_deref(),
-                    &guard,
-                )
-                .await
+            ast::Statement::Update(_) | ast::Statement::Delete(_) => {
+                let (pins, declared) = (self.pins(), &prepared.declared);
+                let scope = scope.behind(&pins, with, declared).await?;
+                let (asked, described) = ((with, &statement.ast), prepared.columns.as_deref());
+                change::run(&scope, &pins, asked, declared, params, described, &guard).await
             }
-            ast::Statement::Delete(delete) => {
-                change::delete(
-                    &scope,
-                    &self.pins(),
-                    delete,
-                    &prepared.declared,
-                    params,
-                    prepared.columns.as_deref(),
-                    &guard,
-                )
-                .await
-            }
-            ast::Statement::Merge(merge) => {
-                let declared = &prepared.declared;
-                merge::merge(&scope, &self.pins(), merge, declared, params, &guard).await
+            ast::Statement::Merge(_) => {
+                let (pins, declared) = (self.pins(), &prepared.declared);
+                let scope = scope.behind(&pins, with, declared).await?;
+                let asked = (with, &statement.ast);
+                merge::merge(&scope, &pins, asked, declared, params, &guard).await
             }
             ast::Statement::Truncate(truncate) => {
                 change::truncate(&scope, &self.pins(), truncate, &guard).await
@@ -516,6 +500,7 @@ impl Session {
             styles: Styles::of(&self.settings),
             block: self.block.clone(),
             temporary: self.temporary.clone(),
+            named: vec![],
             depth: 0,
         }
     }

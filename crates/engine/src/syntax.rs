@@ -14,7 +14,7 @@ use rapport_udf_postgres::json;
 use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
-    hidden_columns, ordered_input, ordered_texts, quantified, set_returning,
+    hidden_columns, hypothetical, ordered_input, ordered_texts, quantified, set_returning,
     tree::{ascending, call, take},
 };
 
@@ -35,6 +35,7 @@ impl VisitorMut for Spelling {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        ordered_input::spell_out_named(query);
         self.depth += 1;
         match hidden_columns::spell_out(query) {
             Ok(()) => ControlFlow::Continue(()),
@@ -195,6 +196,9 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
             None
         }
         Expr::Function(function) => {
+            if let Some(counted) = hypothetical::spelled(function)? {
+                return Ok(Some(counted));
+            }
             sort_distinct(function);
             match json_aggregate(function) {
                 Some(made) => Some(made),
@@ -374,6 +378,12 @@ fn json_aggregate(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return None;
     };
+    if name == "jsonb_agg" && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+        let mut array = function.clone();
+        array.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        sort_distinct(&mut array);
+        return Some(call("to_jsonb", vec![Expr::Function(array)]));
+    }
     let args = list.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,

@@ -36,6 +36,8 @@ pub(crate) fn give_types(
     functions: &HashMap<String, Arc<ScalarUDF>>,
 ) -> Result<LogicalPlan> {
     let typing = Typing { functions };
+    // What is above a new type sees it too.
+    let mut is_changed = false;
     let typed = plan.transform_up_with_subqueries(|node| {
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
@@ -50,7 +52,8 @@ pub(crate) fn give_types(
             let changed = expr.transform_up(|expr| typing.typed(expr, &schema))?;
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
-        if changed.transformed {
+        is_changed |= changed.transformed;
+        if is_changed {
             changed.map_data(LogicalPlan::recompute_schema)
         } else {
             Ok(changed)
@@ -186,6 +189,32 @@ impl Typing<'_> {
                 let args = args.collect::<PlanResult<_>>()?;
                 let made = Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args));
                 Ok(Transformed::yes(labelled(made, field_of_kind(kind))))
+            }
+            Expr::AggregateFunction(call) if call.func.name() == "array_agg" => {
+                let kind = call
+                    .params
+                    .args
+                    .first()
+                    .and_then(|arg| kind_of(arg, schema));
+                let expr = Expr::AggregateFunction(call);
+                Ok(match kind.filter(is_labelled) {
+                    Some(kind) => {
+                        let element = field_of_kind(kind);
+                        let list = DataType::List(element.clone());
+                        let of = &element.metadata()[PG_TYPE];
+                        let field = field_of(list, &format!("{of}[]"));
+                        Transformed::yes(labelled(expr, field))
+                    }
+                    None => Transformed::no(expr),
+                })
+            }
+            Expr::ScalarSubquery(subquery) => {
+                let field = subquery.subquery.schema().field(0).clone();
+                let expr = Expr::ScalarSubquery(subquery);
+                Ok(match is_labelled(&column_type(&field).kind) {
+                    true => Transformed::yes(labelled(expr, field)),
+                    false => Transformed::no(expr),
+                })
             }
             Expr::Case(case) => {
                 let expr = Expr::Case(case);

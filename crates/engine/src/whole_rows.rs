@@ -1,10 +1,14 @@
 //! The columns of what stands in FROM, for what PostgreSQL says with its name alone: `row_to_json(t)`, `count(t)`,
-//! `(t).a`, and `t (a)` that renames the first column and leaves the others.
+//! `(t).a`, `t (a)` that renames the first column and leaves the others, and `a, *` that answers a column twice.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    AccessExpr, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
     SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
     VisitMut, VisitorMut,
@@ -12,8 +16,10 @@ use datafusion::sql::sqlparser::ast::{
 use rapport_udf_postgres::json;
 
 use crate::{
-    columns::{Label, label},
+    columns::{Label, MARK, label},
     names::{Names, PRIVATE, folded, key, parts},
+    parse,
+    privilege::quoted,
     tree::call,
 };
 
@@ -35,7 +41,13 @@ struct Item {
     shape: Shape,
     /// An outer join may have no row of it.
     may_be_missing: bool,
+    /// Whether a column may be put beside its own, by which a row is known from none.
+    may_be_marked: bool,
+    is_marked: bool,
 }
+
+/// The column that is true in each row of an item, and NULL where an outer join has none.
+const THERE: &str = "\u{1}there";
 
 struct Rows<'a> {
     names: &'a Names,
@@ -157,6 +169,8 @@ impl Rows<'_> {
             name: alias.as_ref().map(|alias| folded(&alias.name)).or(name)?,
             shape,
             may_be_missing: false,
+            may_be_marked: false,
+            is_marked: false,
         })
     }
 
@@ -169,10 +183,10 @@ impl Rows<'_> {
         self.names.columns(&key(parts))
     }
 
-    /// The columns of what the name stands for, if it cannot be a column.
-    fn whole(&self, name: &Ident) -> Option<&Item> {
+    /// What the name stands for, if it cannot be a column.
+    fn whole(&mut self, name: &Ident) -> Option<&mut Item> {
         let name = folded(name);
-        for scope in self.scopes.iter().rev() {
+        for scope in self.scopes.iter_mut().rev() {
             let is_column = |item: &Item| match &item.shape {
                 Some(columns) => columns.contains(&name),
                 None => true,
@@ -180,33 +194,47 @@ impl Rows<'_> {
             if scope.iter().any(is_column) {
                 return None;
             }
-            if let Some(item) = scope.iter().find(|item| item.name == name) {
+            if let Some(item) = scope.iter_mut().find(|item| item.name == name) {
                 return Some(item);
             }
         }
         None
     }
 
-    fn object(&self, function: &str, expr: &Expr) -> Option<Expr> {
+    fn object(&mut self, function: &str, expr: &Expr) -> Option<Expr> {
         let Expr::Identifier(name) = expr else {
             return None;
         };
         let item = self.whole(name)?;
-        if item.may_be_missing {
-            // It is NULL then, and not a row of NULLs.
-            return None;
-        }
-        let columns = item.shape.as_ref()?;
+        let columns = item.shape.clone()?;
+        let there = match item.may_be_missing {
+            true => Some(item.there(name)?),
+            false => None,
+        };
         let members = columns.iter().flat_map(|column| {
             [
                 Expr::Value(Value::SingleQuotedString(column.clone()).into()),
                 Expr::CompoundIdentifier(vec![name.clone(), Ident::with_quote('"', column)]),
             ]
         });
-        Some(call(function, members.collect()))
+        let object = call(function, members.collect());
+        // It is NULL where there is none, and not a row of NULLs.
+        Some(match there {
+            Some(condition) => Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen {
+                    condition,
+                    result: object,
+                }],
+                else_result: None,
+            },
+            None => object,
+        })
     }
 
-    fn function(&self, function: &mut Function) -> Option<Expr> {
+    fn function(&mut self, function: &mut Function) -> Option<Expr> {
         let called = match function.name.0.as_slice() {
             [name] => folded(name.as_ident()?),
             _ => return None,
@@ -214,7 +242,17 @@ impl Rows<'_> {
         let FunctionArguments::List(list) = &mut function.args else {
             return None;
         };
-        let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut() else {
+        let Some(FunctionArg::Unnamed(first)) = list.args.first_mut() else {
+            return None;
+        };
+        // `t.*` is the row too.
+        if let FunctionArgExpr::QualifiedWildcard(name) = &*first
+            && let [table] = name.0.as_slice()
+        {
+            let table = table.as_ident()?.clone();
+            *first = FunctionArgExpr::Expr(Expr::Identifier(table));
+        }
+        let FunctionArgExpr::Expr(first) = first else {
             return None;
         };
         match called.as_str() {
@@ -241,14 +279,121 @@ impl Rows<'_> {
                 let Expr::Identifier(name) = &*first else {
                     return None;
                 };
-                let is_sure = self.whole(name).is_some_and(|item| !item.may_be_missing);
-                if is_sure && list.duplicate_treatment.is_none() {
-                    list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
+                let item = self.whole(name)?;
+                if list.duplicate_treatment.is_none() {
+                    let rows = match item.may_be_missing {
+                        true => FunctionArgExpr::Expr(item.there(name)?),
+                        false => FunctionArgExpr::Wildcard,
+                    };
+                    list.args[0] = FunctionArg::Unnamed(rows);
                 }
                 None
             }
             _ => None,
         }
+    }
+}
+
+impl Item {
+    /// Whether there is a row of it.
+    fn there(&mut self, name: &Ident) -> Option<Expr> {
+        self.is_marked |= self.may_be_marked;
+        let there = vec![name.clone(), Ident::with_quote('"', THERE)];
+        self.may_be_marked
+            .then_some(Expr::CompoundIdentifier(there))
+    }
+}
+
+/// `t` as `(SELECT *, true AS there FROM t) AS t`.
+fn mark(factor: &mut TableFactor, name: &str) {
+    let Ok(query) = parse::query(&format!("SELECT *, true AS {} FROM t", quoted(THERE))) else {
+        return;
+    };
+    let alias = TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', name),
+        columns: vec![],
+        at: None,
+    };
+    let mut marked = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(alias),
+        sample: None,
+    };
+    if let TableFactor::Derived { subquery, .. } = &mut marked
+        && let SetExpr::Select(select) = subquery.body.as_mut()
+    {
+        std::mem::swap(&mut select.from[0].relation, factor);
+    }
+    *factor = marked;
+}
+
+/// `SELECT a, * FROM t`: what `*` answers too gets a name of its own, of which the client sees the first part.
+fn tell_apart(select: &mut Select, items: &[Item]) {
+    let mut shown: HashSet<(&str, &str)> = HashSet::new();
+    for item in &select.projection {
+        let all = wildcard(item);
+        let wanted = items.iter().filter(|item| match &all {
+            Some(Some(name)) => item.name == *name,
+            Some(None) => true,
+            None => false,
+        });
+        for item in wanted {
+            let columns = item.shape.iter().flatten();
+            shown.extend(columns.map(|column| (item.name.as_str(), column.as_str())));
+        }
+    }
+    if shown.is_empty() {
+        return;
+    }
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let (name, expr) = match &*item {
+            SelectItem::UnnamedExpr(Expr::Identifier(column)) => {
+                let column = folded(column);
+                let is_shown = shown.iter().any(|(_, shown)| *shown == column);
+                if !is_shown {
+                    continue;
+                }
+                (column, None)
+            }
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
+                let names: Vec<String> = names.iter().map(folded).collect();
+                match names.as_slice() {
+                    [.., table, column] if shown.contains(&(table, column)) => {
+                        (column.clone(), None)
+                    }
+                    _ => continue,
+                }
+            }
+            SelectItem::ExprWithAlias { alias, expr } => {
+                let name = folded(alias);
+                let is_shown = shown.iter().any(|(_, shown)| *shown == name);
+                if !is_shown {
+                    continue;
+                }
+                (name, Some(expr.clone()))
+            }
+            _ => continue,
+        };
+        let expr = match (expr, &*item) {
+            (Some(expr), _) => expr,
+            (None, SelectItem::UnnamedExpr(expr)) => expr.clone(),
+            _ => continue,
+        };
+        let alias = Ident::with_quote('"', format!("{name}{MARK}{index}"));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+/// Whether it is `*`, and of what.
+fn wildcard(item: &SelectItem) -> Option<Option<String>> {
+    match item {
+        SelectItem::Wildcard(_) => Some(None),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            Some(Some(parts(name).ok()?.pop()?))
+        }
+        _ => None,
     }
 }
 
@@ -338,12 +483,32 @@ impl VisitorMut for Rows<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        self.scopes.push(self.items_of(select));
+        let mut items = self.items_of(select);
+        tell_apart(select, &items);
+        let shows_all = select
+            .projection
+            .iter()
+            .any(|item| wildcard(item).is_some());
+        for item in &mut items {
+            item.may_be_marked = !shows_all;
+        }
+        self.scopes.push(items);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<()> {
-        self.scopes.pop();
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let items = self.scopes.pop().unwrap_or_default();
+        for item in items.into_iter().filter(|item| item.is_marked) {
+            let joined = select.from.iter_mut().flat_map(|table| {
+                let joins = table.joins.iter_mut().map(|join| &mut join.relation);
+                std::iter::once(&mut table.relation).chain(joins)
+            });
+            for factor in joined {
+                if self.item(factor).is_some_and(|own| own.name == item.name) {
+                    mark(factor, &item.name);
+                }
+            }
+        }
         ControlFlow::Continue(())
     }
 
