@@ -1,0 +1,319 @@
+//! Maximum likelihood for models of a few positive parameters.
+//!
+//! The search runs over the logarithms of the parameters (so that all of them stay positive and a change of units is a
+//! shift) by BFGS with exact gradients, from several starts. Sums over customers are taken in pieces of a fixed size and
+//! added in their order, so that any number of threads gives the same bits.
+
+use rayon::prelude::*;
+
+use crate::dual::{Dual, Real};
+use crate::linear;
+use crate::{Error, Result};
+
+/// A model's log-likelihood of its data, in nats.
+pub trait Likelihood<const N: usize>: Sync {
+    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; N]) -> R;
+
+    /// Sum of the weights: how many customers the data stand for.
+    fn weight(&self) -> f64;
+}
+
+/// Asked before each evaluation; a fit that is no longer wanted ends with [`Error::Cancelled`].
+pub type IsCancelled<'a> = &'a (dyn Fn() -> bool + Sync);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit<const N: usize> {
+    /// In the order in which the model names them.
+    pub parameters: [f64; N],
+    pub log_likelihood: f64,
+    /// From the curvature at the maximum; NaN where it is flat.
+    pub standard_errors: [f64; N],
+    /// Evaluations of likelihood and gradient, from all starts.
+    pub evaluations: usize,
+    /// The gradient is zero, as far as numbers go.
+    pub converged: bool,
+    /// The maximum lies at the edge of what the parameters may be, or is flat: the data do not tell them apart. The
+    /// likelihood is right, the parameters are not to be read one by one.
+    pub boundary: bool,
+}
+
+/// Of the gradient of the mean log-likelihood by the logarithms.
+const FLAT: f64 = 1e-9;
+/// Of the mean log-likelihood: what the order of summing changes.
+const ROUNDING: f64 = 1e-13;
+const MOST_STEPS: usize = 500;
+/// A parameter beyond e^±EDGE has run away.
+const EDGE: f64 = 25.0;
+/// An uncertainty of a parameter's logarithm at which nothing is known about it.
+const UNKNOWN: f64 = 5.0;
+const PIECE: usize = 4_096;
+
+/// The sum of `f` over `rows`, on all cores, the same on any number of them.
+pub fn sum<T: Sync, R: Real + Send>(rows: &[T], f: impl Fn(&T) -> R + Sync) -> R {
+    let pieces: Vec<R> = rows
+        .par_chunks(PIECE)
+        .map(|piece| piece.iter().fold(R::constant(0.0), |sum, row| sum + f(row)))
+        .collect();
+    pieces
+        .into_iter()
+        .fold(R::constant(0.0), |sum, piece| sum + piece)
+}
+
+/// The best maximum that is reached from any of the `starts`.
+pub fn maximise<const N: usize>(
+    model: &impl Likelihood<N>,
+    starts: &[[f64; N]],
+    is_cancelled: IsCancelled,
+) -> Result<Fit<N>> {
+    if model.weight().is_nan() || model.weight() <= 0.0 {
+        return Err(Error::TooLittle("there is nothing to fit"));
+    }
+    let mut search = Search {
+        model,
+        is_cancelled,
+        evaluations: 0,
+    };
+    let mut best: Option<Climb<N>> = None;
+    for start in starts {
+        let climb = search.climb(start.map(f64::ln))?;
+        if best
+            .as_ref()
+            .is_none_or(|best| climb.at.value > best.at.value)
+        {
+            best = Some(climb);
+        }
+    }
+    let best = best.ok_or(Error::TooLittle("there is nowhere to start from"))?;
+    search.finish(&best)
+}
+
+struct Search<'a, L, const N: usize> {
+    model: &'a L,
+    is_cancelled: IsCancelled<'a>,
+    evaluations: usize,
+}
+
+/// A place, its mean log-likelihood, and the gradient of that.
+#[derive(Clone, Copy)]
+struct Point<const N: usize> {
+    logs: [f64; N],
+    value: f64,
+    gradient: [f64; N],
+}
+
+struct Climb<const N: usize> {
+    at: Point<N>,
+    converged: bool,
+}
+
+impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
+    fn evaluate(&mut self, logs: [f64; N]) -> Result<Point<N>> {
+        if (self.is_cancelled)() {
+            return Err(Error::Cancelled);
+        }
+        self.evaluations += 1;
+        let parameters = std::array::from_fn(|n| Dual::<N>::variable(logs[n], n).exp());
+        let mean = self.model.log_likelihood(parameters) / self.model.weight();
+        Ok(Point {
+            logs,
+            value: if mean.value.is_nan() {
+                f64::NEG_INFINITY
+            } else {
+                mean.value
+            },
+            gradient: mean.by,
+        })
+    }
+
+    /// BFGS: the inverse of the curvature is learned from the gradients met on the way.
+    fn climb(&mut self, logs: [f64; N]) -> Result<Climb<N>> {
+        let mut at = self.evaluate(logs)?;
+        let mut inverse = identity();
+        let mut is_fresh = true;
+        for _ in 0..MOST_STEPS {
+            if largest(&at.gradient) < FLAT {
+                return Ok(Climb {
+                    at,
+                    converged: true,
+                });
+            }
+            let mut direction = times(&inverse, &at.gradient);
+            if dot(&direction, &at.gradient) <= 0.0 {
+                (inverse, is_fresh) = (identity(), true);
+                direction = at.gradient;
+            }
+            // A step multiplies no parameter by more than e².
+            let scale = (2.0 / largest(&direction)).min(1.0);
+            let direction = direction.map(|d| d * scale);
+            if dot(&direction, &at.gradient) <= ROUNDING * at.value.abs() {
+                // What could still be won is lost in the rounding of the sum.
+                return Ok(Climb {
+                    at,
+                    converged: true,
+                });
+            }
+            let Some(next) = self.step(&at, &direction)? else {
+                if is_fresh {
+                    // Not even straight uphill is there anything higher.
+                    let converged = largest(&at.gradient) < 1e3 * FLAT;
+                    return Ok(Climb { at, converged });
+                }
+                (inverse, is_fresh) = (identity(), true);
+                continue;
+            };
+            learn(&mut inverse, &at, &next, is_fresh);
+            is_fresh = false;
+            at = next;
+            if at.logs.iter().any(|log| log.abs() > EDGE) {
+                return Ok(Climb {
+                    at,
+                    converged: largest(&at.gradient) < 1e3 * FLAT,
+                });
+            }
+        }
+        Ok(Climb {
+            at,
+            converged: false,
+        })
+    }
+
+    /// Along `direction`, to where the likelihood rises enough and the slope has eased.
+    fn step(&mut self, at: &Point<N>, direction: &[f64; N]) -> Result<Option<Point<N>>> {
+        let slope = dot(direction, &at.gradient);
+        let (mut low, mut high, mut length) = (0.0, f64::INFINITY, 1.0);
+        let mut best: Option<Point<N>> = None;
+        for _ in 0..40 {
+            let next =
+                self.evaluate(std::array::from_fn(|n| at.logs[n] + length * direction[n]))?;
+            if next.value >= at.value + 1e-4 * length * slope {
+                if best.is_none_or(|best| next.value >= best.value) {
+                    best = Some(next);
+                }
+                if dot(direction, &next.gradient) <= 0.9 * slope {
+                    return Ok(Some(next));
+                }
+                low = length;
+            } else {
+                high = length;
+            }
+            if high - low < 1e-10 * length {
+                break;
+            }
+            length = match high.is_finite() {
+                true => 0.5 * (low + high),
+                false => 2.0 * length,
+            };
+            if length * largest(direction) > 8.0 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    fn finish(&mut self, climb: &Climb<N>) -> Result<Fit<N>> {
+        let mut at = climb.at;
+        let mut covariance = self.covariance(at.logs)?;
+        // The gradient is exact where the likelihood is rounded: Newton's step gets the last digits.
+        if let Some(known) = &covariance {
+            let step: [f64; N] = std::array::from_fn(|i| {
+                let row = &known[i * N..(i + 1) * N];
+                let product: f64 = row.iter().zip(&at.gradient).map(|(c, g)| c * g).sum();
+                product * self.model.weight()
+            });
+            if largest(&step) < 1e-2 {
+                let next = self.evaluate(std::array::from_fn(|n| at.logs[n] + step[n]))?;
+                if largest(&next.gradient) < largest(&at.gradient) {
+                    covariance = self.covariance(next.logs)?;
+                    at = next;
+                }
+            }
+        }
+        let logs = at.logs;
+        let parameters = logs.map(f64::exp);
+        let errors = |n: usize| match &covariance {
+            Some(covariance) => covariance[n * N + n].sqrt(),
+            None => f64::NAN,
+        };
+        let of_logs: [f64; N] = std::array::from_fn(errors);
+        let boundary = of_logs
+            .iter()
+            .any(|error| error.is_nan() || *error >= UNKNOWN)
+            || logs.iter().any(|log| log.abs() > EDGE);
+        Ok(Fit {
+            parameters,
+            log_likelihood: at.value * self.model.weight(),
+            standard_errors: std::array::from_fn(|n| of_logs[n] * parameters[n]),
+            evaluations: self.evaluations,
+            converged: climb.converged || boundary,
+            boundary,
+        })
+    }
+
+    /// Of the logarithms: the inverse of minus the curvature, by central differences of the gradient.
+    fn covariance(&mut self, logs: [f64; N]) -> Result<Option<Vec<f64>>> {
+        const H: f64 = 1e-4;
+        let mut curvature = vec![0.0; N * N];
+        for i in 0..N {
+            let moved = |h: f64| {
+                let mut logs = logs;
+                logs[i] += h;
+                logs
+            };
+            let (up, down) = (self.evaluate(moved(H))?, self.evaluate(moved(-H))?);
+            for j in 0..N {
+                let second = (up.gradient[j] - down.gradient[j]) / (2.0 * H) * self.model.weight();
+                curvature[i * N + j] -= 0.5 * second;
+                curvature[j * N + i] -= 0.5 * second;
+            }
+        }
+        Ok(linear::inverse(&curvature, N))
+    }
+}
+
+/// The BFGS update of the inverse curvature of minus the likelihood.
+fn learn<const N: usize>(
+    inverse: &mut [[f64; N]; N],
+    at: &Point<N>,
+    next: &Point<N>,
+    is_fresh: bool,
+) {
+    let s: [f64; N] = std::array::from_fn(|n| next.logs[n] - at.logs[n]);
+    let y: [f64; N] = std::array::from_fn(|n| at.gradient[n] - next.gradient[n]);
+    let sy = dot(&s, &y);
+    if sy <= 1e-14 * dot(&y, &y).sqrt() * dot(&s, &s).sqrt() {
+        return;
+    }
+    if is_fresh {
+        let size = sy / dot(&y, &y);
+        *inverse = identity().map(|row: [f64; N]| row.map(|value| value * size));
+    }
+    let hy = times(inverse, &y);
+    let factor = (1.0 + dot(&y, &hy) / sy) / sy;
+    for i in 0..N {
+        for j in 0..N {
+            inverse[i][j] += factor * s[i] * s[j] - (hy[i] * s[j] + s[i] * hy[j]) / sy;
+        }
+    }
+}
+
+fn identity<const N: usize>() -> [[f64; N]; N] {
+    std::array::from_fn(|i| std::array::from_fn(|j| f64::from(u8::from(i == j))))
+}
+
+fn times<const N: usize>(matrix: &[[f64; N]; N], vector: &[f64; N]) -> [f64; N] {
+    std::array::from_fn(|i| dot(&matrix[i], vector))
+}
+
+fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn largest<const N: usize>(vector: &[f64; N]) -> f64 {
+    vector.iter().fold(0.0, |most, value| {
+        if value.is_finite() {
+            f64::max(most, value.abs())
+        } else {
+            f64::INFINITY
+        }
+    })
+}

@@ -1,0 +1,148 @@
+//! MBG/NBD: as [`crate::bgnbd`], but a customer may already stop after the very first purchase.
+//!
+//! So one who never came back counts as active only with some probability, which the BG/NBD cannot say.
+//!
+//! Source: Batislam, Denizel & Filiztekin (2007), "Empirical validation and comparison of models for customer base
+//! analysis", Int. J. of Research in Marketing 24(3); Hoppe & Wagner (2007). Expectations after Euler's transformation.
+
+use crate::dual::{Real, ln_sum_exp};
+use crate::error::{not_negative, positive};
+use crate::fit::{self, Fit, IsCancelled, Likelihood};
+use crate::history::{Customers, History};
+use crate::special::growth;
+use crate::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MbgNbd {
+    r: f64,
+    alpha: f64,
+    a: f64,
+    b: f64,
+}
+
+impl MbgNbd {
+    pub fn new(r: f64, alpha: f64, a: f64, b: f64) -> Result<Self> {
+        Ok(Self {
+            r: positive("r", r)?,
+            alpha: positive("alpha", alpha)?,
+            a: positive("a", a)?,
+            b: positive("b", b)?,
+        })
+    }
+
+    /// Parameters in the order r, α, a, b.
+    pub fn fit(customers: &Customers, is_cancelled: IsCancelled) -> Result<Fit<4>> {
+        let rate = customers.rate();
+        let starts = [
+            [1.0, 1.0 / rate, 1.0, 2.5],
+            [0.5, 0.5 / rate, 0.5, 1.5],
+            [3.0, 3.0 / rate, 0.1, 1.0],
+        ];
+        fit::maximise(&Data(customers), &starts, is_cancelled)
+    }
+
+    /// ln of the density of the purchases' times.
+    pub fn log_likelihood(&self, history: History) -> f64 {
+        let parameters = [self.r, self.alpha, self.a, self.b];
+        of_repeats(parameters, history.repeats) + of_times(parameters, history)
+    }
+
+    /// Probability that the customer has not stopped by now.
+    pub fn p_alive(&self, history: History) -> f64 {
+        let x = history.repeats;
+        let silence =
+            (self.r + x) * ((self.alpha + history.age) / (self.alpha + history.recency)).ln();
+        1.0 / (1.0 + (self.a.ln() - (self.b + x).ln() + silence).exp())
+    }
+
+    /// Purchases expected in the next `horizon`, in the unit of the histories.
+    pub fn expected_purchases(&self, history: History, horizon: f64) -> Result<f64> {
+        not_negative("horizon", horizon)?;
+        let (r, a, b, x) = (self.r, self.a, self.b, history.repeats);
+        let z = horizon / (self.alpha + history.age + horizon);
+        let active = growth(a - 1.0, a + b - r, a + b + x, z);
+        Ok((a + b + x) * active * self.p_alive(history))
+    }
+
+    /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
+    pub fn expected_purchases_of_new(&self, horizon: f64) -> Result<f64> {
+        not_negative("horizon", horizon)?;
+        let (r, a, b) = (self.r, self.a, self.b);
+        let z = horizon / (self.alpha + horizon);
+        Ok(b * growth(a - 1.0, a + b - r, a + b, z))
+    }
+}
+
+struct Data<'a>(&'a Customers);
+
+impl Likelihood<4> for Data<'_> {
+    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
+        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+            of_repeats(parameters, *x) * *weight
+        });
+        let times = fit::sum(&self.0.histories, |(history, weight)| {
+            of_times(parameters, *history) * *weight
+        });
+        counts + times
+    }
+
+    fn weight(&self) -> f64 {
+        self.0.weight
+    }
+}
+
+/// The part that depends on the number of repeats only.
+fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
+    (r + x).ln_gamma() - r.ln_gamma()
+        + r * alpha.ln()
+        + (a + b).ln_gamma()
+        + (b + (x + 1.0)).ln_gamma()
+        - b.ln_gamma()
+        - (a + b + (x + 1.0)).ln_gamma()
+}
+
+/// Still active at the end, or stopped after the last purchase.
+fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
+    let x = history.repeats;
+    let active = -((r + x) * (alpha + history.age).ln());
+    let stopped = a.ln() - (b + x).ln() - (r + x) * (alpha + history.recency).ln();
+    ln_sum_exp(active, stopped)
+}
+
+impl TryFrom<[f64; 4]> for MbgNbd {
+    type Error = Error;
+
+    fn try_from([r, alpha, a, b]: [f64; 4]) -> Result<Self> {
+        Self::new(r, alpha, a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a16_likelihood_of_many_repeats() {
+        let model = MbgNbd::new(0.25, 4.0, 0.8, 2.5).expect("positive");
+        let of =
+            |x, recency| model.log_likelihood(History::new(x, recency, 40.0).expect("possible"));
+        assert!((of(0.0, 0.0) + 0.417928).abs() < 1e-4);
+        assert!((of(200.0, 38.0) - 100.7869).abs() < 1e-4);
+    }
+
+    #[test]
+    fn one_who_never_came_back_is_alive_with_some_probability() {
+        let model = MbgNbd::new(0.525, 6.183, 0.891, 1.614).expect("positive");
+        let of = |age| model.p_alive(History::new(0.0, 0.0, age).expect("possible"));
+        assert!(of(1.0) < 1.0 && of(40.0) < of(1.0) && of(40.0) > 0.0);
+    }
+
+    #[test]
+    fn a_new_customer_is_one_of_age_0_who_has_not_stopped_yet() {
+        let model = MbgNbd::new(0.525, 6.183, 0.891, 1.614).expect("positive");
+        let new = model.expected_purchases_of_new(39.0).expect("a horizon");
+        let born = History::new(0.0, 0.0, 0.0).expect("possible");
+        let got = model.expected_purchases(born, 39.0).expect("a horizon");
+        assert!((new - got).abs() < 1e-10, "{new} {got}");
+    }
+}

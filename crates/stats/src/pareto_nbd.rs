@@ -1,0 +1,359 @@
+//! Pareto/NBD: customers buy at their own steady rate and may stop at any moment.
+//!
+//! While active, a customer buys as a Poisson process with rate λ; the time until they stop for good is exponential with
+//! rate µ. Rates of buying differ between customers as a gamma distribution (shape r, rate α), rates of stopping as another
+//! (shape s, rate β), and the two are independent.
+//!
+//! Where α and β lie far apart, as they do when nobody seems to stop, ₂F₁ takes thousands of terms, and the integral that it
+//! stands for is taken by quadrature.
+//!
+//! Source: Schmittlein, Morrison & Colombo (1987), Management Science 33(1); the form of the likelihood of Fader & Hardie,
+//! note 009, with ₂F₁ after Euler's transformation; discounted expected residual transactions of Fader, Hardie & Lee
+//! (2005), "RFM and CLV", J. of Marketing Research 42(4), doi 10.1509/jmkr.2005.42.4.415.
+
+use crate::dual::{Real, ln_diff_exp, ln_sum_exp};
+use crate::error::{not_negative, positive};
+use crate::fit::{self, Fit, IsCancelled, Likelihood};
+use crate::history::{Customers, History};
+use crate::special::{hyp2f1, ln_gamma, tricomi_u};
+use crate::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParetoNbd {
+    r: f64,
+    alpha: f64,
+    s: f64,
+    beta: f64,
+}
+
+impl ParetoNbd {
+    pub fn new(r: f64, alpha: f64, s: f64, beta: f64) -> Result<Self> {
+        Ok(Self {
+            r: positive("r", r)?,
+            alpha: positive("alpha", alpha)?,
+            s: positive("s", s)?,
+            beta: positive("beta", beta)?,
+        })
+    }
+
+    /// Parameters in the order r, α, s, β.
+    pub fn fit(customers: &Customers, is_cancelled: IsCancelled) -> Result<Fit<4>> {
+        let rate = customers.rate();
+        let starts = [
+            [1.0, 1.0 / rate, 1.0, 1.0 / rate],
+            [0.5, 0.5 / rate, 0.5, 0.3 / rate],
+        ];
+        fit::maximise(&Data(customers), &starts, is_cancelled)
+    }
+
+    pub fn log_likelihood(&self, history: History) -> f64 {
+        let parameters = self.parameters();
+        of_repeats(parameters, history.repeats) + of_times(parameters, history)
+    }
+
+    fn parameters(&self) -> [f64; 4] {
+        [self.r, self.alpha, self.s, self.beta]
+    }
+
+    /// Probability that the customer has not stopped by now.
+    pub fn p_alive(&self, history: History) -> f64 {
+        let [active, stopped] = ways(self.parameters(), history);
+        1.0 / (1.0 + (stopped - active).exp())
+    }
+
+    /// Purchases expected in the next `horizon`, in the unit of the histories.
+    pub fn expected_purchases(&self, history: History, horizon: f64) -> Result<f64> {
+        not_negative("horizon", horizon)?;
+        let rate = (self.r + history.repeats) / (self.alpha + history.age);
+        let time = active_time(self.s, self.beta + history.age, horizon);
+        Ok(self.p_alive(history) * rate * time)
+    }
+
+    /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
+    pub fn expected_purchases_of_new(&self, horizon: f64) -> Result<f64> {
+        not_negative("horizon", horizon)?;
+        Ok(self.r / self.alpha * active_time(self.s, self.beta, horizon))
+    }
+
+    /// Discounted expected residual transactions: all purchases still to come, each worth e^(−`discount` · time until then).
+    ///
+    /// `discount` is a continuously compounded rate per unit of the histories: 15 % a year is ln(1.15)/52 a week.
+    pub fn discounted_residual_purchases(&self, history: History, discount: f64) -> Result<f64> {
+        positive("discount", discount)?;
+        let (r, alpha, s, beta) = (self.r, self.alpha, self.s, self.beta);
+        let x = history.repeats;
+        let u = tricomi_u(s, discount * (beta + history.age));
+        let log = r * alpha.ln()
+            + s * beta.ln()
+            + (s - 1.0) * discount.ln()
+            + ln_gamma(r + x + 1.0)
+            + u.ln()
+            - ln_gamma(r)
+            - (r + x + 1.0) * (alpha + history.age).ln()
+            - self.log_likelihood(history);
+        Ok(log.exp())
+    }
+}
+
+/// Time that one who is active now is expected to stay so within `horizon`: (β+T)/(s−1) · \[1 − ((β+T)/(β+T+t))^(s−1)\],
+/// which has no pole at s = 1.
+fn active_time(s: f64, beta: f64, horizon: f64) -> f64 {
+    let log = (horizon / beta).ln_1p();
+    let u = (s - 1.0) * log;
+    let shape = if u.abs() < 1e-300 {
+        1.0
+    } else {
+        -(-u).exp_m1() / u
+    };
+    beta * log * shape
+}
+
+struct Data<'a>(&'a Customers);
+
+impl Likelihood<4> for Data<'_> {
+    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
+        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+            of_repeats(parameters, *x) * *weight
+        });
+        let times = fit::sum(&self.0.histories, |(history, weight)| {
+            of_times(parameters, *history) * *weight
+        });
+        counts + times
+    }
+
+    fn weight(&self) -> f64 {
+        self.0.weight
+    }
+}
+
+/// The part that depends on the number of repeats only.
+fn of_repeats<R: Real>([r, alpha, s, beta]: [R; 4], x: f64) -> R {
+    (r + x).ln_gamma() - r.ln_gamma() + r * alpha.ln() + s * beta.ln()
+}
+
+fn of_times<R: Real>(parameters: [R; 4], history: History) -> R {
+    let [active, stopped] = ways(parameters, history);
+    ln_sum_exp(active, stopped)
+}
+
+/// ln of the two ways to the history: still active at its end, or stopped since the last purchase.
+fn ways<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> [R; 2] {
+    let History {
+        repeats: x,
+        recency,
+        age,
+    } = history;
+    let active = -((r + x) * (alpha + age).ln()) - s * (beta + age).ln();
+    if recency == age {
+        return [active, R::constant(f64::NEG_INFINITY)];
+    }
+    let (least, most) = match alpha.value() < beta.value() {
+        true => (alpha.value(), beta.value()),
+        false => (beta.value(), alpha.value()),
+    };
+    // The series of ₂F₁ falls by 1 minus this a term.
+    let is_slow = (least + recency) / (most + recency) < SLOW;
+    let stopped = match is_slow {
+        true => by_quadrature([r, alpha, s, beta], history),
+        false => by_series([r, alpha, s, beta], history),
+    };
+    [active, stopped]
+}
+
+/// ln of s ∫ (β + τ)^−(s+1) (α + τ)^−(r+x) dτ from recency to age, τ being when the customer stopped: as the difference of
+/// two integrals to infinity, each a ₂F₁.
+fn by_series<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
+    let History {
+        repeats: x,
+        recency,
+        age,
+    } = history;
+    // Of stopping later than `t` after the first purchase.
+    let after = |t: f64| {
+        let (a, b) = (alpha + t, beta + t);
+        let one = R::constant(1.0);
+        if alpha.value() >= beta.value() {
+            let series = hyp2f1(one, r + x, r + s + (x + 1.0), (alpha - beta) / a);
+            series.ln() - (r + x) * a.ln() - s * b.ln()
+        } else {
+            let series = hyp2f1(one, s + 1.0, r + s + (x + 1.0), (beta - alpha) / b);
+            series.ln() - (s + 1.0) * b.ln() - (r + (x - 1.0)) * a.ln()
+        }
+    };
+    s.ln() - (r + s + x).ln() + ln_diff_exp(after(recency), after(age))
+}
+
+/// Ratio of the two time scales below which the series is the longer way.
+const SLOW: f64 = 0.1;
+/// Nodes and weights of the rule of Gauss and Legendre with 16 points; those of the other half are their mirror.
+const GAUSS: [(f64, f64); 8] = [
+    (0.095_012_509_837_637_44, 0.189_450_610_455_068_64),
+    (0.281_603_550_779_258_9, 0.182_603_415_044_923_64),
+    (0.458_016_777_657_227_37, 0.169_156_519_395_002_65),
+    (0.617_876_244_402_643_8, 0.149_595_988_816_576_7),
+    (0.755_404_408_355_003, 0.124_628_971_255_534_07),
+    (0.865_631_202_387_831_8, 0.095_158_511_682_492_6),
+    (0.944_575_023_073_232_6, 0.062_253_523_938_647_456),
+    (0.989_400_934_991_649_9, 0.027_152_459_411_754_176),
+];
+
+/// The same integral over v = ln(c + τ), where c is the lesser of α and β: the integrand has no corner and a bounded slope,
+/// by which the range is cut into panels.
+fn by_quadrature<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
+    let (x, age) = (history.repeats, history.age);
+    let c = alpha.value().min(beta.value());
+    let start = (c + history.recency).ln();
+    let mut range = ((age - history.recency) / (c + history.recency)).ln_1p();
+    let fall = r.value() + x - 1.0;
+    if c == alpha.value() && fall > 0.0 {
+        // What is further right is below e^−45 of the whole.
+        range = range.min(45.0 / fall);
+    }
+    let of_alpha = (r.value() + x) * (c + age) / (alpha.value() + age);
+    let of_beta = (s.value() + 1.0) * (c + age) / (beta.value() + age);
+    let n_panels = ((1.0 + of_alpha + of_beta) * range / 8.0).ceil().max(1.0);
+    let log_at = |v: f64| {
+        let time = v.exp() - c;
+        -((r + x) * (alpha + time).ln()) - (s + 1.0) * (beta + time).ln() + v
+    };
+    let reference = log_at(start).value();
+    let half = 0.5 * range / n_panels;
+    let mut sum = R::constant(0.0);
+    for panel in 0..n_panels as u32 {
+        let middle = start + half * f64::from(2 * panel + 1);
+        for (node, weight) in GAUSS {
+            for v in [middle - half * node, middle + half * node] {
+                sum = sum + (log_at(v) - reference).exp() * (weight * half);
+            }
+        }
+    }
+    s.ln() + sum.ln() + reference
+}
+
+impl TryFrom<[f64; 4]> for ParetoNbd {
+    type Error = Error;
+
+    fn try_from([r, alpha, s, beta]: [f64; 4]) -> Result<Self> {
+        Self::new(r, alpha, s, beta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(repeats: f64, recency: f64, age: f64) -> History {
+        History::new(repeats, recency, age).expect("possible")
+    }
+
+    #[test]
+    fn a12_customer_1516_and_a13_a_new_one() {
+        let model = ParetoNbd::new(0.55328, 10.5777, 0.60624, 11.6687).expect("positive");
+        let customer = history(26.0, 30.857, 31.0);
+        let expected = model.expected_purchases(customer, 52.0).expect("a horizon");
+        assert!((expected - 25.455).abs() < 0.01, "{expected}");
+        assert!((model.p_alive(customer) - 0.99787).abs() < 1e-4);
+        let new = model.expected_purchases_of_new(52.0).expect("a horizon");
+        assert!((new - 1.47343).abs() < 1e-3, "{new}");
+    }
+
+    #[test]
+    fn a14_the_increasing_frequency_paradox() {
+        let model = ParetoNbd::new(0.55328, 10.5777, 0.60624, 11.6687).expect("positive");
+        for (x, expected) in [
+            (10.0, 0.70589),
+            (15.0, 0.14415),
+            (20.0, 0.02249),
+            (25.0, 0.00309),
+        ] {
+            let got = model.expected_purchases(history(x, 20.0, 39.0), 52.0);
+            let got = got.expect("a horizon");
+            assert!(
+                (got - expected).abs() < 0.01 * expected,
+                "{got}, not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a17_nothing_overflows() {
+        let model = ParetoNbd::new(10.465, 0.00798565, 3.0516, 2.820).expect("positive");
+        for customer in [
+            history(400.0, 5.0, 6.0),
+            history(500.0, 1.0, 37.0),
+            history(500.0, 4.0, 37.0),
+        ] {
+            assert!(model.log_likelihood(customer).is_finite(), "{customer:?}");
+            assert!((0.0..=1.0).contains(&model.p_alive(customer)));
+        }
+        let model = ParetoNbd::new(0.5143, 2.8845, 0.2856, 14.1087).expect("positive");
+        assert!((0.0..=1.0).contains(&model.p_alive(history(221.0, 103.43, 103.57))));
+    }
+
+    #[test]
+    fn a24_discounted_residual_purchases() {
+        let model = ParetoNbd::new(0.5629966, 12.5590370, 0.4081095, 10.5148048).expect("positive");
+        let of = |x, recency| {
+            let got = model.discounted_residual_purchases(history(x, recency, 77.86), 0.0027);
+            got.expect("a discount")
+        };
+        assert!(
+            (of(7.0, 35.0) - 1.864183328).abs() < 1e-6,
+            "{}",
+            of(7.0, 35.0)
+        );
+        let expected = [
+            2.19916, 2.84353, 2.86713, 2.44541, 1.84050, 1.26242, 0.80962, 0.49480, 0.29202,
+            0.16793,
+        ];
+        for (x, expected) in (1..).zip(expected) {
+            assert!((of(f64::from(x), 30.0) - expected).abs() < 1e-4, "{x}");
+        }
+    }
+
+    #[test]
+    fn series_and_quadrature_agree() {
+        for (x, recency, age) in [
+            (0.0, 0.0, 39.0),
+            (0.0, 0.0, 1e-3),
+            (1.0, 0.5, 38.0),
+            (26.0, 30.857, 31.0),
+            (300.0, 20.0, 39.0),
+        ] {
+            for parameters in [
+                [0.55, 10.6, 0.61, 11.7],
+                [0.55, 10.6, 0.61, 900.0],
+                [0.7, 9.4, 1e-6, 4_000.0],
+                [3.0, 0.05, 2.5, 2.0],
+                [0.55, 500.0, 0.61, 0.3],
+                [12.0, 0.2, 0.01, 0.001],
+            ] {
+                let customer = history(x, recency, age);
+                let series = by_series(parameters, customer);
+                let quadrature = by_quadrature(parameters, customer);
+                // The series is a difference, which loses digits where little time has passed.
+                let lost = 1e-12 * (x + 1.0) * (age / (age - recency)).max(1.0 / age);
+                assert!(
+                    (series - quadrature).abs() < 1e-11 + lost,
+                    "{parameters:?} {customer:?}: {series} {quadrature}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_pole_at_s_equal_to_1() {
+        let at = |s: f64| {
+            let model = ParetoNbd::new(0.55328, 10.5777, s, 11.6687).expect("positive");
+            let got = model.expected_purchases(history(2.0, 30.43, 38.86), 39.0);
+            got.expect("a horizon")
+        };
+        assert!((at(0.999_999) - at(1.0)).abs() < 1e-5 && (at(1.000_001) - at(1.0)).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_last_purchase_at_the_very_end_means_alive() {
+        let model = ParetoNbd::new(0.55328, 10.5777, 0.60624, 11.6687).expect("positive");
+        assert_eq!(model.p_alive(history(3.0, 20.0, 20.0)), 1.0);
+    }
+}
