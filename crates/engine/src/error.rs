@@ -308,6 +308,9 @@ fn from_box(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
             .to_owned();
         return Error::InvalidRegularExpression { message };
     }
+    if let Some(error) = source.downcast_ref() {
+        return from_stats(error);
+    }
     match source.downcast::<rapport_lake::Error>() {
         Ok(error) => (*error).into(),
         Err(source) => Error::Internal(DataFusionError::External(source)),
@@ -333,6 +336,7 @@ fn from_shared(error: &DataFusionError) -> Error {
             match (source.downcast_ref::<Refusal>(), source.downcast_ref()) {
                 (Some(refusal), _) => Error::Refused(refusal.clone()),
                 (_, Some(Error::Catalogue(error))) => Error::Catalogue(error.retold()),
+                _ if let Some(error) = source.downcast_ref() => from_stats(error),
                 _ => Error::Internal(DataFusionError::Execution(source.to_string())),
             }
         }
@@ -341,6 +345,28 @@ fn from_shared(error: &DataFusionError) -> Error {
             message: first_line(message),
         },
         other => Error::Internal(DataFusionError::Execution(other.strip_backtrace())),
+    }
+}
+
+/// What a model refuses is an argument that cannot be, unless it is more than we compute.
+fn from_stats(error: &rapport_stats::Error) -> Error {
+    use rapport_stats::Error as Stats;
+    let message = error.to_string();
+    match error {
+        Stats::Cancelled => Error::Cancelled,
+        Stats::TooHard { .. } | Stats::TooMany { .. } => Error::TooComplex { what: message },
+        Stats::Trees(_) | Stats::Stored(_) => Error::Panic { message },
+        Stats::Recency { .. }
+        | Stats::Repeats { .. }
+        | Stats::Range { .. }
+        | Stats::Leakage { .. }
+        | Stats::TooLittle(_)
+        | Stats::Name { .. }
+        | Stats::Contradiction(_)
+        | Stats::Pattern { .. } => Error::InvalidParameter {
+            message,
+            hint: None,
+        },
     }
 }
 

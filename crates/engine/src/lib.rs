@@ -63,6 +63,7 @@ mod rephrase;
 mod returning;
 mod reword;
 mod row_values;
+mod rows_of_functions;
 mod same;
 mod series;
 mod session;

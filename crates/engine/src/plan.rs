@@ -31,6 +31,7 @@ use datafusion::{
 
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{Lake, Snapshot, TableName};
+use rapport_udf_face::{AggregateFunction, ScalarFunction};
 use rapport_udf_postgres::Clock;
 
 use crate::{
@@ -53,7 +54,7 @@ use crate::{
     privilege::check_marks,
     quantified,
     rephrase::rephrase,
-    reword, row_values, same, series, spelled_times,
+    reword, row_values, rows_of_functions, same, series, spelled_times,
     styles::Styles,
     syntax,
     system::{System, is_postgres_s, reg_type},
@@ -177,8 +178,13 @@ impl Scope {
         private: &[(&str, Arc<dyn TableSource>)],
         tables: &[(&str, TableName)],
     ) -> Result<Planned> {
-        let labels = columns::labels(query);
+        let state = self.state();
         let mut statement = ast::Statement::Query(Box::new(query.clone()));
+        rows_of_functions::spell_out(&mut statement, |name| row_of(&state, name));
+        let labels = match &statement {
+            ast::Statement::Query(query) => columns::labels(query),
+            _ => return Err(Error::not_supported("this form of the query", "")),
+        };
         columns::check_order(&statement)?;
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
@@ -187,7 +193,6 @@ impl Scope {
         collation::leave_out(&mut statement)?;
         row_values::spell_out(&mut statement)?;
         quantified::spell_out(&mut statement);
-        let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
         });
@@ -225,7 +230,9 @@ impl Scope {
         declared: &[Option<u32>],
         private: &[(&str, Arc<dyn TableSource>)],
     ) -> Result<Planned> {
+        let state = self.state();
         let mut statement = ast::Statement::Insert(insert.clone());
+        rows_of_functions::spell_out(&mut statement, |name| row_of(&state, name));
         cast_parameters(&mut statement, declared);
         let inner = inner_values::planned(self, pins, &mut statement).await?;
         reword::reword(&mut statement);
@@ -235,7 +242,6 @@ impl Scope {
         collation::leave_out(&mut statement)?;
         row_values::spell_out(&mut statement)?;
         quantified::spell_out(&mut statement);
-        let state = self.state();
         rephrase(&mut statement, |name| {
             state.aggregate_functions().contains_key(name)
         });
@@ -302,6 +308,22 @@ impl Scope {
 struct Parameters {
     oids: Vec<u32>,
     types: Vec<DataType>,
+}
+
+/// The columns of the row that a function of ours answers.
+fn row_of(state: &SessionState, name: &str) -> Option<Vec<String>> {
+    let columns = match state.aggregate_functions().get(name) {
+        Some(function) => {
+            let function = function.inner().downcast_ref::<AggregateFunction>()?;
+            function.fields()
+        }
+        None => {
+            let function = state.scalar_functions().get(name)?;
+            function.inner().downcast_ref::<ScalarFunction>()?.fields()
+        }
+    };
+    let names = columns.iter().map(|(name, _)| (*name).to_owned());
+    (!columns.is_empty()).then(|| names.collect())
 }
 
 /// Plans twice if a parameter's type has to be inferred: once to find it, once with it.
