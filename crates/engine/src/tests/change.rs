@@ -199,7 +199,7 @@ async fn compaction_keeps_the_rows_and_their_order() {
         house
             .run(&format!(
                 "INSERT INTO interactions (interaction_id, source, customer_id, occurred_at, received_at, channel, interaction_type, amount)
-                 SELECT '00000000-0000-4000-8000-' || lpad(({part} * 1000 + v)::text, 12, '0'), 's', v % 97, \
+                 SELECT ('00000000-0000-4000-8000-' || lpad(({part} * 1000 + v)::text, 12, '0'))::uuid, 's', v % 97, \
                  TIMESTAMPTZ '2024-01-01 00:00:00+00', now(), 'web', 'view', v FROM generate_series(1, 1000) AS g (v)"
             ))
             .await;
