@@ -30,7 +30,7 @@ const PICTURE: &[(&str, &[&str])] = &[
     ("crates/models", &["crates/engine"]),
     ("crates/engine", &["catalogs/*", "udfs/*"]),
     ("catalogs/*", &["crates/lake"]),
-    ("udfs/*", &["crates/stats"]),
+    ("udfs/*", &["udfs/face", "crates/stats"]),
     ("crates/lake", &[]),
     ("crates/stats", &[]),
 ];
@@ -141,8 +141,13 @@ fn below(folder: &str) -> Vec<&'static str> {
             .iter()
             .filter(|(upper, _)| *upper == at || matches(upper, at))
         {
-            found.extend_from_slice(next);
-            open.extend_from_slice(next);
+            // `udfs/face` stands below all `udfs/*`, itself among them.
+            for next in *next {
+                if !found.contains(next) {
+                    found.push(next);
+                    open.push(next);
+                }
+            }
         }
     }
     found

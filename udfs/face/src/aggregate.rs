@@ -1,0 +1,293 @@
+//! A function of all rows.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion_common::{Result, ScalarValue};
+use datafusion_doc::Documentation;
+use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+
+use crate::answer::{Answer, Value};
+use crate::argument::{self, Argument};
+use crate::page::Page;
+use crate::refused;
+use crate::rows::Rows;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Aggregate {
+    pub name: &'static str,
+    /// Numbers, flags, constants and labels, then optional ones or features.
+    pub arguments: &'static [Argument],
+    pub answer: Answer,
+    pub page: Page,
+    /// Of at least one row; their order is any.
+    pub work: fn(&Rows) -> rapport_stats::Result<Value>,
+}
+
+impl Aggregate {
+    pub fn function(self) -> Arc<AggregateUDF> {
+        Arc::new(AggregateUDF::from(AggregateFunction {
+            aggregate: self,
+            signature: Signature::user_defined(Volatility::Immutable),
+            documentation: self.page.documentation(self.name, self.arguments),
+        }))
+    }
+}
+
+/// An [`Aggregate`] as DataFusion knows it.
+#[derive(Debug)]
+pub struct AggregateFunction {
+    aggregate: Aggregate,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+impl AggregateFunction {
+    /// The types of its arguments, those that may be left out among them; of features one.
+    pub fn takes(&self) -> Vec<DataType> {
+        argument::told(self.aggregate.arguments)
+    }
+
+    /// The columns of `(f(…)).*` with their types; empty if the answer is not a row.
+    pub fn fields(&self) -> &'static [(&'static str, Answer)] {
+        self.aggregate.answer.columns()
+    }
+}
+
+impl PartialEq for AggregateFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.aggregate.name == other.aggregate.name
+    }
+}
+
+impl Eq for AggregateFunction {}
+
+impl Hash for AggregateFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.aggregate.name.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for AggregateFunction {
+    fn name(&self) -> &str {
+        self.aggregate.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        argument::coerced(self.aggregate.name, self.aggregate.arguments, given)
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(self.aggregate.answer.data_type())
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let types = Rows::state_types(self.aggregate.arguments);
+        let field = |(name, data_type): (String, DataType)| {
+            let name = format_state_name(args.name, &name);
+            Arc::new(Field::new(name, data_type, true))
+        };
+        Ok(types.into_iter().map(field).collect())
+    }
+
+    fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Gathering {
+            aggregate: self.aggregate,
+            rows: Rows::new(self.aggregate.arguments),
+        }))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+}
+
+#[derive(Debug)]
+struct Gathering {
+    aggregate: Aggregate,
+    rows: Rows,
+}
+
+impl Accumulator for Gathering {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.rows.add(values)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let Aggregate { answer, work, .. } = self.aggregate;
+        match self.rows.is_empty() {
+            true => answer.scalar(Value::Null),
+            false => answer.scalar(work(&self.rows).map_err(refused)?),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.rows.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.rows.state()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.rows.merge(states)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{self, floats, gather, labels, lists};
+    use rapport_stats::Error;
+
+    const PAGE: Page = Page {
+        section: "Tests",
+        says: "A sum.",
+        example: "SELECT total(1, 2);",
+    };
+
+    /// Σ weight · x of the rows that are counted.
+    fn total() -> Arc<AggregateUDF> {
+        const AGGREGATE: Aggregate = Aggregate {
+            name: "total",
+            arguments: &[
+                Argument::flag("is_counted", ""),
+                Argument::number("x", ""),
+                Argument::number("weight", "").optional(),
+            ],
+            answer: Answer::Row(&[("sum", Answer::Number), ("n", Answer::Whole)]),
+            page: PAGE,
+            work: |rows| {
+                let weights = rows.weights(2);
+                let values = rows.numbers(1).iter().zip(&weights).zip(rows.flags(0));
+                let sum: f64 = values
+                    .filter(|(_, counted)| *counted)
+                    .map(|((x, w), _)| x * w)
+                    .sum();
+                Ok(Value::Row(vec![sum.into(), rows.len().into()]))
+            },
+        };
+        AGGREGATE.function()
+    }
+
+    fn check(columns: &[ArrayRef], sum: f64, n: i64) {
+        let answer = gather(&total(), columns).expect("an answer");
+        assert_eq!(check::number(&answer, "sum"), Some(sum));
+        assert_eq!(check::column(&answer, "n"), ScalarValue::Int64(Some(n)));
+    }
+
+    #[test]
+    fn rows_with_a_null_are_left_out_and_a_weight_may_be() {
+        let counted = floats([Some(1.0), Some(0.0), Some(1.0), None]);
+        let x = floats([Some(2.0), Some(3.0), Some(4.0), Some(5.0)]);
+        check(&[counted.clone(), x.clone()], 6.0, 3);
+        let weight = floats([Some(10.0), Some(1.0), None, Some(1.0)]);
+        check(&[counted, x, weight], 20.0, 2);
+    }
+
+    #[test]
+    fn no_rows_are_null() {
+        let none = [floats([]), floats([])];
+        assert!(gather(&total(), &none).expect("an answer").is_null());
+        let nulls = [floats([None]), floats([Some(1.0)])];
+        assert!(gather(&total(), &nulls).expect("an answer").is_null());
+    }
+
+    #[test]
+    fn a_flag_is_1_or_0() {
+        let error = gather(&total(), &[floats([Some(2.0)]), floats([Some(1.0)])]);
+        check::is_refusal(
+            &error.expect_err("refused"),
+            "is_counted must be true or false",
+        );
+    }
+
+    /// k · (labels, features of a row, their sum).
+    fn shape() -> Arc<AggregateUDF> {
+        const AGGREGATE: Aggregate = Aggregate {
+            name: "shape",
+            arguments: &[
+                Argument::constant("k", ""),
+                Argument::label("group", ""),
+                Argument::features("x", ""),
+            ],
+            answer: Answer::Numbers,
+            page: PAGE,
+            work: |rows| {
+                let k = rows.constant(0).ok_or(Error::TooLittle("k"))?;
+                let (labels, n_labels) = rows.labels(1);
+                let (values, width) = rows.features(2);
+                let first = labels.iter().filter(|label| **label == 0).count();
+                let sum: f64 = values.iter().sum();
+                Ok(vec![k * n_labels as f64, first as f64, width as f64, sum].into())
+            },
+        };
+        AGGREGATE.function()
+    }
+
+    #[test]
+    fn labels_and_features_survive_merging() {
+        let k = floats([Some(2.0); 4]);
+        let group = labels(["b", "a", "b", "c"]);
+        let answer = Answer::Numbers;
+        let expected = answer.scalar(vec![6.0, 1.0, 2.0, 110.0].into());
+        let expected = expected.expect("fits");
+        let x = floats([Some(1.0), Some(2.0), Some(3.0), Some(4.0)]);
+        let y = floats([Some(10.0), Some(20.0), Some(30.0), Some(40.0)]);
+        let given = [k.clone(), group.clone(), x, y];
+        assert_eq!(gather(&shape(), &given).expect("an answer"), expected);
+        let xs = lists([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]]);
+        assert_eq!(
+            gather(&shape(), &[k, group, xs]).expect("an answer"),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_constant_that_changes_is_refused() {
+        let k = floats([Some(2.0), Some(3.0)]);
+        let given = [k, labels(["a", "a"]), floats([Some(1.0), Some(1.0)])];
+        let error = gather(&shape(), &given).expect_err("refused");
+        check::is_refusal(&error, "k must be the same in all rows");
+    }
+
+    #[test]
+    fn memory_is_told() {
+        const COUNT: Aggregate = Aggregate {
+            name: "n",
+            arguments: &[Argument::number("x", "")],
+            answer: Answer::Whole,
+            page: PAGE,
+            work: |rows| Ok(rows.len().into()),
+        };
+        let mut gathering = Gathering {
+            aggregate: COUNT,
+            rows: Rows::new(COUNT.arguments),
+        };
+        let before = gathering.size();
+        let values = floats([Some(1.0); 1_000]);
+        gathering.update_batch(&[values]).expect("added");
+        assert!(gathering.size() >= before + 8_000);
+    }
+
+    #[test]
+    fn the_columns_of_a_row_are_known_by_the_function() {
+        let function = total();
+        let inner = function.inner().downcast_ref::<AggregateFunction>();
+        let fields = inner.expect("of this crate").fields();
+        let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["sum", "n"]);
+    }
+}
