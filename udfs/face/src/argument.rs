@@ -223,6 +223,12 @@ fn type_name(data_type: &DataType) -> String {
     name.to_owned()
 }
 
+/// The numbers of one row, by name: `let [r, alpha] = taken(row);`.
+pub fn taken<const N: usize>(row: &[f64]) -> [f64; N] {
+    row.try_into()
+        .expect("a function is called with as many arguments as it declares")
+}
+
 /// `value` as a whole number of at most a million, which bounds what is counted up to it.
 pub fn whole(name: &'static str, value: f64) -> rapport_stats::Result<u32> {
     if value.fract() == 0.0 && (0.0..=1e6).contains(&value) {
