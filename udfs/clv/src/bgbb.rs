@@ -1,9 +1,9 @@
 //! `bgbb_…`: customers who buy, or do not, on each of a row of occasions, and may stop before any of them.
 
+use rapport_stats::Result;
 use rapport_stats::bgbb::{BgBb, Occasions};
-use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told, whole,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told, whole, within,
 };
 
 use crate::history::{SECTION, WEIGHT, fit_says};
@@ -39,7 +39,7 @@ const HORIZON: Argument = Argument::number(
 );
 
 /// Each history is summed over its occasions.
-const MOST_OCCASIONS: u32 = 10_000;
+const MOST_OCCASIONS: f64 = 10_000.0;
 
 macro_rules! says {
     ($text:literal) => {
@@ -107,15 +107,8 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
 }];
 
 fn of_occasions(name: &'static str, value: f64) -> Result<u32> {
-    let number = whole(name, value)?;
-    if number > MOST_OCCASIONS {
-        return Err(Error::Range {
-            name,
-            range: "a whole number from 0 to 10000",
-            value,
-        });
-    }
-    Ok(number)
+    let range = "a whole number from 0 to 10000";
+    whole(name, within(name, range, value, 0.0..=MOST_OCCASIONS)?)
 }
 
 fn history(repeats: f64, recency: f64, occasions: f64) -> Result<Occasions> {

@@ -1,5 +1,6 @@
 //! What a function takes: names, kinds, and which types they are given in.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
@@ -239,6 +240,19 @@ pub fn whole(name: &'static str, value: f64) -> rapport_stats::Result<u32> {
         range: "a whole number from 0 to 1000000",
         value,
     })
+}
+
+/// `value`, if it lies in `of`; `range` says the same in words.
+pub fn within(
+    name: &'static str,
+    range: &'static str,
+    value: f64,
+    of: RangeInclusive<f64>,
+) -> rapport_stats::Result<f64> {
+    if of.contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::Range { name, range, value })
 }
 
 #[cfg(test)]
