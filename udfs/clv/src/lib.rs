@@ -48,8 +48,16 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 
 #[cfg(test)]
 mod tests {
+    use rapport_udf_face::check;
+
     #[test]
     fn each_function_has_its_page() {
-        rapport_udf_face::check::pages(&super::functions(), &super::aggregate_functions());
+        check::pages(&super::functions(), &super::aggregate_functions());
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/clv");
+        check::slts(folder, &super::functions(), &super::aggregate_functions());
     }
 }

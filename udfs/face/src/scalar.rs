@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringArray,
+        Array as _, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray,
         new_null_array,
     },
     buffer::NullBuffer,
@@ -171,7 +171,7 @@ impl Scalar {
                 let valid = |index: usize| rows.is_valid(index);
                 let texts = texts.into_iter().enumerate();
                 let texts = texts.map(|(index, text)| valid(index).then_some(text));
-                Arc::new(texts.collect::<StringArray>())
+                Arc::new(texts.collect::<StringViewArray>())
             }
             Work::NumberOfArrays(f) => rows.floats_of_arrays(f)?,
             Work::WholeOfArrays(f) => rows.whole_of_arrays(f)?,

@@ -194,15 +194,10 @@ mod tests {
         let functions = crate::functions();
         let function = functions.iter().find(|f| f.name() == "rfm_segment");
         let of = |scores: [f64; 3]| check::ask(function.expect("one"), &scores);
-        assert_eq!(
-            of([5.0, 5.0, 5.0]).expect("one"),
-            ScalarValue::from("champions")
-        );
-        assert_eq!(of([1.0, 1.0, 5.0]).expect("one"), ScalarValue::from("lost"));
-        assert_eq!(
-            of([1.0, 5.0, 5.0]).expect("one"),
-            ScalarValue::from("cannot lose")
-        );
+        let name = |scores| of(scores).expect("a segment").to_string();
+        assert_eq!(name([5.0, 5.0, 5.0]), "champions");
+        assert_eq!(name([1.0, 1.0, 5.0]), "lost");
+        assert_eq!(name([1.0, 5.0, 5.0]), "cannot lose");
         let what = "frequency must be a whole number from 1 to 5, got 2.5";
         check::is_refusal(&of([1.0, 2.5, 5.0]).expect_err("refused"), what);
         check::is_refusal(&of([0.0, 2.0, 5.0]).expect_err("refused"), "recency");
