@@ -47,9 +47,9 @@ pub struct AggregateFunction {
 }
 
 impl AggregateFunction {
-    /// The types of its arguments, those that may be left out among them; of features one.
-    pub fn takes(&self) -> Vec<DataType> {
-        argument::told(self.aggregate.arguments)
+    /// The types of its arguments, for each way to call it; of any number of features only one.
+    pub fn calls(&self) -> Vec<Vec<DataType>> {
+        argument::calls(self.aggregate.arguments)
     }
 
     /// The columns of `(f(…)).*` with their types; empty if the answer is not a row.

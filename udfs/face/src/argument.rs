@@ -147,12 +147,23 @@ fn element(list: &DataType) -> Option<&DataType> {
     }
 }
 
-/// The types in which the arguments are to be given, in full.
-pub(crate) fn told(arguments: &[Argument]) -> Vec<DataType> {
-    arguments
-        .iter()
-        .map(|argument| argument.kind.told())
-        .collect()
+/// The types in which the arguments are to be given: once in each number that is allowed, features as one number and as one
+/// array of them.
+pub(crate) fn calls(arguments: &[Argument]) -> Vec<Vec<DataType>> {
+    let required = arguments.iter().filter(|argument| !argument.is_optional);
+    let of = |n: usize| -> Vec<DataType> {
+        let kinds = arguments[..n].iter().map(|argument| argument.kind.told());
+        kinds.collect()
+    };
+    let mut calls: Vec<Vec<DataType>> = (required.count()..=arguments.len()).map(of).collect();
+    if let Some((last, fixed)) = arguments.split_last()
+        && last.kind == Kind::Features
+    {
+        let mut with_array = of(fixed.len());
+        with_array.push(Kind::Numbers.told());
+        calls.push(with_array);
+    }
+    calls
 }
 
 /// The types that given ones are cast to.
@@ -299,6 +310,17 @@ mod tests {
         let types = coerced("f", &arguments, &[DataType::Boolean, array]).expect("taken");
         assert_eq!(types[1], list_of(DataType::Float64));
         assert!(coerced("f", &arguments, &[DataType::Boolean]).is_err());
+    }
+
+    #[test]
+    fn each_way_to_call_is_told() {
+        let (flag, number) = (DataType::Boolean, DataType::Float64);
+        let with_weight = vec![flag.clone(), number.clone(), number.clone()];
+        let expected = [with_weight[..2].to_vec(), with_weight];
+        assert_eq!(calls(ARGUMENTS), expected);
+        let arguments = [Argument::flag("label", ""), Argument::features("x", "")];
+        let array = list_of(number.clone());
+        assert_eq!(calls(&arguments), [[flag.clone(), number], [flag, array]]);
     }
 
     #[test]

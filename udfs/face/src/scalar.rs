@@ -86,9 +86,9 @@ pub struct ScalarFunction {
 }
 
 impl ScalarFunction {
-    /// The types of its arguments.
-    pub fn takes(&self) -> Vec<DataType> {
-        argument::told(self.scalar.arguments)
+    /// The types of its arguments, for each way to call it.
+    pub fn calls(&self) -> Vec<Vec<DataType>> {
+        argument::calls(self.scalar.arguments)
     }
 }
 
@@ -435,6 +435,22 @@ mod tests {
         check(&[floats(&[None]), floats(&[Some(0.0)])], &[None]);
         let error = check::ask(&quotient(), &[1.0, 0.0]).expect_err("refused");
         check::is_refusal(&error, "nothing to divide by");
+    }
+
+    #[test]
+    fn a_planner_casts_numbers_and_tells_of_other_types() {
+        use arrow::datatypes::Field;
+        use datafusion_expr::type_coercion::functions::fields_with_udf;
+        let planned = |types: [DataType; 2]| {
+            let fields = types.map(|data_type| Arc::new(Field::new("", data_type, true)));
+            fields_with_udf(&fields, quotient().as_ref())
+        };
+        let fields = planned([DataType::Decimal128(4, 3), DataType::Int64]).expect("taken");
+        let types: Vec<&DataType> = fields.iter().map(|field| field.data_type()).collect();
+        assert_eq!(types, [&DataType::Float64, &DataType::Float64]);
+        let error = planned([DataType::Float64, DataType::Boolean]).expect_err("refused");
+        let said = "External error: function quotient(double precision, boolean) does not exist";
+        assert!(error.strip_backtrace().contains(said), "{error}");
     }
 
     #[test]
