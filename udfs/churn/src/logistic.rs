@@ -71,11 +71,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
 }];
 
 fn probability(row: &[Array]) -> Result<f64> {
-    let [intercept, coefficients, features] = row else {
-        return Err(Error::TooLittle(
-            "intercept, coefficients and features are needed",
-        ));
-    };
+    let [intercept, coefficients, features] = taken(row);
     if coefficients.values.len() != features.values.len() {
         return Err(Error::Contradiction(
             "there must be as many features as coefficients",

@@ -3,7 +3,7 @@
 use rapport_stats::weibull_aft::{self, WeibullAft};
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, within,
 };
 
 use crate::cox::FEATURES;
@@ -43,12 +43,7 @@ pub(crate) const SCALARS: &[Scalar] = &[
             says: "Time that half of the customers with these features stay longer than, in the unit of the fitted durations, after a Weibull model of accelerated failure time. NULL if an argument is NULL or an array holds a NULL. Refused (22023) are numbers that are not finite, and arrays of different lengths.",
             example: "SELECT weibull_aft_median(2.248348, ARRAY[1.267332], 0.311709, ARRAY[1]);",
         },
-        work: Work::NumberOfArrays(|row| {
-            let [.., features] = row else {
-                return Err(TOO_FEW);
-            };
-            Ok(model(row, features)?.median(features.values))
-        }),
+        work: Work::NumberOfArrays(median),
     },
 ];
 
@@ -75,14 +70,13 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
     work: fit,
 }];
 
-const TOO_FEW: Error =
-    Error::TooLittle("intercept, coefficients, log_shape and features are needed");
-
-/// The first arguments of both scalars, which must be finite and of one length.
-fn model(row: &[Array], features: &Array) -> Result<WeibullAft> {
-    let [intercept, coefficients, log_shape, ..] = row else {
-        return Err(TOO_FEW);
-    };
+/// Of numbers that are finite, and of as many features as coefficients.
+fn model(
+    intercept: Array,
+    coefficients: Array,
+    log_shape: Array,
+    features: Array,
+) -> Result<WeibullAft> {
     if coefficients.values.len() != features.values.len() {
         return Err(Error::Contradiction(
             "there must be as many features as coefficients",
@@ -112,16 +106,17 @@ fn model(row: &[Array], features: &Array) -> Result<WeibullAft> {
 }
 
 fn survival(row: &[Array]) -> Result<f64> {
-    let [.., features, time] = row else {
-        return Err(TOO_FEW);
-    };
-    let time = within(
-        "time",
-        "a number of at least 0",
-        time.number(),
-        0.0..=f64::INFINITY,
-    )?;
-    Ok(model(row, features)?.survival(features.values, time))
+    let [intercept, coefficients, log_shape, features, time] = taken(row);
+    let model = model(intercept, coefficients, log_shape, features)?;
+    let range = "a number of at least 0";
+    let time = within("time", range, time.number(), 0.0..=f64::INFINITY)?;
+    Ok(model.survival(features.values, time))
+}
+
+fn median(row: &[Array]) -> Result<f64> {
+    let [intercept, coefficients, log_shape, features] = taken(row);
+    let model = model(intercept, coefficients, log_shape, features)?;
+    Ok(model.median(features.values))
 }
 
 fn fit(rows: &Rows) -> Result<Value> {

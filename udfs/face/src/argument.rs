@@ -235,8 +235,8 @@ fn type_name(data_type: &DataType) -> String {
     name.to_owned()
 }
 
-/// The numbers of one row, by name: `let [r, alpha] = taken(row);`.
-pub fn taken<const N: usize>(row: &[f64]) -> [f64; N] {
+/// The arguments of one row, by name: `let [r, alpha] = taken(row);`.
+pub fn taken<T: Copy, const N: usize>(row: &[T]) -> [T; N] {
     row.try_into()
         .expect("a function is called with as many arguments as it declares")
 }

@@ -4,7 +4,7 @@ use rapport_stats::kmeans::{Settings, assign, fit};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, whole, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, whole, within,
 };
 
 const SECTION: &str = "Segmentation";
@@ -60,9 +60,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
 }];
 
 fn nearest(row: &[Array]) -> Result<i64> {
-    let [centres, features] = row else {
-        return Err(Error::TooLittle("centres and features are needed"));
-    };
+    let [centres, features] = taken(row);
     if centres.width != features.values.len() {
         return Err(Error::Contradiction(
             "there must be as many features as a centre has",

@@ -111,9 +111,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
 ];
 
 fn parts<'a>(row: &[Array<'a>]) -> Result<(f64, &'a [f64])> {
-    let [value, edges] = row else {
-        return Err(Error::TooLittle("a value and edges are needed"));
-    };
+    let [value, edges] = taken(row);
     let all = f64::NEG_INFINITY..=f64::INFINITY;
     let value = within("value", "a number", value.number(), all)?;
     match edges.values.is_sorted() {
