@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion_common::{Result, ScalarValue};
+use datafusion_common::{Result, ScalarValue, not_impl_err};
 use datafusion_doc::Documentation;
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
@@ -47,9 +47,9 @@ pub struct AggregateFunction {
 }
 
 impl AggregateFunction {
-    /// The types of its arguments, those that may be left out among them; of features one.
-    pub fn takes(&self) -> Vec<DataType> {
-        argument::told(self.aggregate.arguments)
+    /// The types of its arguments, for each way to call it; of any number of features only one.
+    pub fn calls(&self) -> Vec<Vec<DataType>> {
+        argument::calls(self.aggregate.arguments)
     }
 
     /// The columns of `(f(…)).*` with their types; empty if the answer is not a row.
@@ -98,7 +98,10 @@ impl AggregateUDFImpl for AggregateFunction {
         Ok(types.into_iter().map(field).collect())
     }
 
-    fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if args.is_distinct {
+            return not_impl_err!("DISTINCT is not supported within {}", self.aggregate.name);
+        }
         Ok(Box::new(Gathering {
             aggregate: self.aggregate,
             rows: Rows::new(self.aggregate.arguments),
@@ -261,6 +264,26 @@ mod tests {
         let given = [k, labels(["a", "a"]), floats([Some(1.0), Some(1.0)])];
         let error = gather(&shape(), &given).expect_err("refused");
         check::is_refusal(&error, "k must be the same in all rows");
+    }
+
+    #[test]
+    fn distinct_is_refused_and_not_forgotten() {
+        let given = total().accumulator(AccumulatorArgs {
+            return_field: Arc::new(Field::new("", DataType::Null, true)),
+            schema: &arrow::datatypes::Schema::empty(),
+            ignore_nulls: false,
+            order_bys: &[],
+            is_reversed: false,
+            name: "total",
+            is_distinct: true,
+            exprs: &[],
+            expr_fields: &[],
+        });
+        let error = given.expect_err("refused").strip_backtrace();
+        assert!(
+            error.contains("DISTINCT is not supported within total"),
+            "{error}"
+        );
     }
 
     #[test]

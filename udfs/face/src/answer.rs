@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, StructArray,
+        ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringViewArray, StructArray,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Fields},
@@ -77,7 +77,7 @@ impl Answer {
             Self::Number => DataType::Float64,
             Self::Whole => DataType::Int64,
             Self::Flag => DataType::Boolean,
-            Self::Text => DataType::Utf8,
+            Self::Text => DataType::Utf8View,
             Self::Numbers => list_of(DataType::Float64),
             Self::Matrix => list_of(list_of(DataType::Float64)),
             Self::Row(columns) => DataType::Struct(fields(columns)),
@@ -107,7 +107,7 @@ impl Answer {
             }
             (Self::Whole, Value::Whole(value)) => Arc::new(Int64Array::from(vec![value])),
             (Self::Flag, Value::Flag(value)) => Arc::new(BooleanArray::from(vec![value])),
-            (Self::Text, Value::Text(value)) => Arc::new(StringArray::from(vec![value])),
+            (Self::Text, Value::Text(value)) => Arc::new(StringViewArray::from(vec![value])),
             (Self::Numbers, Value::Numbers(values)) => {
                 let length = values.len();
                 list(DataType::Float64, [length], numbers(values))?

@@ -1,5 +1,6 @@
 //! What a function takes: names, kinds, and which types they are given in.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
@@ -146,12 +147,23 @@ fn element(list: &DataType) -> Option<&DataType> {
     }
 }
 
-/// The types in which the arguments are to be given, in full.
-pub(crate) fn told(arguments: &[Argument]) -> Vec<DataType> {
-    arguments
-        .iter()
-        .map(|argument| argument.kind.told())
-        .collect()
+/// The types in which the arguments are to be given: once in each number that is allowed, features as one number and as one
+/// array of them.
+pub(crate) fn calls(arguments: &[Argument]) -> Vec<Vec<DataType>> {
+    let required = arguments.iter().filter(|argument| !argument.is_optional);
+    let of = |n: usize| -> Vec<DataType> {
+        let kinds = arguments[..n].iter().map(|argument| argument.kind.told());
+        kinds.collect()
+    };
+    let mut calls: Vec<Vec<DataType>> = (required.count()..=arguments.len()).map(of).collect();
+    if let Some((last, fixed)) = arguments.split_last()
+        && last.kind == Kind::Features
+    {
+        let mut with_array = of(fixed.len());
+        with_array.push(Kind::Numbers.told());
+        calls.push(with_array);
+    }
+    calls
 }
 
 /// The types that given ones are cast to.
@@ -223,6 +235,12 @@ fn type_name(data_type: &DataType) -> String {
     name.to_owned()
 }
 
+/// The arguments of one row, by name: `let [r, alpha] = taken(row);`.
+pub fn taken<T: Copy, const N: usize>(row: &[T]) -> [T; N] {
+    row.try_into()
+        .expect("a function is called with as many arguments as it declares")
+}
+
 /// `value` as a whole number of at most a million, which bounds what is counted up to it.
 pub fn whole(name: &'static str, value: f64) -> rapport_stats::Result<u32> {
     if value.fract() == 0.0 && (0.0..=1e6).contains(&value) {
@@ -233,6 +251,19 @@ pub fn whole(name: &'static str, value: f64) -> rapport_stats::Result<u32> {
         range: "a whole number from 0 to 1000000",
         value,
     })
+}
+
+/// `value`, if it lies in `of`; `range` says the same in words.
+pub fn within(
+    name: &'static str,
+    range: &'static str,
+    value: f64,
+    of: RangeInclusive<f64>,
+) -> rapport_stats::Result<f64> {
+    if of.contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::Range { name, range, value })
 }
 
 #[cfg(test)]
@@ -279,6 +310,17 @@ mod tests {
         let types = coerced("f", &arguments, &[DataType::Boolean, array]).expect("taken");
         assert_eq!(types[1], list_of(DataType::Float64));
         assert!(coerced("f", &arguments, &[DataType::Boolean]).is_err());
+    }
+
+    #[test]
+    fn each_way_to_call_is_told() {
+        let (flag, number) = (DataType::Boolean, DataType::Float64);
+        let with_weight = vec![flag.clone(), number.clone(), number.clone()];
+        let expected = [with_weight[..2].to_vec(), with_weight];
+        assert_eq!(calls(ARGUMENTS), expected);
+        let arguments = [Argument::flag("label", ""), Argument::features("x", "")];
+        let array = list_of(number.clone());
+        assert_eq!(calls(&arguments), [[flag.clone(), number], [flag, array]]);
     }
 
     #[test]

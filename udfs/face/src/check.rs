@@ -203,3 +203,25 @@ pub fn pages(scalars: &[Arc<ScalarUDF>], aggregates: &[Arc<AggregateUDF>]) {
         }
     }
 }
+
+/// Every function is called in the slt files of a folder, once to answer and once to be refused.
+pub fn slts(folder: &str, scalars: &[Arc<ScalarUDF>], aggregates: &[Arc<AggregateUDF>]) {
+    let files = std::fs::read_dir(folder).expect("a folder");
+    let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()));
+    let text = texts
+        .collect::<std::io::Result<Vec<_>>>()
+        .expect("UTF-8")
+        .join("\n\n");
+    let of_scalars = scalars.iter().map(|function| function.name());
+    let names = of_scalars.chain(aggregates.iter().map(|function| function.name()));
+    for name in names {
+        let call = format!("{name}(");
+        let is_called = |record: &&str| record.contains(&call);
+        let (refused, others): (Vec<&str>, Vec<&str>) = text
+            .split("\n\n")
+            .filter(is_called)
+            .partition(|record| record.starts_with("query error"));
+        assert!(!others.is_empty(), "{name} has no slt file in {folder}");
+        assert!(!refused.is_empty(), "{name} is never refused in {folder}");
+    }
+}

@@ -19,7 +19,7 @@ mod scalar;
 
 pub use aggregate::{Aggregate, AggregateFunction};
 pub use answer::{Answer, Value};
-pub use argument::{Argument, Kind, NoSuchFunction, whole};
+pub use argument::{Argument, Kind, NoSuchFunction, taken, whole, within};
 pub use fit::told;
 pub use page::Page;
 pub use rows::Rows;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringArray,
+        Array as _, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray,
         new_null_array,
     },
     buffer::NullBuffer,
@@ -86,9 +86,9 @@ pub struct ScalarFunction {
 }
 
 impl ScalarFunction {
-    /// The types of its arguments.
-    pub fn takes(&self) -> Vec<DataType> {
-        argument::told(self.scalar.arguments)
+    /// The types of its arguments, for each way to call it.
+    pub fn calls(&self) -> Vec<Vec<DataType>> {
+        argument::calls(self.scalar.arguments)
     }
 }
 
@@ -171,7 +171,7 @@ impl Scalar {
                 let valid = |index: usize| rows.is_valid(index);
                 let texts = texts.into_iter().enumerate();
                 let texts = texts.map(|(index, text)| valid(index).then_some(text));
-                Arc::new(texts.collect::<StringArray>())
+                Arc::new(texts.collect::<StringViewArray>())
             }
             Work::NumberOfArrays(f) => rows.floats_of_arrays(f)?,
             Work::WholeOfArrays(f) => rows.whole_of_arrays(f)?,
@@ -438,15 +438,29 @@ mod tests {
     }
 
     #[test]
+    fn a_planner_casts_numbers_and_tells_of_other_types() {
+        use arrow::datatypes::Field;
+        use datafusion_expr::type_coercion::functions::fields_with_udf;
+        let planned = |types: [DataType; 2]| {
+            let fields = types.map(|data_type| Arc::new(Field::new("", data_type, true)));
+            fields_with_udf(&fields, quotient().as_ref())
+        };
+        let fields = planned([DataType::Decimal128(4, 3), DataType::Int64]).expect("taken");
+        let types: Vec<&DataType> = fields.iter().map(|field| field.data_type()).collect();
+        assert_eq!(types, [&DataType::Float64, &DataType::Float64]);
+        let error = planned([DataType::Float64, DataType::Boolean]).expect_err("refused");
+        let said = "External error: function quotient(double precision, boolean) does not exist";
+        assert!(error.strip_backtrace().contains(said), "{error}");
+    }
+
+    #[test]
     fn arrays_are_slices_and_one_with_a_null_is_null() {
         const SCALAR: Scalar = Scalar {
             name: "of_arrays",
             arguments: &[Argument::numbers("xs", ""), Argument::matrix("m", "")],
             page: PAGE,
             work: Work::NumberOfArrays(|row| {
-                let [xs, m] = row else {
-                    return Err(Error::TooLittle("two arrays"));
-                };
+                let [xs, m] = crate::taken(row);
                 Ok(xs.values.iter().sum::<f64>() + m.values.iter().sum::<f64>() * m.width as f64)
             }),
         };
