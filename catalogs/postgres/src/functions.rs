@@ -64,11 +64,25 @@ impl Function {
                 "information_schema.{}",
                 quote::ident(&format!("_rapport_{}", self.name))
             );
-            let state = &self.result;
             let arguments = self.signature(false);
+            // No state can be a row of any columns; what a last function makes of it can.
+            let (state, last) = match self.result.as_str() {
+                "record" => {
+                    let last = format!(
+                        "information_schema.{}",
+                        quote::ident(&format!("_rapport_last_{}", self.name))
+                    );
+                    sql.push_str(&format!(
+                        "CREATE OR REPLACE FUNCTION {last}(bytea) RETURNS record LANGUAGE plpgsql AS {};\n",
+                        body(mark)
+                    ));
+                    ("bytea", format!(", FINALFUNC = {last}"))
+                }
+                result => (result, String::new()),
+            };
             sql.push_str(&format!(
                 "CREATE OR REPLACE FUNCTION {step}({state}, {arguments}) RETURNS {state} LANGUAGE plpgsql AS {};
-                 CREATE AGGREGATE public.{}({}) (SFUNC = {step}, STYPE = {state});\n",
+                 CREATE AGGREGATE public.{}({}) (SFUNC = {step}, STYPE = {state}{last});\n",
                 body(mark),
                 quote::ident(&self.name),
                 self.signature(true)

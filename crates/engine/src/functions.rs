@@ -15,6 +15,7 @@ use datafusion::{
     },
 };
 use rapport_catalog_postgres::{Argument, Function, SystemNames};
+use rapport_udf_face::{AggregateFunction, ScalarFunction};
 
 use crate::{Result, Warehouse, pg_type::PgType};
 
@@ -70,6 +71,20 @@ impl Callable<'_> {
             Self::Scalar(function) => function.documentation(),
             Self::Aggregate(function) => function.documentation(),
         }
+    }
+
+    /// The types of its arguments, in each way that it may be called, if it tells them itself.
+    fn calls(&self) -> Option<Vec<Vec<DataType>>> {
+        Some(match self {
+            Self::Scalar(function) => {
+                let function = function.inner().downcast_ref::<ScalarFunction>()?;
+                function.calls()
+            }
+            Self::Aggregate(function) => {
+                let function = function.inner().downcast_ref::<AggregateFunction>()?;
+                function.calls()
+            }
+        })
     }
 
     /// What it answers to arguments of these types, if it takes them.
@@ -155,7 +170,10 @@ fn told(name: &str, function: &Callable) -> Vec<Function> {
     let documented = documentation
         .and_then(|documentation| documentation.arguments.as_ref())
         .map_or(&[][..], Vec::as_slice);
-    let mut calls = of_signature(signature, function);
+    let mut calls = match function.calls() {
+        Some(calls) => of_types(&calls, function),
+        None => of_signature(signature, function),
+    };
     if calls.is_empty() {
         let most = documented.len().clamp(1, 3);
         for n in (0..=most).rev() {
@@ -197,6 +215,18 @@ fn told(name: &str, function: &Callable) -> Vec<Function> {
             }
         })
         .collect()
+}
+
+fn of_types(calls: &[Vec<DataType>], function: &Callable) -> Vec<Called> {
+    let calls = calls.iter().filter_map(|types| {
+        let names = types.iter().map(pg_type).collect::<Option<Vec<_>>>()?;
+        let result = match function.answer(types).ok()? {
+            DataType::Struct(_) => "record".to_owned(),
+            other => pg_type(&other)?,
+        };
+        Some((names, result))
+    });
+    calls.collect()
 }
 
 /// The types that the signature names. Of those that PostgreSQL has as one, and of shorter ones, the widest.

@@ -31,7 +31,7 @@ use datafusion::{
 
 use rapport_catalog_lake::LakeTable;
 use rapport_lake::{Lake, Snapshot, TableName};
-use rapport_udf_face::{AggregateFunction, ScalarFunction};
+use rapport_udf_face::AggregateFunction;
 use rapport_udf_postgres::Clock;
 
 use crate::{
@@ -312,18 +312,11 @@ struct Parameters {
 
 /// The columns of the row that a function of ours answers.
 fn row_of(state: &SessionState, name: &str) -> Option<Vec<String>> {
-    let columns = match state.aggregate_functions().get(name) {
-        Some(function) => {
-            let function = function.inner().downcast_ref::<AggregateFunction>()?;
-            function.fields()
-        }
-        None => {
-            let function = state.scalar_functions().get(name)?;
-            function.inner().downcast_ref::<ScalarFunction>()?.fields()
-        }
-    };
-    let names = columns.iter().map(|(name, _)| (*name).to_owned());
-    (!columns.is_empty()).then(|| names.collect())
+    let function = state.aggregate_functions().get(name)?;
+    let columns = function.inner().downcast_ref::<AggregateFunction>()?;
+    let names = columns.fields().iter().map(|(name, _)| (*name).to_owned());
+    let names: Vec<String> = names.collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// Plans twice if a parameter's type has to be inferred: once to find it, once with it.

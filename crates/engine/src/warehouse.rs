@@ -345,6 +345,9 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let mut functions = rapport_udf_postgres::over_times(functions);
     functions.extend(rapport_udf_postgres::functions());
+    functions.extend(rapport_udf_churn::functions());
+    functions.extend(rapport_udf_clv::functions());
+    functions.extend(rapport_udf_segmentation::functions());
     functions.push(value_of_one_row());
     functions.push(or_empty());
     functions.push(named_cast());
@@ -375,6 +378,9 @@ fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
         *function = Arc::new(function.as_ref().clone().with_aliases(more.iter().copied()));
     }
     functions.extend(rapport_udf_postgres::aggregate_functions());
+    functions.extend(rapport_udf_churn::aggregate_functions());
+    functions.extend(rapport_udf_clv::aggregate_functions());
+    functions.extend(rapport_udf_segmentation::aggregate_functions());
     functions.push(one_row());
     functions
 }
