@@ -51,6 +51,18 @@ impl<T: Copy> GroupLog<T> {
         self.items.push(item);
     }
 
+    /// How many items there are.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The items of a single group, after they have been looked at.
+    pub(crate) fn put_back(&mut self, group: Grouped<T>) {
+        self.n_groups = 1;
+        self.groups.resize(group.items.len(), 0);
+        self.items = group.items;
+    }
+
     pub(crate) fn size(&self) -> usize {
         size_of_val(self)
             + self.groups.capacity() * size_of::<u32>()

@@ -196,8 +196,14 @@ fn states(journeys: &Grouped<Event>) -> Vec<ArrayRef> {
     let times = journeys.items.iter().map(|event| event.time);
     let conditions = journeys.items.iter().map(|event| event.conditions);
     vec![
-        lists(Int64Array::from_iter_values(times), &journeys.ends),
-        lists(UInt32Array::from_iter_values(conditions), &journeys.ends),
+        lists(
+            Arc::new(Int64Array::from_iter_values(times)),
+            &journeys.ends,
+        ),
+        lists(
+            Arc::new(UInt32Array::from_iter_values(conditions)),
+            &journeys.ends,
+        ),
     ]
 }
 
@@ -269,11 +275,7 @@ impl<Q: Question> Journey<Q> {
     ) -> Result<T> {
         let mut events = self.0.log.take(EmitTo::All);
         let answer = ask(&self.0, &mut events);
-        self.0.log.grow(1, events.items.len())?;
-        events
-            .items
-            .into_iter()
-            .for_each(|event| self.0.log.push(0, event));
+        self.0.log.put_back(events);
         answer
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, LargeListArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, LargeListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field};
 
@@ -10,11 +10,12 @@ pub(crate) fn list_of(data_type: DataType) -> DataType {
     DataType::LargeList(Arc::new(Field::new_list_field(data_type, true)))
 }
 
-pub(crate) fn lists<T: ArrowPrimitiveType>(items: PrimitiveArray<T>, ends: &[usize]) -> ArrayRef {
-    let field = Arc::new(Field::new_list_field(T::DATA_TYPE, true));
+/// Lists that end at these of the items.
+pub(crate) fn lists(items: ArrayRef, ends: &[usize]) -> ArrayRef {
+    let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
     let offsets = [0].into_iter().chain(ends.iter().map(|end| *end as i64));
     let offsets = OffsetBuffer::new(offsets.collect::<ScalarBuffer<i64>>());
-    Arc::new(LargeListArray::new(field, offsets, Arc::new(items), None))
+    Arc::new(LargeListArray::new(field, offsets, items, None))
 }
 
 /// The items of all lists, and where each list starts, the end of the last included.

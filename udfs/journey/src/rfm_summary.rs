@@ -309,7 +309,7 @@ fn summary(purchases: &mut [Purchase], as_of: Option<i64>) -> Option<Summary> {
     })
 }
 
-fn summaries(mut purchases: Grouped<Purchase>, as_of: &[Option<i64>]) -> Result<ArrayRef> {
+fn summaries(purchases: &mut Grouped<Purchase>, as_of: &[Option<i64>]) -> Result<ArrayRef> {
     let n = as_of.len();
     let mut repeats = Int64Builder::with_capacity(n);
     let [mut recency, mut age, mut mean_spend] = [(); 3].map(|()| Float64Builder::with_capacity(n));
@@ -337,8 +337,14 @@ fn states(purchases: &Grouped<Purchase>, as_of: &[Option<i64>]) -> Vec<ArrayRef>
     let days = purchases.items.iter().map(|purchase| purchase.day);
     let amounts = purchases.items.iter().map(|purchase| purchase.amount);
     vec![
-        lists(Int32Array::from_iter_values(days), &purchases.ends),
-        lists(Float64Array::from_iter_values(amounts), &purchases.ends),
+        lists(
+            Arc::new(Int32Array::from_iter_values(days)),
+            &purchases.ends,
+        ),
+        lists(
+            Arc::new(Float64Array::from_iter_values(amounts)),
+            &purchases.ends,
+        ),
         Arc::new(as_of.iter().copied().collect::<Int64Array>()),
     ]
 }
@@ -366,8 +372,8 @@ impl GroupsAccumulator for Histories {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let (purchases, as_of) = self.take(emit_to);
-        summaries(purchases, &as_of)
+        let (mut purchases, as_of) = self.take(emit_to);
+        summaries(&mut purchases, &as_of)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -402,16 +408,16 @@ impl OneHistory {
         Self(histories)
     }
 
-    /// A copy: a window function asks again after the next rows.
-    fn purchases(&mut self) -> Result<Grouped<Purchase>> {
+    /// The purchases stay: a window function asks again after the next rows.
+    fn with_purchases<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Grouped<Purchase>, &[Option<i64>]) -> T,
+    ) -> Result<T> {
         self.0.grow(1, 0)?;
-        let purchases = self.0.log.take(EmitTo::All);
-        self.0.grow(1, purchases.items.len())?;
-        purchases
-            .items
-            .iter()
-            .for_each(|purchase| self.0.log.push(0, *purchase));
-        Ok(purchases)
+        let mut purchases = self.0.log.take(EmitTo::All);
+        let answer = ask(&mut purchases, &self.0.as_of);
+        self.0.log.put_back(purchases);
+        Ok(answer)
     }
 }
 
@@ -422,7 +428,7 @@ impl Accumulator for OneHistory {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let summary = summaries(self.purchases()?, &self.0.as_of)?;
+        let summary = self.with_purchases(summaries)??;
         ScalarValue::try_from_array(&summary, 0)
     }
 
@@ -431,7 +437,7 @@ impl Accumulator for OneHistory {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let states = states(&self.purchases()?, &self.0.as_of);
+        let states = self.with_purchases(|purchases, as_of| states(purchases, as_of))?;
         let first = |state: &ArrayRef| ScalarValue::try_from_array(state, 0);
         states.iter().map(first).collect()
     }

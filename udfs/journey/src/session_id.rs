@@ -18,7 +18,7 @@ use crate::moments::{moment_type, moments, per_second, span, span_type};
 #[user_doc(
     doc_section(label = "Journeys"),
     description = "Numbers the sessions of a customer, from 1: an event that comes more than the gap after the one before it opens a new \
-        one. A window function: the window has to be partitioned by customer and ordered by occurred_at; an event that is earlier \
+        one. A window function: the window has to be partitioned by customer and ordered by occurred_at, the earliest first; an event that is earlier \
         than one before it in the window belongs to the session of that. NULL for an event of which the moment is NULL, which is \
         otherwise not there. Refused (22023): a gap that is NULL, negative, of months or not the same for all rows.",
     syntax_example = "session_id(occurred_at, gap) OVER (PARTITION BY ... ORDER BY occurred_at)",
