@@ -24,7 +24,7 @@ use crate::moments::{moment_type, per_second};
         a condition that is not given or is not the same for all rows, more than 32 conditions, and a search of more than a \
         million steps for one customer.",
     syntax_example = "sequence_match(pattern, occurred_at, condition1 [, condition2, ...])",
-    sql_example = "SELECT customer_id FROM interactions GROUP BY customer_id HAVING sequence_match('(?1).*(?t<=3600)(?2)', occurred_at, \
+    sql_example = "SELECT customer_id FROM interactions GROUP BY customer_id HAVING sequence_match('(?1)(?t<=3600)(?2)', occurred_at, \
         interaction_type = 'error', interaction_type = 'call')",
     argument(
         name = "pattern",

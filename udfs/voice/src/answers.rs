@@ -30,7 +30,7 @@ pub(crate) struct Parameter {
 pub(crate) const LEVEL: Parameter = Parameter {
     name: "level",
     default: Some(0.95),
-    description: "confidence level of the interval, between 0 and 1; 0.95 if left out",
+    description: "confidence level of the interval, between 0 and 1, anything else is refused (22023); 0.95 if left out",
 };
 
 type Number = Arc<dyn Fn(&Answers) -> StatsResult<f64> + Send + Sync>;
@@ -83,7 +83,13 @@ pub(crate) struct Member {
 impl Family {
     pub(crate) fn function(&self, member: Member) -> Arc<AggregateUDF> {
         let usage = self.usage(member.name);
-        let description = format!("{} {}", member.description, self.rules);
+        let constants = match self.parameters {
+            [] => "",
+            _ => {
+                " Other arguments are the same for all scores; one that is NULL is as if it were left out."
+            }
+        };
+        let description = format!("{} {}{constants}", member.description, self.rules);
         let section = DocSection {
             include: true,
             label: "Voice of the customer",
