@@ -258,19 +258,20 @@ fn uuid(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// One dimension, or none.
+/// Of any number of dimensions.
 fn array(element: &Type, bytes: &[u8]) -> Option<String> {
     let number = |at: usize| Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    match number(0)? {
-        0 => return Some("{}".to_owned()),
-        1 => {}
-        _ => return None,
+    let n_dimensions = number(0)? as usize;
+    if n_dimensions == 0 {
+        return Some("{}".to_owned());
     }
     if number(8)? as u32 != element.oid() {
         return None;
     }
-    let (mut at, mut items) = (20, vec![]);
-    for _ in 0..number(12)? {
+    let lengths = (0..n_dimensions).map(|at| Some(number(12 + 8 * at)? as usize));
+    let lengths: Vec<usize> = lengths.collect::<Option<_>>()?;
+    let (mut at, mut items) = (12 + 8 * n_dimensions, vec![]);
+    for _ in 0..lengths.iter().product() {
         let length = number(at)?;
         at += 4;
         if length < 0 {
@@ -281,7 +282,12 @@ fn array(element: &Type, bytes: &[u8]) -> Option<String> {
         items.push(quoted(&text(element, bytes.get(at..end)?)?));
         at = end;
     }
-    Some(format!("{{{}}}", items.join(",")))
+    // The innermost are put together first.
+    for length in lengths.into_iter().rev() {
+        let together = |items: &[String]| format!("{{{}}}", items.join(","));
+        items = items.chunks(length.max(1)).map(together).collect();
+    }
+    items.pop()
 }
 
 /// Its columns' types stand beside their values.

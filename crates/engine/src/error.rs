@@ -359,6 +359,7 @@ fn from_stats(error: &rapport_stats::Error) -> Error {
         Stats::Recency { .. }
         | Stats::Repeats { .. }
         | Stats::Range { .. }
+        | Stats::Score { .. }
         | Stats::Leakage { .. }
         | Stats::TooLittle(_)
         | Stats::Name { .. }

@@ -283,7 +283,12 @@ impl PgType {
             | DataType::LargeList(element)
             | DataType::ListView(element)
             | DataType::FixedSizeList(element, _) => {
-                let element = Self::of_arrow(element.data_type());
+                // An array of arrays is of the type of one.
+                let mut element = element.data_type();
+                while let DataType::List(inner) = element {
+                    element = inner.data_type();
+                }
+                let element = Self::of_arrow(element);
                 plain(array_oid(element.oid), Kind::Array(Box::new(element)))
             }
             DataType::Dictionary(_, value) => Self::of_arrow(value),

@@ -313,6 +313,9 @@ struct Parameters {
 /// The columns of the row that a function of ours answers.
 fn row_of(state: &SessionState, name: &str) -> Option<Vec<String>> {
     let function = state.aggregate_functions().get(name)?;
+    if let Some(columns) = rapport_udf_journey::columns(function) {
+        return Some(columns.iter().map(|column| column.name().clone()).collect());
+    }
     let columns = function.inner().downcast_ref::<AggregateFunction>()?;
     let names = columns.fields().iter().map(|(name, _)| (*name).to_owned());
     let names: Vec<String> = names.collect();

@@ -3,11 +3,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement, Value, VisitMut,
-    VisitorMut,
+    AccessExpr, Expr, Ident, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Statement, Value, VisitMut, VisitorMut,
 };
 
 use crate::{syntax::plain_name, tree::call};
+
+/// In the place of `*` behind a row, which the parser does not know.
+pub(crate) const ALL: &str = "\u{1}all_columns";
 
 /// `columns` are those of the row that a function of a name answers.
 pub(crate) fn spell_out(statement: &mut Statement, columns: impl Fn(&str) -> Option<Vec<String>>) {
@@ -40,16 +43,28 @@ impl<F: Fn(&str) -> Option<Vec<String>>> VisitorMut for Rows<F> {
 
 impl<F: Fn(&str) -> Option<Vec<String>>> Rows<F> {
     fn all_of(&self, item: &SelectItem) -> Option<Vec<SelectItem>> {
-        let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) = item
-        else {
+        let SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { root, access_chain }) = item else {
             return None;
         };
-        let mut row = expr;
+        let [AccessExpr::Dot(Expr::Identifier(all))] = access_chain.as_slice() else {
+            return None;
+        };
+        if all.value != ALL {
+            return None;
+        }
+        let mut row = root.as_ref();
         while let Expr::Nested(inner) = row {
             row = inner;
         }
-        let Expr::Function(function) = row else {
-            return None;
+        let function = match row {
+            Expr::Function(function) => function,
+            // All columns of a table.
+            Expr::Identifier(table) => {
+                let table = ObjectName::from(vec![table.clone()]);
+                let all = SelectItemQualifiedWildcardKind::ObjectName(table);
+                return Some(vec![SelectItem::QualifiedWildcard(all, Default::default())]);
+            }
+            _ => return None,
         };
         let columns = (self.columns)(&plain_name(&function.name)?)?;
         let column = |name: String| SelectItem::ExprWithAlias {

@@ -1,8 +1,8 @@
-//! Forms of `trim`, `substring` and MERGE that the parser does not know, in forms that it does.
+//! Forms of `trim`, `substring`, MERGE and rows that the parser does not know, in forms that it does.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::merge::NOTHING;
+use crate::{merge::NOTHING, rows_of_functions::ALL};
 
 /// `trim(both from x)` is `trim(both ' ' from x)`, `trim(x, y)` is `btrim(x, y)`, and `substring(x similar y escape z)` is
 /// `substring(x, y, z)`.
@@ -14,6 +14,7 @@ pub(crate) fn spell_out(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             ("trim", Some(open)) => trim(&mut tokens, at, open),
             ("substring", Some(open)) => substring(&mut tokens, open),
             ("then", None) => do_nothing(&mut tokens, at),
+            _ if tokens[at].token == Token::RParen => all_columns(&mut tokens, at),
             _ => {}
         }
         at += 1;
@@ -33,6 +34,15 @@ fn word(token: &TokenWithSpan) -> String {
 fn next(tokens: &[TokenWithSpan], from: usize) -> Option<usize> {
     let mut places = from..tokens.len();
     places.find(|at| !matches!(tokens[*at].token, Token::Whitespace(_)))
+}
+
+/// `(row).*` is a column of the row that no row has.
+fn all_columns(tokens: &mut [TokenWithSpan], close: usize) {
+    let is = |at: Option<usize>, wanted: &Token| at.filter(|at| tokens[*at].token == *wanted);
+    let point = is(next(tokens, close + 1), &Token::Period);
+    if let Some(all) = point.and_then(|point| is(next(tokens, point + 1), &Token::Mul)) {
+        tokens[all].token = Token::make_word(ALL, Some('"'));
+    }
 }
 
 fn trim(tokens: &mut Vec<TokenWithSpan>, name: usize, open: usize) {

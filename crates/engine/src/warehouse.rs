@@ -18,7 +18,7 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::{AggregateUDF, ScalarUDF, planner::ExprPlanner},
+    logical_expr::{AggregateUDF, ScalarUDF, WindowUDF, planner::ExprPlanner},
     prelude::{SessionConfig, SessionContext},
 };
 use rapport_catalog_lake::LakeTable;
@@ -347,6 +347,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(rapport_udf_postgres::functions());
     functions.extend(rapport_udf_churn::functions());
     functions.extend(rapport_udf_clv::functions());
+    functions.extend(rapport_udf_identity::functions());
     functions.extend(rapport_udf_segmentation::functions());
     functions.push(value_of_one_row());
     functions.push(or_empty());
@@ -380,8 +381,16 @@ fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     functions.extend(rapport_udf_postgres::aggregate_functions());
     functions.extend(rapport_udf_churn::aggregate_functions());
     functions.extend(rapport_udf_clv::aggregate_functions());
+    functions.extend(rapport_udf_journey::aggregate_functions());
     functions.extend(rapport_udf_segmentation::aggregate_functions());
+    functions.extend(rapport_udf_voice::aggregate_functions());
     functions.push(one_row());
+    functions
+}
+
+fn window_functions() -> Vec<Arc<WindowUDF>> {
+    let mut functions = SessionStateDefaults::default_window_functions();
+    functions.extend(rapport_udf_journey::window_functions());
     functions
 }
 
@@ -409,7 +418,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_scalar_functions(functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(rapport_udf_postgres::over_intervals(aggregate_functions()))
-        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_window_functions(window_functions())
         .with_analyzer_rule(Arc::new(ReadMoments))
         .with_analyzer_rule(Arc::new(PostgresTimes))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))

@@ -537,6 +537,12 @@ impl VisitorMut for Rows<'_> {
                     {
                         Some(Expr::CompoundIdentifier(vec![name.clone(), column.clone()]))
                     }
+                    // A row that a function has answered.
+                    (row, [AccessExpr::Dot(Expr::Identifier(column))]) => {
+                        let column = Value::SingleQuotedString(folded(column));
+                        let column = Expr::Value(column.into());
+                        Some(call("get_field", vec![row.clone(), column]))
+                    }
                     _ => None,
                 }
             }

@@ -18,6 +18,13 @@ pub enum Error {
         value: f64,
     },
 
+    #[error("score must be a whole number from {lowest} to {highest}, got {value}")]
+    Score {
+        lowest: i32,
+        highest: i32,
+        value: f64,
+    },
+
     #[error(
         "labels are seen from {labels_start} on, before the features end at {features_end}: the model would learn from what \
          it is to foretell"

@@ -90,6 +90,16 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// The same with each time so many times as long: a pattern written in seconds, of events timed in microseconds, say.
+    pub fn in_units(mut self, of_one: u64) -> Self {
+        for item in &mut self.items {
+            if let Item::Time(_, time) = item {
+                *time = time.saturating_mul(of_one);
+            }
+        }
+        self
+    }
+
     /// Whether the events, in their order, follow the pattern somewhere.
     pub fn matches(&self, sorted: &[Event]) -> Result<bool> {
         let events = meeting_some(sorted);
@@ -433,6 +443,14 @@ mod tests {
         assert_eq!(check("(?1)(?t<=10)(?2)(?3)", &events), (false, 0));
         assert_eq!(check("(?1)(?t==5)(?2).*(?3)", &events), (true, 1));
         assert_eq!(check("(?1)(?t>5)(?2)(?3)", &events), (true, 1));
+    }
+
+    #[test]
+    fn times_may_be_written_in_another_unit() {
+        let events = of(&[(0, 1), (5_000, 2), (7_000, 4)]);
+        let pattern = Pattern::new("(?1)(?t<=5)(?2)(?t>=2)(?3)", 3).expect("readable");
+        assert_eq!(pattern.matches(&events), Ok(false));
+        assert_eq!(pattern.in_units(1_000).matches(&events), Ok(true));
     }
 
     #[test]

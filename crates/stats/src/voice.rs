@@ -86,6 +86,22 @@ impl Answers {
         })
     }
 
+    /// Of those added up elsewhere: the weight of each answer on the scale, the sum of the squares of the `n` single weights.
+    pub fn from_sums(lowest: i32, weights: Vec<f64>, squares: f64, n: u64) -> Result<Self> {
+        let points = i64::try_from(weights.len()).unwrap_or(i64::MAX);
+        let highest = i64::from(lowest).saturating_add(points - 1);
+        let none = Self::new(lowest, i32::try_from(highest).unwrap_or(i32::MAX))?;
+        for sum in weights.iter().chain([&squares]) {
+            not_negative("sum of weights", *sum)?;
+        }
+        Ok(Self {
+            weights,
+            squares,
+            n,
+            ..none
+        })
+    }
+
     /// Weight 1 where nothing is weighted; one of weight 0 is left out.
     pub fn add(&mut self, answer: i32, weight: f64) -> Result<()> {
         not_negative("weight", weight)?;
@@ -137,15 +153,19 @@ impl Answers {
         if (self.lowest, self.weights.len()) != (0, 11) {
             return Err(Error::TooLittle("NPS needs answers from 0 to 10"));
         }
-        let (z, shares) = (z(level)?, self.of_all()?);
-        let (promoters, detractors) = (shares[9..].iter().sum(), shares[..7].iter().sum());
+        let (z, all) = (z(level)?, self.sum()?);
+        let [detractors, passives, promoters] =
+            [0..7, 7..9, 9..11].map(|points| self.weights[points].iter().sum::<f64>());
+        // Divided last, so that whole numbers of answers give the number nearest to the score.
+        let score = 100.0 * (promoters - detractors) / all;
+        let (promoters, detractors) = (promoters / all, detractors / all);
         let n = self.n_effective();
         let variance = variance(promoters, detractors);
         let [low, high] = adjusted_wald(promoters, detractors, n, z);
         Ok(Nps {
-            score: 100.0 * (promoters - detractors),
+            score,
             promoters,
-            passives: shares[7] + shares[8],
+            passives: passives / all,
             detractors,
             variance,
             standard_error: 100.0 * (variance / n).sqrt(),
@@ -161,9 +181,10 @@ impl Answers {
 
     /// The share of so many of the highest answers.
     pub fn top(&self, points: usize, level: f64) -> Result<Share> {
-        let (z, shares) = (z(level)?, self.of_all()?);
-        let below = shares.len().saturating_sub(points);
-        Ok(self.share(shares[below..].iter().sum(), z))
+        let (z, all) = (z(level)?, self.sum()?);
+        let below = self.weights.len().saturating_sub(points);
+        let top: f64 = self.weights[below..].iter().sum();
+        Ok(self.share(top / all, z))
     }
 
     /// The mean answer.
@@ -172,7 +193,8 @@ impl Answers {
         let shares = self.of_all()?;
         let answers = (0..).map(|point| f64::from(self.lowest) + f64::from(point));
         let answers: Vec<f64> = answers.take(shares.len()).collect();
-        let mean: f64 = shares.iter().zip(&answers).map(|(p, x)| p * x).sum();
+        let sum: f64 = self.weights.iter().zip(&answers).map(|(w, x)| w * x).sum();
+        let mean = sum / self.sum()?;
         let of_one = |(share, answer): (&f64, &f64)| share * (answer - mean).powi(2);
         let variance: f64 = shares.iter().zip(&answers).map(of_one).sum();
         let n = self.n_effective();
@@ -217,13 +239,19 @@ impl Answers {
 
     /// The share of each answer among all.
     fn of_all(&self) -> Result<Vec<f64>> {
-        let sum: f64 = self.weights.iter().sum();
-        if !(sum.is_finite() && self.squares.is_finite() && self.squares > 0.0) {
-            return Err(Error::TooLittle(
-                "there are no answers, or none of a usable weight",
-            ));
-        }
+        let sum = self.sum()?;
         Ok(self.weights.iter().map(|weight| weight / sum).collect())
+    }
+
+    /// Of all weights.
+    fn sum(&self) -> Result<f64> {
+        let sum: f64 = self.weights.iter().sum();
+        match sum.is_finite() && self.squares.is_finite() && self.squares > 0.0 {
+            true => Ok(sum),
+            false => Err(Error::TooLittle(
+                "there are no answers, or none of a usable weight",
+            )),
+        }
     }
 }
 
@@ -305,6 +333,19 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_of_answers_give_the_nearest_number() {
+        let five = of(0, 10, &[9, 3, 10, 8, 10].map(|answer| (answer, 1.0)));
+        assert_eq!(five.nps(0.95).expect("answers").score, 40.0);
+        let ten = of(
+            1,
+            5,
+            &[5, 4, 4, 1, 1, 1, 1, 1, 1, 1].map(|answer| (answer, 1.0)),
+        );
+        assert_eq!(ten.csat(0.95).expect("answers").share, 0.3);
+        assert_eq!(ten.ces(0.95).expect("answers").mean, 2.0);
+    }
+
+    #[test]
     fn csat_is_the_two_highest_with_wilsons_interval() {
         let answers = [(5, 3.0), (4, 1.0), (3, 2.0), (1, 4.0)];
         let rows: Vec<(i32, f64)> = answers
@@ -346,6 +387,16 @@ mod tests {
         one.merge(&other).expect("the same scale");
         assert_eq!(one, of(0, 10, &[(3, 2.0), (9, 1.0), (9, 0.5)]));
         assert!(one.merge(&of(1, 10, &[])).is_err());
+    }
+
+    #[test]
+    fn sums_are_the_answers_they_are_of() {
+        let answers = of(1, 3, &[(3, 2.0), (1, 1.0), (3, 0.5)]);
+        let sums = Answers::from_sums(1, vec![1.0, 0.0, 2.5], 5.25, 3);
+        assert_eq!(sums, Ok(answers));
+        assert!(Answers::from_sums(1, vec![1.0], 1.0, 1).is_err());
+        assert!(Answers::from_sums(i32::MAX, vec![1.0; 3], 3.0, 3).is_err());
+        assert!(Answers::from_sums(1, vec![f64::NAN, 1.0], 1.0, 1).is_err());
     }
 
     #[test]

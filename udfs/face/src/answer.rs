@@ -103,7 +103,7 @@ impl Answer {
     fn array(self, value: Value) -> Result<ArrayRef> {
         Ok(match (self, value) {
             (Self::Number, Value::Number(value)) => {
-                Arc::new(Float64Array::from(vec![(!value.is_nan()).then_some(value)]))
+                Arc::new(Float64Array::from(vec![shown(value)]))
             }
             (Self::Whole, Value::Whole(value)) => Arc::new(Int64Array::from(vec![value])),
             (Self::Flag, Value::Flag(value)) => Arc::new(BooleanArray::from(vec![value])),
@@ -136,10 +136,13 @@ fn fields(columns: &[(&str, Answer)]) -> Fields {
 }
 
 fn numbers(values: Vec<f64>) -> ArrayRef {
-    let known = values
-        .into_iter()
-        .map(|value| (!value.is_nan()).then_some(value));
+    let known = values.into_iter().map(shown);
     Arc::new(known.collect::<Float64Array>())
+}
+
+/// NaN is no answer, and a zero has no sign.
+fn shown(value: f64) -> Option<f64> {
+    (!value.is_nan()).then_some(value + 0.0)
 }
 
 pub(crate) fn list(

@@ -336,7 +336,8 @@ impl Rows<'_> {
     }
 
     fn floats(&self, f: impl Fn(&[f64]) -> rapport_stats::Result<f64>) -> Result<ArrayRef> {
-        let values = self.map(f, 0.0)?;
+        // A zero has no sign.
+        let values = self.map(|row| Ok(f(row)? + 0.0), 0.0)?;
         Ok(Arc::new(Float64Array::new(
             values.into(),
             self.nulls.clone(),
