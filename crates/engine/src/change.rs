@@ -131,13 +131,7 @@ fn check(scope: &Scope, statement: &ast::Statement) -> Result<()> {
     match statement {
         ast::Statement::Update(update) => {
             check_stable(scope, &update.selection, "an UPDATE")?;
-            match &update.from {
-                Some(
-                    ast::UpdateTableFromKind::BeforeSet(tables)
-                    | ast::UpdateTableFromKind::AfterSet(tables),
-                ) => check_stable(scope, tables, "an UPDATE"),
-                None => Ok(()),
-            }
+            check_stable(scope, &update.from, "an UPDATE")
         }
         ast::Statement::Delete(delete) => {
             check_stable(scope, &delete.selection, "a DELETE")?;
@@ -157,13 +151,10 @@ async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result
     let read = values.values().chain(&update.selection);
     may_read(scope, pins, &name, &alias, read).await?;
     let filter = update.selection.as_ref().map(ToString::to_string);
-    let from = match &update.from {
-        Some(
-            ast::UpdateTableFromKind::BeforeSet(tables)
-            | ast::UpdateTableFromKind::AfterSet(tables),
-        ) => Some(listed(tables)),
-        None => None,
-    };
+    let from = update.from.as_ref().map(|from| match from {
+        ast::UpdateTableFromKind::BeforeSet(tables)
+        | ast::UpdateTableFromKind::AfterSet(tables) => listed(tables),
+    });
     let returning = update.returning.as_deref();
     let returning = read_returning(scope, pins, &name, &alias, returning, from.as_deref()).await?;
     Ok(Change {
@@ -736,12 +727,18 @@ pub(crate) async fn run(
     check_described(described, whole.listed.as_ref())?;
     let types: Vec<Option<u32>> = whole.planned.params.iter().copied().map(Some).collect();
     let known = (types.as_slice(), params.as_slice());
-    let (scope, statement) =
-        computed_once::compute(scope, pins, with, statement, known, guard).await?;
-    check(&scope, &statement)?;
-    let change = read(&scope, pins, &statement).await?;
+    let computed = computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    let (scope, change) = match &computed {
+        Some((scope, statement)) => (scope, read(scope, pins, statement).await?),
+        None => (scope, change),
+    };
+    check(
+        scope,
+        computed
+            .as_ref()
+            .map_or(statement, |(_, statement)| statement),
+    )?;
 
-    let scope = &scope;
     let work = Work {
         scope,
         pins,

@@ -34,7 +34,7 @@ pub(crate) struct Named {
     pub name: String,
     pub source: Arc<dyn TableSource>,
     /// Of the rows, where they are held.
-    _memory: Option<Arc<MemoryReservation>>,
+    held: Option<Arc<MemoryReservation>>,
 }
 
 impl Scope {
@@ -52,7 +52,7 @@ impl Scope {
             scope.named.push(Named {
                 name,
                 source,
-                _memory: None,
+                held: None,
             });
         }
         Ok(scope)
@@ -74,7 +74,7 @@ fn named(scope: &Scope, with: Option<&With>) -> Result<Vec<(String, Query)>> {
     with.cte_tables.iter().map(one).collect()
 }
 
-/// The scope and the statement with what has been computed in the place of its queries.
+/// The scope and the statement with what has been computed in the place of its queries; `None` if nothing had to be.
 ///
 /// A query that looks at the changed row stays: it can only be computed beside the row.
 pub(crate) async fn compute(
@@ -84,7 +84,7 @@ pub(crate) async fn compute(
     statement: &Statement,
     (types, params): (&[Option<u32>], &[ScalarValue]),
     guard: &Guard,
-) -> Result<(Scope, Statement)> {
+) -> Result<Option<(Scope, Statement)>> {
     let (mut scope, mut statement) = (scope.clone(), statement.clone());
     for (name, query) in named(&scope, with)? {
         if chooses(&scope, &query) {
@@ -116,10 +116,17 @@ pub(crate) async fn compute(
         let rows = rows(&scope, name, &planned, params, guard).await?;
         scope.named.push(rows);
     }
-    found.put = true;
-    found.queries.reverse();
-    let _ = VisitMut::visit(&mut statement, &mut found);
-    Ok((scope, statement))
+    if found.queries.iter().any(Option::is_some) {
+        found.put = true;
+        found.queries.reverse();
+        let _ = VisitMut::visit(&mut statement, &mut found);
+    }
+    let is_held = |named: &Named| named.held.is_some();
+    Ok(scope
+        .named
+        .iter()
+        .any(is_held)
+        .then_some((scope, statement)))
 }
 
 async fn rows(
@@ -145,7 +152,7 @@ async fn rows(
         Ok(Named {
             name,
             source: provider_as_source(Arc::new(table)),
-            _memory: Some(Arc::new(held)),
+            held: Some(Arc::new(held)),
         })
     };
     scope.warehouse.cpu().run(guard, work).await
@@ -202,9 +209,9 @@ pub(crate) fn check_stable(scope: &Scope, part: &impl Visit, what: &str) -> Resu
 }
 
 fn volatile_function(scope: &Scope, part: &impl Visit) -> Option<String> {
-    let state = scope.state();
+    let functions = scope.warehouse.template().scalar_functions();
     let is_volatile = |name: &String| {
-        let function = state.scalar_functions().get(name);
+        let function = functions.get(name);
         function.is_some_and(|function| function.signature().volatility == Volatility::Volatile)
     };
     let found = visit_expressions(part, |expr| match expr {

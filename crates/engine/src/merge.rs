@@ -117,10 +117,17 @@ pub(crate) async fn merge(
     let planned = plan_rows(scope, pins, &merge, &base, None, declared, guard).await?;
     let types: Vec<Option<u32>> = planned.params.iter().copied().map(Some).collect();
     let known = (types.as_slice(), params.as_slice());
-    let (scope, statement) =
-        computed_once::compute(scope, pins, with, statement, known, guard).await?;
-    check(&scope, &statement)?;
-    let (scope, merge) = (&scope, read(&scope, pins, &statement).await?);
+    let computed = computed_once::compute(scope, pins, with, statement, known, guard).await?;
+    let (scope, merge) = match &computed {
+        Some((scope, statement)) => (scope, read(scope, pins, statement).await?),
+        None => (scope, merge),
+    };
+    check(
+        scope,
+        computed
+            .as_ref()
+            .map_or(statement, |(_, statement)| statement),
+    )?;
     let work = Work {
         scope,
         pins,

@@ -145,7 +145,7 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
 /// `WITH a AS (…) UPDATE …` without its WITH, that of an INSERT before its query.
 fn apart(ast: ast::Statement) -> Result<(Option<ast::With>, ast::Statement)> {
     use ast::SetExpr as S;
-    let (with, mut ast) = match ast {
+    let (mut with, mut ast) = match ast {
         ast::Statement::Query(query) => {
             let query = *query;
             match *query.body {
@@ -169,11 +169,12 @@ fn apart(ast: ast::Statement) -> Result<(Option<ast::With>, ast::Statement)> {
         ));
     }
     if let ast::Statement::Insert(insert) = &mut ast
-        && let (Some(source), Some(with)) = (&mut insert.source, &with)
+        && let Some(source) = &mut insert.source
+        && with.is_some()
     {
         let inner = std::mem::replace(source, Box::new(query("SELECT 1")?));
         *source.body = ast::SetExpr::Query(inner);
-        source.with = Some(with.clone());
+        source.with = with.take();
     }
     Ok((with, ast))
 }

@@ -179,12 +179,10 @@ impl Scope {
         tables: &[(&str, TableName)],
     ) -> Result<Planned> {
         let state = self.state();
-        let mut statement = ast::Statement::Query(Box::new(query.clone()));
-        rows_of_functions::spell_out(&mut statement, |name| row_of(&state, name));
-        let labels = match &statement {
-            ast::Statement::Query(query) => columns::labels(query),
-            _ => return Err(Error::not_supported("this form of the query", "")),
-        };
+        let mut query = query.clone();
+        rows_of_functions::spell_out(&mut query, |name| row_of(&state, name));
+        let labels = columns::labels(&query);
+        let mut statement = ast::Statement::Query(Box::new(query));
         columns::check_order(&statement)?;
         columns::name_all(&mut statement);
         reword::reword(&mut statement);

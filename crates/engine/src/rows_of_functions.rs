@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Ident, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Statement, Value, VisitMut, VisitorMut,
+    Value, VisitMut, VisitorMut,
 };
 
 use crate::{syntax::plain_name, tree::call};
@@ -13,8 +13,8 @@ use crate::{syntax::plain_name, tree::call};
 pub(crate) const ALL: &str = "\u{1}all_columns";
 
 /// `columns` are those of the row that a function of a name answers.
-pub(crate) fn spell_out(statement: &mut Statement, columns: impl Fn(&str) -> Option<Vec<String>>) {
-    let _ = statement.visit(&mut Rows { columns });
+pub(crate) fn spell_out(part: &mut impl VisitMut, columns: impl Fn(&str) -> Option<Vec<String>>) {
+    let _ = part.visit(&mut Rows { columns });
 }
 
 struct Rows<F> {

@@ -91,11 +91,7 @@ impl AggregateUDFImpl for AggregateFunction {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let types = Rows::state_types(self.aggregate.arguments);
-        let field = |(name, data_type): (String, DataType)| {
-            let name = format_state_name(args.name, &name);
-            Arc::new(Field::new(name, data_type, true))
-        };
-        Ok(types.into_iter().map(field).collect())
+        Ok(state_fields(&args, types))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -115,6 +111,18 @@ impl AggregateUDFImpl for AggregateFunction {
     fn documentation(&self) -> Option<&Documentation> {
         Some(&self.documentation)
     }
+}
+
+/// What the parts of an aggregate's state are called.
+pub fn state_fields(
+    args: &StateFieldsArgs,
+    types: impl IntoIterator<Item = (impl AsRef<str>, DataType)>,
+) -> Vec<FieldRef> {
+    let field = |(name, data_type): (_, DataType)| {
+        let name = format_state_name(args.name, AsRef::<str>::as_ref(&name));
+        Arc::new(Field::new(name, data_type, true))
+    };
+    types.into_iter().map(field).collect()
 }
 
 #[derive(Debug)]

@@ -3,9 +3,13 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
-use datafusion_common::{DataFusionError, Result};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
+use datafusion_expr::ColumnarValue;
 use rapport_stats::Error;
+
+use crate::refused;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -105,8 +109,7 @@ impl Kind {
 
     /// What a given type is cast to; `None` if it is something else altogether.
     fn coerced(self, given: &DataType) -> Option<DataType> {
-        // A literal in quotes, a NULL or a parameter; what a column holds is a view.
-        let is_unknown = matches!(given, DataType::Utf8 | DataType::Null);
+        let is_unknown = is_unknown(given);
         let is_number = given.is_numeric() || is_unknown;
         let is_boolean = matches!(given, DataType::Boolean);
         let takes = match self {
@@ -182,13 +185,34 @@ pub(crate) fn coerced(
         }
         _ => each(arguments, given),
     };
-    types.ok_or_else(|| {
-        let given: Vec<String> = given.iter().map(type_name).collect();
-        DataFusionError::External(Box::new(NoSuchFunction {
-            name: name.to_owned(),
-            given: given.join(", "),
-        }))
-    })
+    types.ok_or_else(|| no_such_function(name, given))
+}
+
+/// 42883 for arguments of these types.
+pub fn no_such_function(name: &str, given: &[DataType]) -> DataFusionError {
+    let given: Vec<String> = given.iter().map(type_name).collect();
+    DataFusionError::External(Box::new(NoSuchFunction {
+        name: name.to_owned(),
+        given: given.join(", "),
+    }))
+}
+
+/// A literal in quotes, a NULL or a parameter; what a column holds is a view.
+pub fn is_unknown(given: &DataType) -> bool {
+    matches!(given, DataType::Utf8 | DataType::Null)
+}
+
+/// The value of an argument that has to be the same for all rows, as it is over [`no_columns`]; `or_else` says that it is not.
+pub fn constant(value: Result<ColumnarValue>, or_else: &'static str) -> Result<ScalarValue> {
+    match value {
+        Ok(ColumnarValue::Scalar(value)) => Ok(value),
+        Ok(ColumnarValue::Array(_)) | Err(_) => Err(refused(Error::Contradiction(or_else))),
+    }
+}
+
+/// What constants can be evaluated over.
+pub fn no_columns() -> RecordBatch {
+    RecordBatch::new_empty(Arc::new(Schema::empty()))
 }
 
 fn each(arguments: &[Argument], given: &[DataType]) -> Option<Vec<DataType>> {

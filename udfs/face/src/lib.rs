@@ -17,9 +17,12 @@ mod page;
 mod rows;
 mod scalar;
 
-pub use aggregate::{Aggregate, AggregateFunction};
+pub use aggregate::{Aggregate, AggregateFunction, state_fields};
 pub use answer::{Answer, Value};
-pub use argument::{Argument, Kind, NoSuchFunction, taken, whole, within};
+pub use argument::{
+    Argument, Kind, NoSuchFunction, constant, is_unknown, no_columns, no_such_function, taken,
+    whole, within,
+};
 pub use fit::told;
 pub use page::Page;
 pub use rows::Rows;
@@ -27,6 +30,7 @@ pub use scalar::{Array, Scalar, ScalarFunction, Work};
 
 use datafusion_common::DataFusionError;
 
-fn refused(error: rapport_stats::Error) -> DataFusionError {
+/// What the mathematics refuses, on its way to the engine, which knows its SQLSTATE.
+pub fn refused(error: rapport_stats::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, StringViewArray};
 use arrow::datatypes::DataType;
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::Result;
 use datafusion_expr::{
     ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
 use rapport_stats::jaro_winkler::Comparer;
+use rapport_udf_face::no_such_function;
 
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let jaro = Similarity::new(
@@ -117,12 +118,7 @@ impl ScalarUDFImpl for Similarity {
         });
         match are_texts && given.len() == 2 {
             true => Ok(vec![DataType::Utf8View; 2]),
-            false => {
-                let given: Vec<String> = given.iter().map(DataType::to_string).collect();
-                let given = given.join(", ").to_lowercase();
-                let message = format!("function {}({given}) does not exist", self.name);
-                Err(DataFusionError::External(message.into()))
-            }
+            false => Err(no_such_function(self.name, given)),
         }
     }
 

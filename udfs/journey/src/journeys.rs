@@ -8,15 +8,13 @@ use std::mem::take;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt32Type};
+use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use datafusion_common::{Result, ScalarValue};
-use datafusion_expr::function::StateFieldsArgs;
-use datafusion_expr::utils::format_state_name;
 use datafusion_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use rapport_stats::Result as StatsResult;
 use rapport_stats::events::Event;
+use rapport_udf_face::refused;
 
-use crate::arguments::refused;
 use crate::conditions::masks;
 use crate::grouped::{GroupLog, Grouped};
 use crate::lists::{items, list_of, lists};
@@ -61,7 +59,10 @@ macro_rules! over_events {
             &self,
             args: datafusion_expr::function::StateFieldsArgs,
         ) -> Result<Vec<arrow::datatypes::FieldRef>> {
-            Ok($crate::journeys::state_fields(&args))
+            Ok(rapport_udf_face::state_fields(
+                &args,
+                $crate::journeys::state_types(),
+            ))
         }
 
         fn accumulator(
@@ -97,19 +98,11 @@ macro_rules! over_events {
 
 pub(crate) use over_events;
 
-fn state_types() -> [(&'static str, DataType); 2] {
+pub(crate) fn state_types() -> [(&'static str, DataType); 2] {
     [
         ("times", list_of(DataType::Int64)),
         ("conditions", list_of(DataType::UInt32)),
     ]
-}
-
-pub(crate) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
-    let field = |(name, data_type)| {
-        let name = format_state_name(args.name, name);
-        Arc::new(Field::new(name, data_type, true))
-    };
-    state_types().map(field).to_vec()
 }
 
 /// Of groups.

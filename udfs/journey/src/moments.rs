@@ -7,8 +7,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Int64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use datafusion_common::ScalarValue;
 use rapport_stats::{Error, Result};
-
-use crate::arguments::is_unknown;
+use rapport_udf_face::is_unknown;
 
 const MICROS: u64 = 1_000_000;
 const DAY_NANOS: i128 = 86_400_000_000_000;

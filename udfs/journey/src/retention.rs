@@ -10,14 +10,15 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, UInt32Type};
 use datafusion_common::{Result, ScalarValue, not_impl_err};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion_expr::utils::AggregateOrderSensitivity;
 use datafusion_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use datafusion_macros::user_doc;
 use rapport_stats::retention;
+use rapport_udf_face::{no_such_function, refused, state_fields};
 
-use crate::arguments::{condition, no_such_function, refused};
+use crate::arguments::condition;
 use crate::conditions::masks;
 
 #[user_doc(
@@ -79,8 +80,7 @@ impl AggregateUDFImpl for Retention {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let name = format_state_name(args.name, "met");
-        Ok(vec![Arc::new(Field::new(name, DataType::UInt32, true))])
+        Ok(state_fields(&args, [("met", DataType::UInt32)]))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

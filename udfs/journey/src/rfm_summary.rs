@@ -13,14 +13,14 @@ use arrow::datatypes::{
 };
 use datafusion_common::{Result, ScalarValue, not_impl_err};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion_expr::utils::AggregateOrderSensitivity;
 use datafusion_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use datafusion_macros::user_doc;
 use rapport_stats::{Error, Result as StatsResult};
+use rapport_udf_face::{is_unknown, no_such_function, refused, state_fields};
 
-use crate::arguments::{is_unknown, no_such_function, refused};
 use crate::grouped::{GroupLog, Grouped};
 use crate::lists::{items, list_of, lists};
 use crate::moments::{moment_type, moments, per_second};
@@ -134,11 +134,7 @@ impl AggregateUDFImpl for RfmSummary {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |(name, data_type)| {
-            let name = format_state_name(args.name, name);
-            Arc::new(Field::new(name, data_type, true))
-        };
-        Ok(state_types().map(field).to_vec())
+        Ok(state_fields(&args, state_types()))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

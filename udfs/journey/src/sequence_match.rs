@@ -9,8 +9,9 @@ use datafusion_macros::user_doc;
 use rapport_stats::Result as StatsResult;
 use rapport_stats::events::Event;
 use rapport_stats::sequence::Pattern;
+use rapport_udf_face::{no_columns, no_such_function, refused};
 
-use crate::arguments::{condition, constant, is_text, no_such_function, refused, text};
+use crate::arguments::{condition, constant, is_text, text};
 use crate::journeys::{Question, over_events};
 use crate::moments::{moment_type, per_second};
 
@@ -59,7 +60,7 @@ impl SequenceMatch {
         if args.is_distinct {
             return not_impl_err!("sequence_match(DISTINCT …)");
         }
-        let pattern = constant!(args.exprs[0])?;
+        let pattern = constant(args.exprs[0].evaluate(&no_columns()))?;
         let moment_type = args.expr_fields[1].data_type();
         let pattern = pattern_of(&pattern, moment_type, args.exprs.len() - 2);
         Ok((Matches(pattern.map_err(refused)?), 1))

@@ -8,18 +8,19 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringViewArray, StringViewBuilder,
     UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, UInt64Type};
 use datafusion_common::{Result, ScalarValue, not_impl_err};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion_expr::utils::AggregateOrderSensitivity;
 use datafusion_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use datafusion_macros::user_doc;
 use rapport_stats::Result as StatsResult;
 use rapport_stats::next_node::{Base, Direction, NextNode, Node};
+use rapport_udf_face::{is_unknown, no_columns, no_such_function, refused, state_fields};
 
-use crate::arguments::{condition, constant, is_text, is_unknown, no_such_function, refused, text};
+use crate::arguments::{condition, constant, is_text, text};
 use crate::conditions::masks;
 use crate::grouped::{GroupLog, Grouped};
 use crate::lists::{items, list_of, lists};
@@ -79,7 +80,10 @@ impl SequenceNext {
         if args.is_distinct {
             return not_impl_err!("sequence_next(DISTINCT …)");
         }
-        let (direction, base) = (constant!(args.exprs[0])?, constant!(args.exprs[1])?);
+        let (direction, base) = (
+            constant(args.exprs[0].evaluate(&no_columns()))?,
+            constant(args.exprs[1].evaluate(&no_columns()))?,
+        );
         let none = empty(&direction, &base, args.exprs.len() - BASE_CONDITION - 1);
         Ok(Chains::new(none.map_err(refused)?))
     }
@@ -142,11 +146,7 @@ impl AggregateUDFImpl for SequenceNext {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |(name, data_type)| {
-            let name = format_state_name(args.name, name);
-            Arc::new(Field::new(name, data_type, true))
-        };
-        Ok(state_types().map(field).to_vec())
+        Ok(state_fields(&args, state_types()))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

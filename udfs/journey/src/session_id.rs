@@ -11,8 +11,9 @@ use datafusion_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion_expr::{Documentation, PartitionEvaluator, Signature, Volatility, WindowUDFImpl};
 use datafusion_macros::user_doc;
 use rapport_stats::sessions::Sessions;
+use rapport_udf_face::{no_columns, no_such_function, refused};
 
-use crate::arguments::{constant, no_such_function, refused};
+use crate::arguments::constant;
 use crate::moments::{moment_type, moments, per_second, span, span_type};
 
 #[user_doc(
@@ -76,7 +77,7 @@ impl WindowUDFImpl for SessionId {
         &self,
         args: PartitionEvaluatorArgs,
     ) -> Result<Box<dyn PartitionEvaluator>> {
-        let gap = constant!(args.input_exprs()[1])?;
+        let gap = constant(args.input_exprs()[1].evaluate(&no_columns()))?;
         let moment_type = args.input_fields()[0].data_type();
         Ok(Box::new(evaluator(&gap, moment_type)?))
     }

@@ -9,8 +9,9 @@ use datafusion_macros::user_doc;
 use rapport_stats::Result as StatsResult;
 use rapport_stats::events::Event;
 use rapport_stats::window_funnel::{Funnel, Modes};
+use rapport_udf_face::{no_columns, no_such_function, refused};
 
-use crate::arguments::{condition, constant, is_text, no_such_function, refused, text};
+use crate::arguments::{condition, constant, is_text, text};
 use crate::journeys::{Question, over_events};
 use crate::moments::{moment_type, per_second, span, span_type};
 
@@ -67,10 +68,10 @@ impl WindowFunnel {
             .iter()
             .map(|field| field.data_type())
             .collect();
-        let window = constant!(args.exprs[0])?;
+        let window = constant(args.exprs[0].evaluate(&no_columns()))?;
         let moment = 1 + usize::from(is_text(types[1]));
         let modes = match moment {
-            2 => Some(constant!(args.exprs[1])?),
+            2 => Some(constant(args.exprs[1].evaluate(&no_columns()))?),
             _ => None,
         };
         let n_steps = types.len() - moment - 1;

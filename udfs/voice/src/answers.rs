@@ -3,18 +3,18 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion_common::{Result, ScalarValue, not_impl_err};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion_expr::utils::AggregateOrderSensitivity;
 use datafusion_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, DocSection, Documentation, GroupsAccumulator,
     Signature, Volatility,
 };
 use rapport_stats::voice::Answers;
 use rapport_stats::{Error, Result as StatsResult};
+use rapport_udf_face::{constant, is_unknown, no_columns, no_such_function, refused, state_fields};
 
-use crate::arguments::{constant, no_such_function, refused};
 use crate::scale::Scale;
 use crate::tally::{Tally, TallyOfAll, state_types};
 
@@ -32,6 +32,9 @@ pub(crate) const LEVEL: Parameter = Parameter {
     default: Some(0.95),
     description: "confidence level of the interval, between 0 and 1, anything else is refused (22023); 0.95 if left out",
 };
+
+const NOT_CONSTANT: &str =
+    "the scale and the level are the same for all scores: give constants, not columns";
 
 type Number = Arc<dyn Fn(&Answers) -> StatsResult<f64> + Send + Sync>;
 
@@ -173,7 +176,8 @@ impl OfAnswers {
         }
         let mut constants = vec![];
         for n in 1..args.exprs.len().min(self.parameters.len() + 1) {
-            constants.push(constant(args, n)?);
+            let value = args.exprs[n].evaluate(&no_columns());
+            constants.push(constant(value, NOT_CONSTANT)?);
         }
         let question = self.question(&constants).map_err(refused)?;
         Ok(Tally::new(question, self.is_weighted(args.exprs.len())))
@@ -213,8 +217,6 @@ impl AggregateUDFImpl for OfAnswers {
         let is_needed = |parameter: &&Parameter| parameter.default.is_none();
         let least = 1 + self.parameters.iter().filter(is_needed).count();
         let most = self.parameters.len() + 2;
-        // A literal in quotes, a NULL or a parameter; what a column holds is a view.
-        let is_unknown = |given: &DataType| matches!(given, DataType::Utf8 | DataType::Null);
         let are_numbers = given
             .iter()
             .all(|data_type| data_type.is_numeric() || is_unknown(data_type));
@@ -236,11 +238,7 @@ impl AggregateUDFImpl for OfAnswers {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |(name, data_type)| {
-            let name = format_state_name(args.name, name);
-            Arc::new(Field::new(name, data_type, true))
-        };
-        Ok(state_types().map(field).to_vec())
+        Ok(state_fields(&args, state_types()))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

@@ -4,7 +4,6 @@
 //! then, where a sample does not look like the base, the weight of each answer.
 
 mod answers;
-mod arguments;
 mod ces;
 mod csat;
 mod likert;

@@ -17,9 +17,9 @@ use datafusion_common::{Result, ScalarValue};
 use datafusion_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use rapport_stats::voice::Answers;
 use rapport_stats::{Error, Result as StatsResult};
+use rapport_udf_face::refused;
 
 use crate::answers::Question;
-use crate::arguments::refused;
 
 /// Which points have answers, their weights, and of the single weights the sum of squares and the number.
 pub(crate) fn state_types() -> [(&'static str, DataType); 4] {
