@@ -1,5 +1,6 @@
 //! `JOIN … USING (id)`: the column that two tables share is one column to PostgreSQL. DataFusion finds it in what is
-//! selected and ordered by, not in WHERE, and takes the left table's in a RIGHT and a FULL JOIN too; so it is named.
+//! selected and ordered by, not in WHERE, not where three tables share it, and takes the left table's in a RIGHT and a FULL
+//! JOIN too; so it is named.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,7 +15,7 @@ use crate::{names::folded, reword::expression};
 /// What stands for a shared column.
 struct Shared {
     expr: Expr,
-    /// Not the left table's.
+    /// Not the left table's, or shared by three: named in what is selected too.
     is_other: bool,
 }
 
@@ -130,7 +131,10 @@ fn find(from: &TableWithJoins, shared: &mut SharedColumns) -> Option<()> {
             let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
                 continue;
             };
-            let before = shared.remove(&folded(column));
+            let before = shared.remove(&folded(column)).map(|before| Shared {
+                is_other: true,
+                ..before
+            });
             let left = before.or_else(|| match tables.as_slice() {
                 [Some(table)] => Some(Shared::of(table, column)),
                 _ => None,
