@@ -53,7 +53,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
     ]),
     page: Page {
         section: SECTION,
-        says: "k-means: the best of ten starts (k-means++), the same for the same rows in whatever order they come. The answer is a row of centres (an array of arrays, the largest cluster's first), sizes (customers in each cluster), inertia (sum of squared distances from the nearest centre), customers, iterations and converged. Features count by their size: bring them to comparable units before, as by (x - avg(x)) / stddev_pop(x). Rows with a NULL are left out; NULL without any row. Refused (22023) are features that are not finite, clusters out of range, and fewer different rows than clusters.",
+        says: "k-means: the best of ten starts (k-means++; of a hundred for at most 1,000 rows), the same for the same rows in whatever order they come. The answer is a row of centres (an array of arrays, the largest cluster's first), sizes (customers in each cluster), inertia (sum of squared distances from the nearest centre), customers, iterations and converged. Features count by their size: bring them to comparable units before, as by (x - avg(x)) / stddev_pop(x). Rows with a NULL are left out; NULL without any row. Refused (22023) are features that are not finite, clusters out of range, and fewer different rows than clusters.",
         example: "SELECT (kmeans_fit(3, petal_length, petal_width)).* FROM iris;",
     },
     work: clusters,
@@ -80,7 +80,12 @@ fn clusters(rows: &Rows) -> Result<Value> {
     let (values, width) = rows.features(1);
     let values = in_order(values, width);
     let points = Points::new(&values, width)?;
-    let found = fit(&points, &Settings::new(clusters as usize), &|| false)?;
+    let mut settings = Settings::new(clusters as usize);
+    // Few rows cost nothing, and have local minima that ten starts may all end in.
+    if rows.len() <= 1_000 {
+        settings.starts = 100;
+    }
+    let found = fit(&points, &settings, &|| false)?;
     Ok(Value::Row(vec![
         Value::Matrix(found.centres, width),
         found.weights.into(),
