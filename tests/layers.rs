@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 
 use crate::fixtures::place;
 use crate::fixtures::trial::{gaps, trials};
-use crate::{clients, commands, faults, loads, slt, stores};
+use crate::{acceptance, clients, commands, faults, loads, slt, stores};
 
 /// Each folder, and what may stand directly above what. A crate may also use what lies further below it.
 const PICTURE: &[(&str, &[&str])] = &[
@@ -265,6 +265,7 @@ fn every_gap_names_a_test() -> Result<()> {
         commands::trials(),
         loads::trials(),
         slt::trials(),
+        acceptance::trials(),
         clients::trials(),
         stores::trials(),
         faults::trials(),

@@ -3,6 +3,7 @@
 //! `tests/run` calls this binary once per group; `cargo test --workspace --test whole -- slt::` runs a part of it.
 //! A test that cannot run here (no Python packages, no PostgreSQL to compare with) is *ignored* with its reason.
 
+mod acceptance;
 mod clients;
 mod commands;
 mod faults;
@@ -21,12 +22,14 @@ fn main() {
         commands::trials(),
         loads::trials(),
         slt::trials(),
+        acceptance::trials(),
         clients::trials(),
         stores::trials(),
         faults::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     slt::stop_shared();
+    acceptance::stop_shared();
     fixtures::shared::stop_all();
     conclusion.exit();
 }
