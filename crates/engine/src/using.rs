@@ -24,8 +24,15 @@ type SharedColumns = BTreeMap<String, Shared>;
 /// Changes one SELECT, and what orders its rows.
 pub(crate) fn name_shared_columns(select: &mut Select, order_by: Option<&mut OrderBy>) {
     let mut shared = SharedColumns::new();
-    for from in &select.from {
-        let _ = find(from, &mut shared);
+    let shows_all = shows_all(select);
+    for from in &mut select.from {
+        let mut conditions = vec![];
+        let _ = find(from, &mut shared, &mut conditions);
+        for (join, condition) in conditions.into_iter().filter(|_| !shows_all) {
+            if let Some(constraint) = constraint(&mut from.joins[join].join_operator) {
+                *constraint = JoinConstraint::On(condition);
+            }
+        }
     }
     if shared.is_empty() {
         return;
@@ -78,12 +85,7 @@ pub(crate) fn name_shared_columns(select: &mut Select, order_by: Option<&mut Ord
 
 /// Whether a RIGHT or FULL JOIN shares columns that cannot be named: `*` shows them, or it is not known whose they are.
 pub(crate) fn shares_unnamed(select: &Select) -> bool {
-    let shows_all = select.projection.iter().any(|item| {
-        matches!(
-            item,
-            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
-        )
-    });
+    let shows_all = shows_all(select);
     select.from.iter().any(|from| {
         let merges = from.joins.iter().any(|join| {
             matches!(
@@ -93,15 +95,42 @@ pub(crate) fn shares_unnamed(select: &Select) -> bool {
                     | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
             )
         });
-        merges && (shows_all || find(from, &mut SharedColumns::new()).is_none())
+        merges && (shows_all || find(from, &mut SharedColumns::new(), &mut vec![]).is_none())
     })
 }
 
-/// `None` if a RIGHT or FULL JOIN has columns that cannot be named.
-fn find(from: &TableWithJoins, shared: &mut SharedColumns) -> Option<()> {
+fn shows_all(select: &Select) -> bool {
+    select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    })
+}
+
+fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// `None` if a RIGHT or FULL JOIN has columns that cannot be named. Joins whose columns were shared before get conditions: in
+/// USING, DataFusion finds a column of two tables to the left of it, not of three.
+fn find(
+    from: &TableWithJoins,
+    shared: &mut SharedColumns,
+    conditions: &mut Vec<(usize, Expr)>,
+) -> Option<()> {
     let mut found_all = Some(());
     let mut tables = vec![name_of_table(&from.relation)];
-    for join in &from.joins {
+    for (number, join) in from.joins.iter().enumerate() {
         let right = name_of_table(&join.relation);
         let (columns, side) = match &join.join_operator {
             JoinOperator::Join(JoinConstraint::Using(columns))
@@ -127,6 +156,7 @@ fn find(from: &TableWithJoins, shared: &mut SharedColumns) -> Option<()> {
             }
             _ => (&[][..], Side::Any),
         };
+        let mut equal = vec![];
         for column in columns {
             let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
                 continue;
@@ -135,6 +165,10 @@ fn find(from: &TableWithJoins, shared: &mut SharedColumns) -> Option<()> {
                 is_other: true,
                 ..before
             });
+            if let (Some(before), Some(right)) = (&before, &right) {
+                let right = Shared::of(right, column);
+                equal.push(format!("{} = {}", before.expr, right.expr));
+            }
             let left = before.or_else(|| match tables.as_slice() {
                 [Some(table)] => Some(Shared::of(table, column)),
                 _ => None,
@@ -159,6 +193,10 @@ fn find(from: &TableWithJoins, shared: &mut SharedColumns) -> Option<()> {
                 (None, Side::Right | Side::Both) => found_all = None,
                 (None, _) => {}
             }
+        }
+        if !columns.is_empty() && equal.len() == columns.len() {
+            let condition = expression(&equal.join(" AND "));
+            conditions.extend(condition.map(|condition| (number, condition)));
         }
         tables.push(right);
     }
