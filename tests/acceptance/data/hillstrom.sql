@@ -29,14 +29,15 @@ SELECT h.*, segment = 'Womens E-Mail' AS treated, (crc # 4294967295) % 2 AS half
 FROM fold JOIN hillstrom AS h USING (n) WHERE length = length(digits);
 CREATE VIEW womens_features AS
 SELECT *, ARRAY[recency, history, mens, womens, newbie, (zip_code = 'Surburban')::integer, (zip_code = 'Rural')::integer,
-    (channel = 'Web')::integer, (channel = 'Phone')::integer] AS features
+    (zip_code = 'Urban')::integer, (channel = 'Web')::integer, (channel = 'Phone')::integer, (channel = 'Multichannel')::integer] AS features
 FROM womens_trial;
--- One model of those with the e-mail in the first half, one of those without: what the second half would do the more for it.
+
+-- One model of those in the first half with the e-mail, one of those without: how much likelier it makes a visit in the second.
 CREATE TABLE womens_uplift AS
 WITH got AS (
-    SELECT (logistic_fit(visit, features)).* FROM womens_features WHERE half = 0 AND treated
+    SELECT (ridge_logistic_fit(visit, 1, 1, features)).* FROM womens_features WHERE half = 0 AND treated
 ), not_got AS (
-    SELECT (logistic_fit(visit, features)).* FROM womens_features WHERE half = 0 AND NOT treated
+    SELECT (ridge_logistic_fit(visit, 1, 1, features)).* FROM womens_features WHERE half = 0 AND NOT treated
 )
 SELECT visit, treated, womens, logistic_probability(got.intercept, got.coefficients, features)
     - logistic_probability(not_got.intercept, not_got.coefficients, features) AS uplift
