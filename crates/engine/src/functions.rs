@@ -222,6 +222,10 @@ fn of_types(calls: &[Vec<DataType>], function: &Callable) -> Vec<Called> {
         let names = types.iter().map(pg_type).collect::<Option<Vec<_>>>()?;
         let result = match function.answer(types).ok()? {
             DataType::Struct(_) => "record".to_owned(),
+            // PostgreSQL has no function whose answer is declared as an array of records.
+            DataType::List(element) if matches!(element.data_type(), DataType::Struct(_)) => {
+                "record".to_owned()
+            }
             other => pg_type(&other)?,
         };
         Some((names, result))

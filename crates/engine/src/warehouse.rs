@@ -382,6 +382,7 @@ fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     functions.extend(rapport_udf_churn::aggregate_functions());
     functions.extend(rapport_udf_clv::aggregate_functions());
     functions.extend(rapport_udf_journey::aggregate_functions());
+    functions.extend(rapport_udf_recommendation::aggregate_functions());
     functions.extend(rapport_udf_segmentation::aggregate_functions());
     functions.extend(rapport_udf_voice::aggregate_functions());
     functions.push(one_row());

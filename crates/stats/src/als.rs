@@ -157,6 +157,21 @@ impl Als {
         best(candidates, n)
     }
 
+    /// As [`Self::recommend`], to each of the fit's own customers what is new to them.
+    pub fn recommend_to_all(
+        &self,
+        interactions: &Interactions,
+        n: usize,
+        is_cancelled: IsCancelled,
+    ) -> Result<Vec<Vec<Recommendation>>> {
+        let customers = (0..interactions.n_customers()).into_par_iter();
+        let of = |customer: usize| match is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => Ok(self.recommend(self.vector(customer), interactions.items(customer), n)),
+        };
+        customers.map(of).collect()
+    }
+
     /// Of the fit's own customers.
     pub fn vector(&self, customer: usize) -> &[f64] {
         let f = self.settings.factors;

@@ -10,6 +10,8 @@
 //! Source: Friedman (2001), Annals of Statistics 29; Chen & Guestrin (2016), "XGBoost", KDD; Lundberg et al. (2020), Nature
 //! Machine Intelligence 2. The trees are those of the crate `forust-ml`.
 
+mod stored;
+
 use forust_ml::data::Matrix;
 use forust_ml::gradientbooster::ContributionsMethod;
 use forust_ml::metric::Metric;
@@ -278,14 +280,6 @@ impl Selected {
 impl Boosted {
     pub fn n_trees(&self) -> usize {
         self.trees.trees.len()
-    }
-
-    pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(|error| Error::Stored(error.to_string()))
-    }
-
-    pub fn from_json(json: &str) -> Result<Self> {
-        serde_json::from_str(json).map_err(|error| Error::Stored(error.to_string()))
     }
 }
 

@@ -73,22 +73,37 @@ impl Isotonic {
         }
     }
 
+    /// Where the probability bends, rising.
+    pub fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+
+    /// At each of [`Self::scores`], never falling.
+    pub fn probabilities(&self) -> &[f64] {
+        &self.probabilities
+    }
+
     /// `None` for a score that is no number.
     pub fn probability(&self, score: f64) -> Option<f64> {
-        if score.is_nan() {
-            return None;
-        }
-        let above = self.scores.partition_point(|seen| *seen < score);
-        let last = self.scores.len() - 1;
-        if above == 0 || above > last || self.scores[above] == score {
-            return Some(self.probabilities[above.min(last)]);
-        }
-        let (low, high) = (self.scores[above - 1], self.scores[above]);
-        let (from, to) = (self.probabilities[above - 1], self.probabilities[above]);
-        // Halved before they are taken apart: the widest scores do not overflow.
-        let way = (score / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
-        Some((from + way * (to - from)).clamp(from, to))
+        interpolated(&self.scores, &self.probabilities, score)
     }
+}
+
+/// Of [`Isotonic::scores`] and [`Isotonic::probabilities`] that were kept. `None` for a score that is no number.
+pub fn interpolated(scores: &[f64], probabilities: &[f64], score: f64) -> Option<f64> {
+    let last = scores.len().checked_sub(1)?;
+    if score.is_nan() {
+        return None;
+    }
+    let above = scores.partition_point(|seen| *seen < score);
+    if above == 0 || above > last || scores[above] == score {
+        return Some(probabilities[above.min(last)]);
+    }
+    let (low, high) = (scores[above - 1], scores[above]);
+    let (from, to) = (probabilities[above - 1], probabilities[above]);
+    // Halved before they are taken apart: the widest scores do not overflow.
+    let way = (score / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
+    Some((from + way * (to - from)).clamp(from, to))
 }
 
 impl Block {

@@ -63,6 +63,18 @@ impl Encoding {
         self.columns.len()
     }
 
+    /// How many columns [`Self::apply`] makes of a table.
+    pub fn n_numbers(&self) -> usize {
+        let of = |encoded: &Encoded| match encoded {
+            Encoded::Numbers { has_missing, .. } => match self.missing {
+                Missing::Kept => 1,
+                Missing::Replaced => 1 + usize::from(*has_missing),
+            },
+            Encoded::Words { words, has_missing } => words.len() + usize::from(*has_missing),
+        };
+        self.columns.iter().map(of).sum()
+    }
+
     pub fn apply(&self, table: &Table) -> Result<Numbers> {
         if table.columns().len() != self.columns.len() {
             return Err(OTHER_TABLE);

@@ -157,7 +157,7 @@ impl Em<'_> {
     fn expect(&self, at: &GaussianMixture) -> Result<Moments> {
         let (points, d) = (self.points, self.points.dimensions());
         let k = at.weights.len();
-        let densities = Densities::new(at, d)?;
+        let densities = Densities::new(at.components(), d)?;
         let pieces = points.map_pieces(|rows| {
             let mut sums = Moments::new(k, d);
             let (mut shares, mut room) = (vec![0.0; k], vec![0.0; d]);
@@ -206,17 +206,52 @@ impl Em<'_> {
     }
 }
 
+/// What a mixture is made of, as [`GaussianMixture`] has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Components<'a> {
+    pub weights: &'a [f64],
+    pub means: &'a [f64],
+    pub covariances: &'a [f64],
+}
+
+impl Components<'_> {
+    fn check(&self, d: usize) -> Result<()> {
+        let k = self.weights.len();
+        if k > 0 && (self.means.len(), self.covariances.len()) == (k * d, k * d * d) {
+            return Ok(());
+        }
+        Err(Error::TooLittle(
+            "the rows need the columns that the mixture was fitted to",
+        ))
+    }
+
+    /// The responsibilities of the components for one row: they add up to 1.
+    pub fn responsibilities(&self, row: &[f64]) -> Result<Vec<f64>> {
+        Points::new(row, row.len())?;
+        self.check(row.len())?;
+        let densities = Densities::new(*self, row.len())?;
+        let (mut shares, mut room) = (vec![0.0; self.weights.len()], vec![0.0; row.len()]);
+        densities.share(row, &mut shares, &mut room);
+        Ok(shares)
+    }
+}
+
 impl GaussianMixture {
+    fn components(&self) -> Components<'_> {
+        Components {
+            weights: &self.weights,
+            means: &self.means,
+            covariances: &self.covariances,
+        }
+    }
+
     /// Of each row the responsibilities of the components, row by row.
     pub fn responsibilities(&self, points: &Points) -> Result<Vec<f64>> {
         let k = self.weights.len();
         let d = points.dimensions();
-        if (self.means.len(), self.covariances.len()) != (k * d, k * d * d) {
-            return Err(Error::TooLittle(
-                "the rows need the columns that the mixture was fitted to",
-            ));
-        }
-        let densities = Densities::new(self, d)?;
+        let components = self.components();
+        components.check(d)?;
+        let densities = Densities::new(components, d)?;
         let pieces = points.map_pieces(|rows| {
             let mut all = vec![0.0; rows.len() * k];
             let mut room = vec![0.0; d];

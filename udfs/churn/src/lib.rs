@@ -1,17 +1,21 @@
 //! Who leaves, when, and what makes them; and whether those who say so can be trusted.
 //!
-//! Contracts (`sbg`, `bdw`), durations (`survival`, `cox`, `weibull_aft`), propensity (`logistic`), how good a score
-//! is (`metrics`), and what a campaign changed (`uplift`). A fit is an aggregate that answers a row; scalars take its columns.
+//! Contracts (`sbg`, `bdw`), durations (`survival`, `cox`, `weibull_aft`), propensity (`logistic`, `ridge_logistic`, `boosting`),
+//! how good a score is (`metrics`) and how it is made a probability (`platt`, `isotonic`), and what a campaign changed
+//! (`uplift`). A fit is an aggregate that answers a row; scalars take its columns.
 
 mod bdw;
+mod boosting;
 mod cohorts;
 mod cox;
 mod durations;
 #[cfg(test)]
 mod freireich;
+mod isotonic;
 mod logistic;
 mod metrics;
 mod platt;
+mod ridge_logistic;
 mod sbg;
 mod survival;
 mod uplift;
@@ -25,6 +29,8 @@ use datafusion_expr::{AggregateUDF, ScalarUDF};
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let families = [
         bdw::SCALARS,
+        boosting::SCALARS,
+        isotonic::SCALARS,
         logistic::SCALARS,
         sbg::SCALARS,
         weibull_aft::SCALARS,
@@ -37,10 +43,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let families = [
         bdw::AGGREGATES,
+        boosting::AGGREGATES,
         cox::AGGREGATES,
+        isotonic::AGGREGATES,
         logistic::AGGREGATES,
         metrics::AGGREGATES,
         platt::AGGREGATES,
+        ridge_logistic::AGGREGATES,
         sbg::AGGREGATES,
         survival::AGGREGATES,
         uplift::AGGREGATES,

@@ -8,7 +8,7 @@ use rapport_udf_face::{
 
 use crate::cox::FEATURES;
 
-const SECTION: &str = "Propensity";
+pub(crate) const SECTION: &str = "Propensity";
 
 pub(crate) const SCALARS: &[Scalar] = &[
     Scalar {

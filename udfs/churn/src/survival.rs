@@ -52,6 +52,35 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         work: interval,
     },
     Aggregate {
+        name: "km_curve",
+        arguments: &[
+            DURATION,
+            EVENT,
+            Argument::constant(
+                "level",
+                "of confidence, between 0 and 1; 0.95 if left out; the same in all rows",
+            )
+            .optional(),
+            WEIGHT,
+        ],
+        answer: Answer::Rows(&[
+            ("time", Answer::Number),
+            ("at_risk", Answer::Number),
+            ("events", Answer::Number),
+            ("censored", Answer::Number),
+            ("survival", Answer::Number),
+            ("standard_error", Answer::Number),
+            ("low", Answer::Number),
+            ("high", Answer::Number),
+        ]),
+        page: Page {
+            section: SECTION,
+            says: "The whole curve after Kaplan and Meier, as an array of rows to unnest: one for time 0 and one for each time at which somebody left or was last seen. at_risk are the customers there until just before the time, events those who left at it, censored those last seen at it; survival is the share that stays longer, with its standard_error (Greenwood's) and, as low and high, the interval of confidence as of km_interval. Times are in the unit of duration. Rows with a NULL are left out; NULL without any row. Refused (22023) are durations and weights below 0, an event that is neither true nor false, 1 nor 0, and a level that is not between 0 and 1.",
+            example: "SELECT (step).time, (step).survival FROM (SELECT unnest(km_curve(tenure, churned)) AS step FROM customers) AS curve ORDER BY 1;",
+        },
+        work: curve,
+    },
+    Aggregate {
         name: "km_median",
         arguments: &[DURATION, EVENT, WEIGHT],
         answer: Answer::Number,
@@ -92,7 +121,13 @@ fn step(rows: &Rows, level: f64, weight: usize) -> Result<Option<Step>> {
     let at = rows.constant(2).unwrap_or(f64::NAN);
     within("at", "a finite number of at least 0", at, 0.0..=f64::MAX)?;
     let steps = kaplan_meier(&durations(rows, Some(weight))?, level)?;
-    let start = steps.first().map(|first| Step {
+    let last = steps.iter().rev().find(|step| step.time <= at).copied();
+    Ok(last.or(start(&steps)))
+}
+
+/// Before the first step, with everybody; `None` if no customer has a weight.
+fn start(steps: &[Step]) -> Option<Step> {
+    steps.first().map(|first| Step {
         time: 0.0,
         events: 0.0,
         censored: 0.0,
@@ -101,13 +136,27 @@ fn step(rows: &Rows, level: f64, weight: usize) -> Result<Option<Step>> {
         low: 1.0,
         high: 1.0,
         ..*first
-    });
-    Ok(steps
-        .iter()
-        .rev()
-        .find(|step| step.time <= at)
-        .copied()
-        .or(start))
+    })
+}
+
+fn curve(rows: &Rows) -> Result<Value> {
+    let level = rows.constant(2).unwrap_or(0.95);
+    let mut steps = kaplan_meier(&durations(rows, Some(3))?, level)?;
+    if steps.first().is_some_and(|first| first.time > 0.0) {
+        steps.splice(..0, start(&steps));
+    }
+    let columns: [fn(&Step) -> f64; 8] = [
+        |step| step.time,
+        |step| step.at_risk,
+        |step| step.events,
+        |step| step.censored,
+        |step| step.survival,
+        |step| step.standard_error,
+        |step| step.low,
+        |step| step.high,
+    ];
+    let column = |of: fn(&Step) -> f64| steps.iter().map(of).collect::<Vec<f64>>().into();
+    Ok(Value::Rows(columns.map(column).to_vec()))
 }
 
 fn interval(rows: &Rows) -> Result<Value> {

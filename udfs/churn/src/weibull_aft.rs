@@ -167,7 +167,7 @@ mod tests {
     fn ask(name: &str, features: &[f64], time: Option<f64>) -> Result<f64> {
         let number = |value: f64| ColumnarValue::Scalar(ScalarValue::from(value));
         let array = |values: &[f64]| {
-            let columns = Answer::Numbers.data_type();
+            let columns = Answer::Numbers.data_type(&[]);
             let scalar = ScalarValue::List(ScalarValue::new_list_nullable(
                 &values
                     .iter()

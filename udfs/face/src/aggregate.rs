@@ -85,8 +85,8 @@ impl AggregateUDFImpl for AggregateFunction {
         argument::coerced(self.aggregate.name, self.aggregate.arguments, given)
     }
 
-    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        Ok(self.aggregate.answer.data_type())
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(self.aggregate.answer.data_type(given))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -100,6 +100,7 @@ impl AggregateUDFImpl for AggregateFunction {
         }
         Ok(Box::new(Gathering {
             aggregate: self.aggregate,
+            answer: args.return_field.data_type().clone(),
             rows: Rows::new(self.aggregate.arguments),
         }))
     }
@@ -128,6 +129,7 @@ pub fn state_fields(
 #[derive(Debug)]
 struct Gathering {
     aggregate: Aggregate,
+    answer: DataType,
     rows: Rows,
 }
 
@@ -137,11 +139,11 @@ impl Accumulator for Gathering {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let Aggregate { answer, work, .. } = self.aggregate;
-        match self.rows.is_empty() {
-            true => answer.scalar(Value::Null),
-            false => answer.scalar(work(&self.rows).map_err(refused)?),
-        }
+        let value = match self.rows.is_empty() {
+            true => Value::Null,
+            false => (self.aggregate.work)(&self.rows).map_err(refused)?,
+        };
+        value.scalar(&self.answer)
     }
 
     fn size(&self) -> usize {
@@ -252,8 +254,8 @@ mod tests {
     fn labels_and_features_survive_merging() {
         let k = floats([Some(2.0); 4]);
         let group = labels(["b", "a", "b", "c"]);
-        let answer = Answer::Numbers;
-        let expected = answer.scalar(vec![6.0, 1.0, 2.0, 110.0].into());
+        let expected = Value::from(vec![6.0, 1.0, 2.0, 110.0]);
+        let expected = expected.scalar(&Answer::Numbers.data_type(&[]));
         let expected = expected.expect("fits");
         let x = floats([Some(1.0), Some(2.0), Some(3.0), Some(4.0)]);
         let y = floats([Some(10.0), Some(20.0), Some(30.0), Some(40.0)]);
@@ -272,6 +274,67 @@ mod tests {
         let given = [k, labels(["a", "a"]), floats([Some(1.0), Some(1.0)])];
         let error = gather(&shape(), &given).expect_err("refused");
         check::is_refusal(&error, "k must be the same in all rows");
+    }
+
+    /// word · (labels of all paths, their number, the labels of the longest), the first label.
+    fn paths() -> Arc<AggregateUDF> {
+        const AGGREGATE: Aggregate = Aggregate {
+            name: "paths",
+            arguments: &[
+                Argument::text("word", ""),
+                Argument::label("item", ""),
+                Argument::labels("path", ""),
+                Argument::numbers("ages", ""),
+                Argument::features_or_null("x", ""),
+            ],
+            answer: Answer::Rows(&[
+                ("word", Answer::Text),
+                ("item", Answer::Label(1)),
+                ("on_path", Answer::Text),
+                ("sum", Answer::Number),
+                ("missing", Answer::Whole),
+            ]),
+            page: PAGE,
+            work: |rows| {
+                let word = rows.text(0).ok_or(Error::TooLittle("word"))?;
+                let (items, n_items) = rows.labels(1);
+                let (paths, _) = rows.label_arrays(2);
+                let order = |item: u32| items.iter().position(|other| *other == item);
+                let row: Vec<usize> = (0..n_items as u32).filter_map(order).collect();
+                let sum = |row: &usize| rows.arrays(3)[*row].iter().sum::<f64>();
+                let missing = rows.features(4).0.iter().filter(|x| x.is_nan()).count();
+                Ok(Value::Rows(vec![
+                    rows.labelled(0, vec![0; n_items]),
+                    rows.labelled(1, 0..n_items as u32),
+                    rows.labelled(2, row.iter().map(|row| paths[*row][0])),
+                    row.iter().map(sum).collect::<Vec<f64>>().into(),
+                    vec![missing + word.len(); n_items].into(),
+                ]))
+            },
+        };
+        AGGREGATE.function()
+    }
+
+    #[test]
+    fn arrays_texts_and_missing_features_survive_merging() {
+        let words = labels(["ab", "ab", "ab"]);
+        let items: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![10, 9, 8]));
+        let mut path = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+        path.append_value([Some("b"), Some("a")]);
+        path.append_value([Some("c")]);
+        path.append_value([Some("a"), None]);
+        let ages = lists([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+        let x = floats([None, Some(1.0), None]);
+        let given = [words, items, Arc::new(path.finish()) as ArrayRef, ages, x];
+        let answer = gather(&paths(), &given).expect("an answer");
+        let said = format!("{answer}");
+        for row in [
+            "word: ab, item: 9, on_path: c, sum: 7.0, missing: 3",
+            "word: ab, item: 10, on_path: b, sum: 3.0, missing: 3",
+        ] {
+            assert!(said.contains(row), "{said}");
+        }
+        assert!(!said.contains("item: 8"), "{said}");
     }
 
     #[test]
@@ -305,6 +368,7 @@ mod tests {
         };
         let mut gathering = Gathering {
             aggregate: COUNT,
+            answer: DataType::Int64,
             rows: Rows::new(COUNT.arguments),
         };
         let before = gathering.size();

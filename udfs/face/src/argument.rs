@@ -19,12 +19,18 @@ pub enum Kind {
     Flag,
     /// A number that must be the same in all rows. Of aggregates only.
     Constant,
+    /// A text that must be the same in all rows of an aggregate. Of scalars, a text.
+    Text,
     /// Anything that names a group: a text, a number, a boolean. Of aggregates only.
     Label,
+    /// An array of what names something. Of aggregates only.
+    Labels,
     /// The last argument: numbers and booleans, as many as one likes, or one array of numbers, equally long in all rows. Of
-    /// aggregates only.
+    /// aggregates, and of scalars that are asked of a stored model.
     Features,
-    /// An array of numbers. Of scalars only.
+    /// Features of which any may be NULL, and is NaN then; an array of them may not.
+    FeaturesOrNull,
+    /// An array of numbers.
     Numbers,
     /// An array of equally long arrays of numbers. Of scalars only.
     Matrix,
@@ -62,12 +68,24 @@ impl Argument {
         Self::new(name, Kind::Constant, says)
     }
 
+    pub const fn text(name: &'static str, says: &'static str) -> Self {
+        Self::new(name, Kind::Text, says)
+    }
+
     pub const fn label(name: &'static str, says: &'static str) -> Self {
         Self::new(name, Kind::Label, says)
     }
 
+    pub const fn labels(name: &'static str, says: &'static str) -> Self {
+        Self::new(name, Kind::Labels, says)
+    }
+
     pub const fn features(name: &'static str, says: &'static str) -> Self {
         Self::new(name, Kind::Features, says)
+    }
+
+    pub const fn features_or_null(name: &'static str, says: &'static str) -> Self {
+        Self::new(name, Kind::FeaturesOrNull, says)
     }
 
     pub const fn numbers(name: &'static str, says: &'static str) -> Self {
@@ -96,12 +114,22 @@ pub struct NoSuchFunction {
 }
 
 impl Kind {
+    /// Whether it stands for as many arguments as one likes.
+    pub(crate) fn is_features(self) -> bool {
+        matches!(self, Self::Features | Self::FeaturesOrNull)
+    }
+
     /// The type that its values are given in.
     fn told(self) -> DataType {
         match self {
-            Self::Number | Self::Constant | Self::Features => DataType::Float64,
+            Self::Number | Self::Constant | Self::Features | Self::FeaturesOrNull => {
+                DataType::Float64
+            }
             Self::Flag => DataType::Boolean,
+            // A long one is not copied into each row.
+            Self::Text => DataType::Utf8View,
             Self::Label => DataType::Utf8,
+            Self::Labels => list_of(DataType::Utf8),
             Self::Numbers => list_of(DataType::Float64),
             Self::Matrix => list_of(list_of(DataType::Float64)),
         }
@@ -115,9 +143,15 @@ impl Kind {
         let takes = match self {
             Self::Number | Self::Constant => is_number,
             Self::Flag if is_unknown => return Some(DataType::Boolean),
-            Self::Flag | Self::Features if is_boolean => return Some(DataType::Boolean),
-            Self::Flag | Self::Features => is_number,
+            Self::Flag | Self::Features | Self::FeaturesOrNull if is_boolean => {
+                return Some(DataType::Boolean);
+            }
+            Self::Flag | Self::Features | Self::FeaturesOrNull => is_number,
+            Self::Text => given.is_string() || is_unknown,
+            Self::Label if given.is_integer() => return Some(DataType::Int64),
+            Self::Label if given == &DataType::Date32 => return Some(DataType::Date32),
             Self::Label => true,
+            Self::Labels => is_unknown || element(given).is_some_and(|one| element(one).is_none()),
             Self::Numbers => is_unknown || element(given).is_some_and(is_usable),
             Self::Matrix => {
                 is_unknown
@@ -160,7 +194,7 @@ pub(crate) fn calls(arguments: &[Argument]) -> Vec<Vec<DataType>> {
     };
     let mut calls: Vec<Vec<DataType>> = (required.count()..=arguments.len()).map(of).collect();
     if let Some((last, fixed)) = arguments.split_last()
-        && last.kind == Kind::Features
+        && last.kind.is_features()
     {
         let mut with_array = of(fixed.len());
         with_array.push(Kind::Numbers.told());
@@ -176,7 +210,7 @@ pub(crate) fn coerced(
     given: &[DataType],
 ) -> Result<Vec<DataType>> {
     let types = match arguments.split_last() {
-        Some((last, fixed)) if last.kind == Kind::Features && given.len() > fixed.len() => {
+        Some((last, fixed)) if last.kind.is_features() && given.len() > fixed.len() => {
             let (of_fixed, of_features) = given.split_at(fixed.len());
             each(fixed, of_fixed).and_then(|mut types| {
                 types.extend(features(of_features)?);

@@ -11,14 +11,17 @@
 mod aggregate;
 mod answer;
 mod argument;
+mod batch;
 pub mod check;
+mod column;
 mod fit;
+mod of_model;
 mod page;
 mod rows;
 mod scalar;
 
 pub use aggregate::{Aggregate, AggregateFunction, state_fields};
-pub use answer::{Answer, Value};
+pub use answer::{Answer, Value, Values};
 pub use argument::{
     Argument, Kind, NoSuchFunction, constant, is_unknown, no_columns, no_such_function, taken,
     whole, within,
@@ -26,7 +29,7 @@ pub use argument::{
 pub use fit::told;
 pub use page::Page;
 pub use rows::Rows;
-pub use scalar::{Array, Scalar, ScalarFunction, Work};
+pub use scalar::{Array, OfModel, Scalar, ScalarFunction, Work};
 
 use datafusion_common::DataFusionError;
 

@@ -2,7 +2,7 @@
 
 use datafusion_doc::{DocSection, Documentation};
 
-use crate::argument::{Argument, Kind};
+use crate::argument::Argument;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -39,7 +39,7 @@ fn syntax(name: &str, arguments: &[Argument]) -> String {
             true => text += &format!(" [{comma}{}]", argument.name),
             false => text += &format!("{comma}{}", argument.name),
         }
-        if argument.kind == Kind::Features {
+        if argument.kind.is_features() {
             text += " [, …]";
         }
     }

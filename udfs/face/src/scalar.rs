@@ -1,27 +1,24 @@
-//! A function of the numbers of one row.
+//! A function of one row.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        Array as _, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray,
-        new_null_array,
-    },
+    array::{ArrayRef, StringViewArray, new_null_array},
     buffer::NullBuffer,
-    datatypes::{DataType, Float64Type},
+    datatypes::DataType,
 };
 use datafusion_common::{Result, ScalarValue};
 use datafusion_doc::Documentation;
 use datafusion_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use rapport_stats::Error;
 
 use crate::answer::Answer;
-use crate::argument::{self, Argument, Kind};
+use crate::argument::{self, Argument};
+use crate::batch::{Batch, Column};
+use crate::of_model;
 use crate::page::Page;
-use crate::refused;
 
 /// The mathematics of one row; no argument is NULL.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +29,15 @@ pub enum Work {
     /// As the others, of functions that take arrays.
     NumberOfArrays(fn(&[Array]) -> rapport_stats::Result<f64>),
     WholeOfArrays(fn(&[Array]) -> rapport_stats::Result<i64>),
+    NumbersOfArrays(fn(&[Array]) -> rapport_stats::Result<Vec<f64>>),
+    /// Of a stored model and the features of many rows, in which NULL is NaN: see [`OfModel`].
+    NumberOfModel(OfModel),
+    /// As many for each row.
+    NumbersOfModel(OfModel),
 }
+
+/// Takes the model's text, features row by row, and how many of them a row has; answers row by row.
+pub type OfModel = fn(&str, &[f64], usize) -> rapport_stats::Result<Vec<f64>>;
 
 /// An argument of one row: a number is an array of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +49,7 @@ pub struct Array<'a> {
 }
 
 impl Array<'_> {
-    /// Of a [`Kind::Number`].
+    /// Of an argument that is a number.
     pub fn number(&self) -> f64 {
         self.values[0]
     }
@@ -53,7 +58,7 @@ impl Array<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Scalar {
     pub name: &'static str,
-    /// Numbers, arrays and matrices; all of them required.
+    /// Numbers, arrays and matrices, or a text and features; all of them required.
     pub arguments: &'static [Argument],
     pub page: Page,
     pub work: Work,
@@ -70,9 +75,10 @@ impl Scalar {
 
     fn answer(&self) -> Answer {
         match self.work {
-            Work::Number(_) | Work::NumberOfArrays(_) => Answer::Number,
+            Work::Number(_) | Work::NumberOfArrays(_) | Work::NumberOfModel(_) => Answer::Number,
             Work::Whole(_) | Work::WholeOfArrays(_) => Answer::Whole,
             Work::Text(_) => Answer::Text,
+            Work::NumbersOfArrays(_) | Work::NumbersOfModel(_) => Answer::Numbers,
         }
     }
 }
@@ -120,7 +126,7 @@ impl ScalarUDFImpl for ScalarFunction {
     }
 
     fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        Ok(self.scalar.answer().data_type())
+        Ok(self.scalar.answer().data_type(&[]))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -146,6 +152,11 @@ impl Scalar {
             ColumnarValue::Scalar(scalar) => Ok((scalar.to_array()?, true)),
         });
         let arrays = arrays.collect::<Result<Vec<(ArrayRef, bool)>>>()?;
+        match self.work {
+            Work::NumberOfModel(f) => return of_model::numbers(f, &arrays, n_rows),
+            Work::NumbersOfModel(f) => return of_model::lists(f, &arrays, n_rows),
+            _ => {}
+        }
         let pairs = self.arguments.iter().zip(&arrays);
         let columns: Vec<Column> = pairs
             .map(|(argument, (array, is_constant))| {
@@ -154,9 +165,9 @@ impl Scalar {
             .collect();
         let is_null = |column: &Column| column.is_constant && column.nulls.is_some();
         if columns.iter().any(is_null) {
-            return Ok(new_null_array(&self.answer().data_type(), n_rows));
+            return Ok(new_null_array(&self.answer().data_type(&[]), n_rows));
         }
-        let rows = Rows {
+        let batch = Batch {
             nulls: columns.iter().fold(None, |nulls, column| {
                 NullBuffer::union(nulls.as_ref(), column.nulls.as_ref())
             }),
@@ -164,208 +175,22 @@ impl Scalar {
             n_rows,
         };
         Ok(match self.work {
-            Work::Number(f) => rows.floats(f)?,
-            Work::Whole(f) => rows.whole(f)?,
+            Work::Number(f) => batch.floats(f)?,
+            Work::Whole(f) => batch.whole(f)?,
             Work::Text(f) => {
-                let texts = rows.map(f, "")?;
-                let valid = |index: usize| rows.is_valid(index);
+                let texts = batch.map(f, "")?;
+                let valid = |index: usize| batch.is_valid(index);
                 let texts = texts.into_iter().enumerate();
                 let texts = texts.map(|(index, text)| valid(index).then_some(text));
                 Arc::new(texts.collect::<StringViewArray>())
             }
-            Work::NumberOfArrays(f) => rows.floats_of_arrays(f)?,
-            Work::WholeOfArrays(f) => rows.whole_of_arrays(f)?,
+            Work::NumberOfArrays(f) => batch.floats_of_arrays(f)?,
+            Work::WholeOfArrays(f) => batch.whole_of_arrays(f)?,
+            Work::NumbersOfArrays(f) => batch.lists_of_arrays(f)?,
+            Work::NumberOfModel(_) | Work::NumbersOfModel(_) => {
+                unreachable!("told apart above")
+            }
         })
-    }
-}
-
-/// One argument of a batch.
-struct Column<'a> {
-    kind: Kind,
-    is_constant: bool,
-    /// Of arrays: the innermost numbers.
-    values: &'a Float64Array,
-    list: Option<&'a ListArray>,
-    /// Of an array of arrays: the arrays.
-    inner: Option<&'a ListArray>,
-    nulls: Option<NullBuffer>,
-}
-
-impl<'a> Column<'a> {
-    fn new(kind: Kind, array: &'a dyn arrow::array::Array, is_constant: bool) -> Self {
-        let list = matches!(kind, Kind::Numbers | Kind::Matrix).then(|| array.as_list::<i32>());
-        let inner = match (kind, list) {
-            (Kind::Matrix, Some(list)) => Some(list.values().as_list::<i32>()),
-            _ => None,
-        };
-        let values = match (inner, list) {
-            (Some(inner), _) => inner.values().as_ref(),
-            (None, Some(list)) => list.values().as_ref(),
-            (None, None) => array,
-        };
-        let mut column = Self {
-            kind,
-            is_constant,
-            values: values.as_primitive::<Float64Type>(),
-            list,
-            inner,
-            nulls: array
-                .nulls()
-                .filter(|nulls| nulls.null_count() > 0)
-                .cloned(),
-        };
-        if column.has_hidden_nulls() {
-            let is_known = |row: usize| array.is_valid(row) && column.is_complete(row);
-            let nulls: NullBuffer = (0..array.len()).map(is_known).collect::<Vec<_>>().into();
-            column.nulls = (nulls.null_count() > 0).then_some(nulls);
-        }
-        column
-    }
-
-    /// An array that holds a NULL is as good as NULL.
-    fn has_hidden_nulls(&self) -> bool {
-        let has_nulls = |list: &ListArray| list.null_count() > 0;
-        self.list.is_some() && self.values.null_count() > 0 || self.inner.is_some_and(has_nulls)
-    }
-
-    /// From where to where the innermost numbers of a row lie.
-    fn range(&self, row: usize) -> (usize, usize) {
-        let of = |list: &ListArray, at: usize| list.value_offsets()[at] as usize;
-        match (self.list, self.inner) {
-            (Some(list), Some(inner)) => (of(inner, of(list, row)), of(inner, of(list, row + 1))),
-            (Some(list), None) => (of(list, row), of(list, row + 1)),
-            (None, _) => (row, row + 1),
-        }
-    }
-
-    fn is_complete(&self, row: usize) -> bool {
-        let (start, end) = self.range(row);
-        let no_nulls = |array: &dyn arrow::array::Array, start: usize, end: usize| {
-            array
-                .nulls()
-                .is_none_or(|nulls| nulls.slice(start, end - start).null_count() == 0)
-        };
-        let rows_known = match (self.list, self.inner) {
-            (Some(list), Some(inner)) => {
-                let offsets = list.value_offsets();
-                no_nulls(inner, offsets[row] as usize, offsets[row + 1] as usize)
-            }
-            _ => true,
-        };
-        rows_known && no_nulls(self.values, start, end)
-    }
-
-    fn number(&self, row: usize) -> f64 {
-        self.values.value(if self.is_constant { 0 } else { row })
-    }
-
-    fn array(&self, row: usize) -> rapport_stats::Result<Array<'a>> {
-        let row = if self.is_constant { 0 } else { row };
-        let (start, end) = self.range(row);
-        let values = &self.values.values()[start..end];
-        let mut width = values.len();
-        if let (Kind::Matrix, Some(list), Some(inner)) = (self.kind, self.list, self.inner) {
-            let offsets = list.value_offsets();
-            let rows = offsets[row] as usize..offsets[row + 1] as usize;
-            let length = |row: usize| inner.value_length(row) as usize;
-            width = rows.clone().next().map_or(0, length);
-            if rows.map(length).any(|other| other != width) {
-                return Err(Error::Contradiction(
-                    "the arrays within an array must be equally long",
-                ));
-            }
-        }
-        Ok(Array { values, width })
-    }
-}
-
-struct Rows<'a> {
-    columns: Vec<Column<'a>>,
-    nulls: Option<NullBuffer>,
-    n_rows: usize,
-}
-
-impl Rows<'_> {
-    fn is_valid(&self, row: usize) -> bool {
-        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
-    }
-
-    /// `empty` stands where the answer is NULL.
-    fn map<T: Copy>(
-        &self,
-        f: impl Fn(&[f64]) -> rapport_stats::Result<T>,
-        empty: T,
-    ) -> Result<Vec<T>> {
-        let mut row = vec![0.0; self.columns.len()];
-        let mut answers = Vec::with_capacity(self.n_rows);
-        for index in 0..self.n_rows {
-            if !self.is_valid(index) {
-                answers.push(empty);
-                continue;
-            }
-            for (value, column) in row.iter_mut().zip(&self.columns) {
-                *value = column.number(index);
-            }
-            answers.push(f(&row).map_err(refused)?);
-        }
-        Ok(answers)
-    }
-
-    fn map_arrays<T: Copy>(
-        &self,
-        f: impl Fn(&[Array]) -> rapport_stats::Result<T>,
-        empty: T,
-    ) -> Result<Vec<T>> {
-        let none = Array {
-            values: &[],
-            width: 0,
-        };
-        let mut row = vec![none; self.columns.len()];
-        let mut answers = Vec::with_capacity(self.n_rows);
-        for index in 0..self.n_rows {
-            if !self.is_valid(index) {
-                answers.push(empty);
-                continue;
-            }
-            for (value, column) in row.iter_mut().zip(&self.columns) {
-                *value = column.array(index).map_err(refused)?;
-            }
-            answers.push(f(&row).map_err(refused)?);
-        }
-        Ok(answers)
-    }
-
-    fn floats(&self, f: impl Fn(&[f64]) -> rapport_stats::Result<f64>) -> Result<ArrayRef> {
-        // A zero has no sign.
-        let values = self.map(|row| Ok(f(row)? + 0.0), 0.0)?;
-        Ok(Arc::new(Float64Array::new(
-            values.into(),
-            self.nulls.clone(),
-        )))
-    }
-
-    fn whole(&self, f: impl Fn(&[f64]) -> rapport_stats::Result<i64>) -> Result<ArrayRef> {
-        let values = self.map(f, 0)?;
-        Ok(Arc::new(Int64Array::new(values.into(), self.nulls.clone())))
-    }
-
-    fn floats_of_arrays(
-        &self,
-        f: impl Fn(&[Array]) -> rapport_stats::Result<f64>,
-    ) -> Result<ArrayRef> {
-        let values = self.map_arrays(f, 0.0)?;
-        Ok(Arc::new(Float64Array::new(
-            values.into(),
-            self.nulls.clone(),
-        )))
-    }
-
-    fn whole_of_arrays(
-        &self,
-        f: impl Fn(&[Array]) -> rapport_stats::Result<i64>,
-    ) -> Result<ArrayRef> {
-        let values = self.map_arrays(f, 0)?;
-        Ok(Arc::new(Int64Array::new(values.into(), self.nulls.clone())))
     }
 }
 
@@ -373,8 +198,10 @@ impl Rows<'_> {
 mod tests {
     use super::*;
     use crate::check;
-    use arrow::array::ListBuilder;
     use arrow::array::builder::Float64Builder;
+    use arrow::array::{AsArray, Float64Array, ListBuilder};
+    use arrow::datatypes::Float64Type;
+    use rapport_stats::Error;
 
     const PAGE: Page = Page {
         section: "Tests",
@@ -470,14 +297,43 @@ mod tests {
         xs.append_value([Some(1.0), None]);
         xs.append_null();
         xs.append_value([]);
-        let matrix = Answer::Matrix
-            .scalar(crate::Value::Matrix(vec![1.0, 1.0, 1.0, 1.0], 2))
-            .expect("fits");
+        let matrix = crate::Value::Matrix(vec![1.0, 1.0, 1.0, 1.0], 2);
+        let matrix = matrix.scalar(&Answer::Matrix.data_type(&[])).expect("fits");
         let xs: ArrayRef = Arc::new(xs.finish());
         let args = [ColumnarValue::Array(xs), ColumnarValue::Scalar(matrix)];
         let answer = check::invoke(&SCALAR.function(), &args).expect("an answer");
         let answer = answer.into_array(4).expect("an array");
         let expected: Float64Array = [Some(11.0), None, None, Some(8.0)].into_iter().collect();
+        assert_eq!(answer.as_primitive::<Float64Type>(), &expected);
+    }
+
+    #[test]
+    fn a_model_is_read_once_and_missing_features_are_nan() {
+        const SCALAR: Scalar = Scalar {
+            name: "scored",
+            arguments: &[
+                Argument::text("model", ""),
+                Argument::features_or_null("x", ""),
+            ],
+            page: PAGE,
+            work: Work::NumberOfModel(|model, features, width| {
+                let n_rows = (features.len() / width) as f64;
+                let known = |row: &[f64]| row.iter().filter(|x| !x.is_nan()).sum::<f64>();
+                let rows = features.chunks_exact(width);
+                Ok(rows
+                    .map(|row| model.len() as f64 * 100.0 * n_rows + known(row))
+                    .collect())
+            }),
+        };
+        let texts = [Some("a"), Some("a"), None, Some("bb")];
+        let models: ArrayRef = Arc::new(StringViewArray::from(texts.to_vec()));
+        let x = floats(&[Some(1.0), None, Some(3.0), Some(4.0)]);
+        let flags = ColumnarValue::Scalar(ScalarValue::Boolean(Some(true)));
+        let args = [ColumnarValue::Array(models), x, flags];
+        let answer = check::invoke(&SCALAR.function(), &args).expect("an answer");
+        let answer = answer.into_array(4).expect("an array");
+        let expected = [Some(202.0), Some(201.0), None, Some(205.0)];
+        let expected: Float64Array = expected.into_iter().collect();
         assert_eq!(answer.as_primitive::<Float64Type>(), &expected);
     }
 

@@ -1,9 +1,11 @@
-//! What customers did, in the order of time: sessions, funnels, sequences, retention, and the summary of their purchases.
+//! What customers did, in the order of time: sessions, funnels, sequences, retention, the summary of their purchases, and
+//! which contact gets the credit.
 //!
 //! `window_funnel`, `sequence_match`, `sequence_count` and `sequence_next` answer as ClickHouse's windowFunnel, sequenceMatch,
 //! sequenceCount and sequenceNextNode do, `retention` as its retention. Rows may come in any order.
 
 mod arguments;
+mod attribution_credits;
 mod conditions;
 mod grouped;
 mod journeys;
@@ -32,7 +34,9 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
         AggregateUDF::from(sequence_next::SequenceNext::new()),
         AggregateUDF::from(window_funnel::WindowFunnel::new()),
     ];
-    functions.into_iter().map(Arc::new).collect()
+    let mut all: Vec<Arc<AggregateUDF>> = functions.into_iter().map(Arc::new).collect();
+    all.push(attribution_credits::AGGREGATE.function());
+    all
 }
 
 /// The columns of the row that a function of this crate answers.

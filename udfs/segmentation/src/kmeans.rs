@@ -7,7 +7,7 @@ use rapport_udf_face::{
     Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, whole, within,
 };
 
-const SECTION: &str = "Segmentation";
+pub(crate) const SECTION: &str = "Segmentation";
 
 pub(crate) const FEATURES: Argument = Argument::features(
     "feature",
@@ -97,7 +97,7 @@ fn clusters(rows: &Rows) -> Result<Value> {
 }
 
 /// The rows in an order of their own: that in which they come differs from one time to the next.
-fn in_order(values: &[f64], width: usize) -> Vec<f64> {
+pub(crate) fn in_order(values: &[f64], width: usize) -> Vec<f64> {
     let mut rows: Vec<&[f64]> = values.chunks_exact(width).collect();
     rows.sort_unstable_by(|a, b| {
         let pairs = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b));

@@ -1,6 +1,7 @@
 //! Customers alike: scores and segments of recency, frequency and spend, clusters, and how good a grouping is.
 
 mod agreement;
+mod gmm;
 mod kmeans;
 mod rfm;
 
@@ -10,13 +11,19 @@ use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 /// Every scalar function of this crate.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let all = kmeans::SCALARS.iter().chain(rfm::SCALARS);
+    let families = [gmm::SCALARS, kmeans::SCALARS, rfm::SCALARS];
+    let all = families.iter().flat_map(|family| family.iter());
     all.map(|scalar| scalar.function()).collect()
 }
 
 /// Every aggregate function of this crate.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    let families = [agreement::AGGREGATES, kmeans::AGGREGATES, rfm::AGGREGATES];
+    let families = [
+        agreement::AGGREGATES,
+        gmm::AGGREGATES,
+        kmeans::AGGREGATES,
+        rfm::AGGREGATES,
+    ];
     let all = families.iter().flat_map(|family| family.iter());
     all.map(|aggregate| aggregate.function()).collect()
 }

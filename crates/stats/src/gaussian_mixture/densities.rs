@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::GaussianMixture;
+use super::Components;
 use crate::{Error, Result, linear};
 
 /// The components, ready to be evaluated.
@@ -16,16 +16,16 @@ pub(super) struct Densities<'a> {
 }
 
 impl<'a> Densities<'a> {
-    pub fn new(model: &'a GaussianMixture, dimensions: usize) -> Result<Self> {
+    pub fn new(model: Components<'a>, dimensions: usize) -> Result<Self> {
         let d = dimensions;
         let mut densities = Self {
-            means: &model.means,
+            means: model.means,
             d,
             lowers: vec![],
             constants: vec![],
         };
         let covariances = model.covariances.chunks_exact(d * d);
-        for (covariance, weight) in covariances.zip(&model.weights) {
+        for (covariance, weight) in covariances.zip(model.weights) {
             let lower = linear::cholesky(covariance, d).ok_or(Error::TooLittle(
                 "a component has collapsed: ask for fewer, or leave out columns that follow from others",
             ))?;
