@@ -19,12 +19,16 @@ use crate::fixtures::place;
 use crate::fixtures::trial::trial;
 use specification::{Step, Test};
 
-/// Ids A1 to G8, and the sections 2.8 and 2.9.
+/// Ids A1 to G8, and the sections 2.8 and 2.9. Those of F are of MovieLens, which may not be handed on: their tests are of small
+/// matrices, worked by hand.
 const PUBLISHED: usize = 78;
 
 pub fn trials() -> Vec<Trial> {
     let tests = tests().expect("tests/acceptance can be read");
-    let n_tests = tests.len();
+    let n_published = tests
+        .iter()
+        .filter(|test| !test.id.starts_with('F'))
+        .count();
     let mut trials: Vec<Trial> = tests
         .into_iter()
         .map(|test| trial(format!("acceptance::{}", test.id), move || run(&test)))
@@ -33,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
         "acceptance::the_readme_tells_how_many".to_owned(),
         move || {
             let readme = fs::read_to_string(place::root().join("README.md"))?;
-            let told = format!("{n_tests} of the {PUBLISHED} published results");
+            let told = format!("{n_published} of the {PUBLISHED} published results");
             ensure!(readme.contains(&told), "README.md does not say: {told}");
             Ok(())
         },

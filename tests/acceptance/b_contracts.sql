@@ -69,10 +69,9 @@ SELECT log_likelihood, concordance, 2 * (log_likelihood - log_likelihood_of_none
 -- data: lung
 SELECT count(*) FILTER (WHERE status = 1), km_median("time", status), km_survival("time", status, 365) FROM lung;
 --> 165 | 310 | 0.40924 ± 1e-5
-SELECT (km_interval("time", status, 283, 0.95)).low > 0.5, (km_interval("time", status, 284, 0.95)).low <= 0.5,
-    (km_interval("time", status, 360, 0.95)).high > 0.5, (km_interval("time", status, 361, 0.95)).high <= 0.5
-FROM lung;
---> t | t | t | t
+SELECT min((step).time) FILTER (WHERE (step).low <= 0.5), min((step).time) FILTER (WHERE (step).high <= 0.5)
+FROM (SELECT unnest(km_curve("time", status)) AS step FROM lung) AS curve;
+--> 284 | 361
 
 -- B10 Accelerated failure time (Weibull) of 6-MP: its coefficient, the intercept, the logarithm of the shape, log-likelihood
 -- data: remissions
