@@ -54,7 +54,9 @@ use crate::{
     privilege::check_marks,
     quantified,
     rephrase::rephrase,
-    reword, row_values, rows_of_functions, same, series, spelled_times,
+    reword, row_values,
+    rows_of_functions::{self, Form},
+    same, series, spelled_times,
     styles::Styles,
     syntax,
     system::{System, is_postgres_s, reg_type},
@@ -180,7 +182,7 @@ impl Scope {
     ) -> Result<Planned> {
         let state = self.state();
         let mut query = query.clone();
-        rows_of_functions::spell_out(&mut query, |name| row_of(&state, name));
+        rows_of_functions::spell_out(&mut query, |name, form| row_of(&state, name, form));
         let labels = columns::labels(&query);
         let mut statement = ast::Statement::Query(Box::new(query));
         columns::check_order(&statement)?;
@@ -230,7 +232,7 @@ impl Scope {
     ) -> Result<Planned> {
         let state = self.state();
         let mut statement = ast::Statement::Insert(insert.clone());
-        rows_of_functions::spell_out(&mut statement, |name| row_of(&state, name));
+        rows_of_functions::spell_out(&mut statement, |name, form| row_of(&state, name, form));
         cast_parameters(&mut statement, declared);
         let inner = inner_values::planned(self, pins, &mut statement).await?;
         reword::reword(&mut statement);
@@ -308,14 +310,20 @@ struct Parameters {
     types: Vec<DataType>,
 }
 
-/// The columns of the row that a function of ours answers.
-fn row_of(state: &SessionState, name: &str) -> Option<Vec<String>> {
+/// The columns of the row, or of the rows, that a function of ours answers.
+fn row_of(state: &SessionState, name: &str, form: Form) -> Option<Vec<String>> {
     let function = state.aggregate_functions().get(name)?;
-    if let Some(columns) = rapport_udf_journey::columns(function) {
+    if form == Form::Row
+        && let Some(columns) = rapport_udf_journey::columns(function)
+    {
         return Some(columns.iter().map(|column| column.name().clone()).collect());
     }
-    let columns = function.inner().downcast_ref::<AggregateFunction>()?;
-    let names = columns.fields().iter().map(|(name, _)| (*name).to_owned());
+    let function = function.inner().downcast_ref::<AggregateFunction>()?;
+    let columns = match form {
+        Form::Row => function.fields(),
+        Form::ArrayOfRows => function.fields_of_rows(),
+    };
+    let names = columns.iter().map(|(name, _)| (*name).to_owned());
     let names: Vec<String> = names.collect();
     (!names.is_empty()).then_some(names)
 }

@@ -76,7 +76,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[
         page: Page {
             section: SECTION,
             says: "The whole curve after Kaplan and Meier, as an array of rows to unnest: one for time 0 and one for each time at which somebody left or was last seen. at_risk are the customers there until just before the time, events those who left at it, censored those last seen at it; survival is the share that stays longer, with its standard_error (Greenwood's) and, as low and high, the interval of confidence as of km_interval. Times are in the unit of duration. Rows with a NULL are left out; NULL without any row. Refused (22023) are durations and weights below 0, an event that is neither true nor false, 1 nor 0, and a level that is not between 0 and 1.",
-            example: "SELECT (step).time, (step).survival FROM (SELECT unnest(km_curve(tenure, churned)) AS step FROM customers) AS curve ORDER BY 1;",
+            example: "SELECT (unnest(km_curve(tenure, churned))).* FROM customers;",
         },
         work: curve,
     },

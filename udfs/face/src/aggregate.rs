@@ -54,7 +54,18 @@ impl AggregateFunction {
 
     /// The columns of `(f(…)).*` with their types; empty if the answer is not a row.
     pub fn fields(&self) -> &'static [(&'static str, Answer)] {
-        self.aggregate.answer.columns()
+        match self.aggregate.answer {
+            Answer::Row(columns) => columns,
+            _ => &[],
+        }
+    }
+
+    /// The columns of `(unnest(f(…))).*` with their types; empty if the answer is not an array of rows.
+    pub fn fields_of_rows(&self) -> &'static [(&'static str, Answer)] {
+        match self.aggregate.answer {
+            Answer::Rows(columns) => columns,
+            _ => &[],
+        }
     }
 }
 

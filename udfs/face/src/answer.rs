@@ -29,7 +29,7 @@ pub enum Answer {
     Label(usize),
     /// Named columns: `(f(…)).*` in SQL.
     Row(&'static [(&'static str, Answer)]),
-    /// An array of rows: `SELECT (row).name FROM (SELECT unnest(f(…)) AS row FROM …) AS rows` in SQL.
+    /// An array of rows: `(unnest(f(…))).*` in SQL.
     Rows(&'static [(&'static str, Answer)]),
 }
 
@@ -118,14 +118,6 @@ impl Answer {
             },
             Self::Row(columns) => DataType::Struct(fields(columns, given)),
             Self::Rows(columns) => list_of(DataType::Struct(fields(columns, given))),
-        }
-    }
-
-    /// Of a row; empty for what is not one.
-    pub fn columns(self) -> &'static [(&'static str, Answer)] {
-        match self {
-            Self::Row(columns) => columns,
-            _ => &[],
         }
     }
 }

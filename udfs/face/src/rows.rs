@@ -77,12 +77,19 @@ impl Rows {
         (column.arrays().map(of).collect(), place.len())
     }
 
+    /// The labels by their numbers, as texts.
+    pub fn names(&self, argument: usize) -> Vec<&str> {
+        let column = &self.columns[argument];
+        let order = column.order().into_iter();
+        order.map(|number| column.names[number].as_str()).collect()
+    }
+
     /// The labels of these numbers, for an answer.
     pub fn labelled(&self, argument: usize, numbers: impl IntoIterator<Item = u32>) -> Values {
-        let column = &self.columns[argument];
-        let order = column.order();
-        let name = |number: u32| &column.names[order[number as usize]];
-        let names = numbers.into_iter().map(|number| Some(name(number)));
+        let known = self.names(argument);
+        let names = numbers
+            .into_iter()
+            .map(|number| Some(known[number as usize]));
         Values(Arc::new(names.collect::<StringViewArray>()))
     }
 

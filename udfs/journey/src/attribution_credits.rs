@@ -48,7 +48,7 @@ pub(crate) const AGGREGATE: Aggregate = Aggregate {
     page: Page {
         section: "Attribution",
         says: "Which channel is credited with how many of the conversions, as an array of rows to unnest, the highest credit first: channel, conversions, share (of all conversions; NULL without any) and removal_effect. By rule: 'first' and 'last' give all to one contact, 'linear' the same to each, 'position' 40 % to the first, 40 % to the last and the rest to those between, 'time_decay' half as much to a contact one half_life earlier. 'markov' asks which share of the conversions would be lost without the channel (the removal_effect, NULL for other methods) if each contact depends on the last one, 'markov_2' to 'markov_4' on the last two to four. 'shapley' divides a path's conversions equally among its different channels, which is Shapley's value where a set of channels is worth the conversions of the paths that need no other; exact for any number of channels. Credits always add up to the conversions. Rows with a NULL are left out; NULL without any row. Refused (22023) are another method, counts below 0, conversions without a channel, and time_decay without as many ages as contacts.",
-        example: "SELECT (credit).channel, (credit).conversions FROM (SELECT unnest(attribution_credits('markov', ARRAY['search', 'mail'], 3, 10)) AS credit) AS credits;",
+        example: "SELECT (unnest(attribution_credits('markov', ARRAY['search', 'mail'], 3, 10))).*;",
     },
     work,
 };

@@ -4,7 +4,12 @@ use rapport_stats::Result;
 use rapport_stats::als::{Settings, fit};
 use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, whole};
 
-use crate::who_had_what::{CUSTOMER, Found, ITEM, K, SECTION, interactions, most, whole_within};
+use crate::who_had_what::{
+    CUSTOMER, Found, ITEM, K, MOST_ROWS, SECTION, check, interactions, most, whole_within,
+};
+
+/// Two gigabytes.
+const MOST_FACTORS: usize = 1 << 28;
 
 pub(crate) const AGGREGATE: Aggregate = Aggregate {
     name: "als_recommend",
@@ -50,8 +55,8 @@ pub(crate) const AGGREGATE: Aggregate = Aggregate {
     ]),
     page: Page {
         section: SECTION,
-        says: "The k items that suit each customer best among those that they have not had, as an array of rows to unnest: customer, item, rank (from 1) and score (about 1 for what suits, about 0 for what does not). By implicit alternating least squares: customers and items are points in a few dimensions, where what suits lies in the same direction. The same rows and the same seed give the same answer, in whatever order they come. Rows with a NULL are left out; NULL without any row. Refused (22023) are weights below 0 or all 0, and constants that are out of range or not the same in all rows.",
-        example: "SELECT (r).customer, (r).item FROM (SELECT unnest(als_recommend(customer_id, product_id, 1, 5)) AS r FROM interactions WHERE interaction_type = 'purchase') AS recommended;",
+        says: "The k items that suit each customer best among those that they have not had, as an array of rows to unnest: customer, item, rank (from 1) and score (about 1 for what suits, about 0 for what does not). By implicit alternating least squares: customers and items are points in a few dimensions, where what suits lies in the same direction. The same rows and the same seed give the same answer, in whatever order they come. Rows with a NULL are left out; NULL without any row. Refused (22023) are weights below 0 or all 0, and constants that are out of range or not the same in all rows; (54001) more than 33554432 recommendations, or 268435456 factors of customers and items.",
+        example: "SELECT (unnest(als_recommend(customer_id, product_id, 1, 5))).* FROM interactions WHERE interaction_type = 'purchase';",
     },
     work,
 };
@@ -59,7 +64,17 @@ pub(crate) const AGGREGATE: Aggregate = Aggregate {
 fn work(rows: &Rows) -> Result<Value> {
     let interactions = interactions(rows, rows.numbers(2))?;
     let k = most(rows, 3)?;
-    let als = fit(&interactions, settings(rows)?, &|| false)?;
+    let settings = settings(rows)?;
+    let (n_customers, n_items) = (interactions.n_customers(), interactions.n_items());
+    let all = n_customers + n_items;
+    check(
+        "factors of customers and items",
+        all,
+        settings.factors,
+        MOST_FACTORS,
+    )?;
+    check("recommendations", n_customers, k.min(n_items), MOST_ROWS)?;
+    let als = fit(&interactions, settings, &|| false)?;
     let lists = als.recommend_to_all(&interactions, k, &|| false)?;
     let found = Found::new(lists.iter().map(Vec::as_slice));
     Ok(Value::Rows(vec![

@@ -4,7 +4,9 @@ use rapport_stats::item_similarity::{Measure, fit};
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
 
-use crate::who_had_what::{CUSTOMER, Found, ITEM, K, SECTION, interactions, most};
+use crate::who_had_what::{
+    CUSTOMER, Found, ITEM, K, MOST_ROWS, SECTION, check, interactions, most,
+};
 
 pub(crate) const AGGREGATE: Aggregate = Aggregate {
     name: "item_neighbours",
@@ -22,8 +24,8 @@ pub(crate) const AGGREGATE: Aggregate = Aggregate {
     ]),
     page: Page {
         section: SECTION,
-        says: "The k nearest neighbours of each item, as an array of rows to unnest: item, neighbour, score and rank (from 1; of equally near ones the lower item first). Items are near that the same customers have had; how often does not count. With 'cosine' the score is both / sqrt(one · other), with 'jaccard' both / (one + other - both), where both, one and other are the customers who have had both items, the one and the other: between 0 and 1, and never 0. Rows with a NULL are left out; NULL without any row. Refused (22023) are another method and a k out of range.",
-        example: "SELECT (n).item, (n).neighbour, (n).score FROM (SELECT unnest(item_neighbours(customer_id, product_id, 'cosine', 5)) AS n FROM interactions WHERE interaction_type = 'purchase') AS near;",
+        says: "The k nearest neighbours of each item, as an array of rows to unnest: item, neighbour, score and rank (from 1; of equally near ones the lower item first). Items are near that the same customers have had; how often does not count. With 'cosine' the score is both / sqrt(one · other), with 'jaccard' both / (one + other - both), where both, one and other are the customers who have had both items, the one and the other: between 0 and 1, and never 0. Rows with a NULL are left out; NULL without any row. Refused (22023) are another method and a k out of range; (54001) more than 33554432 neighbours.",
+        example: "SELECT (unnest(item_neighbours(customer_id, product_id, 'cosine', 5))).* FROM interactions WHERE interaction_type = 'purchase';",
     },
     work,
 };
@@ -40,8 +42,10 @@ fn work(rows: &Rows) -> Result<Value> {
         }
     };
     let interactions = interactions(rows, &vec![1.0; rows.len()])?;
-    let similarity = fit(&interactions, measure, most(rows, 3)?, &|| false)?;
-    let items = 0..interactions.n_items() as u32;
+    let (k, n_items) = (most(rows, 3)?, interactions.n_items());
+    check("neighbours", n_items, k.min(n_items), MOST_ROWS)?;
+    let similarity = fit(&interactions, measure, k, &|| false)?;
+    let items = 0..n_items as u32;
     let found = Found::new(items.map(|item| similarity.neighbours(item)));
     Ok(Value::Rows(vec![
         rows.labelled(1, found.of),

@@ -1,9 +1,10 @@
-//! What to recommend, from who has had what: items alike, and the best new items for each customer.
+//! What to recommend, from who has had what: items alike, the best new items for each customer, and how good they were.
 //!
 //! Customers and items are texts, numbers or whatever else names them; the answer has them in the type in which they came.
 
 mod als_recommend;
 mod item_neighbours;
+mod ranking_quality;
 mod who_had_what;
 
 use std::sync::Arc;
@@ -12,7 +13,11 @@ use datafusion_expr::AggregateUDF;
 
 /// Every aggregate function of this crate.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    let all = [als_recommend::AGGREGATE, item_neighbours::AGGREGATE];
+    let all = [
+        als_recommend::AGGREGATE,
+        item_neighbours::AGGREGATE,
+        ranking_quality::AGGREGATE,
+    ];
     all.map(|aggregate| aggregate.function()).to_vec()
 }
 

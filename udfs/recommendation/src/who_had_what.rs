@@ -32,6 +32,17 @@ pub(crate) fn interactions(rows: &Rows, weights: &[f64]) -> Result<Interactions>
     Interactions::new(n_customers, n_items, &entries)
 }
 
+/// Refuses `n` times `each` of them where these are more than `most`, which bounds the memory that is not counted.
+pub(crate) fn check(what: &'static str, n: usize, each: usize, most: usize) -> Result<()> {
+    match n.saturating_mul(each) <= most {
+        true => Ok(()),
+        false => Err(Error::TooMany { what, most }),
+    }
+}
+
+/// Rows of an answer.
+pub(crate) const MOST_ROWS: usize = 1 << 25;
+
 /// Of the constant [`K`].
 pub(crate) fn most(rows: &Rows, argument: usize) -> Result<usize> {
     whole_within(
