@@ -26,22 +26,19 @@ FROM (SELECT DISTINCT customer FROM had) AS everybody, (SELECT item, count(*) AS
 
 -- The best two that a customer has not had, ties by item; and how good they are, on average over the customers.
 CREATE TABLE recommended AS
-SELECT model, customer, item, score, rank, took.item IS NOT NULL AS hit
+SELECT model, customer, item, score, rank
 FROM (
     SELECT model, customer, item, score, row_number() OVER (PARTITION BY model, customer ORDER BY score DESC, item) AS rank
     FROM scored LEFT JOIN had USING (customer, item) WHERE had.item IS NULL
-) AS ranked LEFT JOIN took USING (customer, item)
+) AS ranked
 WHERE rank <= 2;
 CREATE TABLE judged AS
-WITH hits AS (
-    SELECT model, customer, rank, hit, sum(hit::integer) OVER (PARTITION BY model, customer ORDER BY rank) AS so_far FROM recommended
-), customers AS (
-    SELECT model, customer, sum(hit::integer) AS hits, sum(CASE WHEN hit THEN ln(2) / ln(1 + rank) ELSE 0 END) AS gain,
-        sum(CASE WHEN hit THEN so_far / rank::double precision ELSE 0 END) AS precisions
-    FROM hits GROUP BY model, customer
-), wanted AS (
-    SELECT customer, count(*) AS n, CASE WHEN count(*) > 1 THEN 1 + ln(2) / ln(3) ELSE 1 END AS best FROM took GROUP BY customer
+WITH lists AS (
+    SELECT model, customer, array_agg(item ORDER BY rank) AS items FROM recommended GROUP BY model, customer
+), taken AS (
+    SELECT customer, array_agg(item) AS items FROM took GROUP BY customer
 )
-SELECT model, sum(hits) / 2.0 / 5 AS precision_at_2, sum(hits / n::double precision) / 5 AS recall, sum(gain / best) / 5 AS ndcg,
-    sum(precisions / least(n, 2)) / 5 AS average_precision
-FROM customers JOIN wanted USING (customer) GROUP BY model;
+SELECT model, (quality).precision, (quality).recall, (quality).ndcg, (quality).map_at_k, (quality).customers
+FROM (
+    SELECT model, ranking_quality(lists.items, taken.items, 2) AS quality FROM lists JOIN taken USING (customer) GROUP BY model
+) AS t;
