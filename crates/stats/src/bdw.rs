@@ -7,7 +7,7 @@
 //! Marketing 43, 1-16.
 
 use crate::Result;
-use crate::dual::{Real, ln_beta, ln_diff_exp};
+use crate::dual::{Real, ln_beta_fall, ln_diff_exp};
 use crate::error::positive;
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::sbg::Cohort;
@@ -45,7 +45,7 @@ fn ln_survival<R: Real>([alpha, beta, c]: [R; 3], periods: f64) -> R {
     if periods == 0.0 {
         return R::constant(0.0);
     }
-    ln_beta(alpha, beta + (c * periods.ln()).exp()) - ln_beta(alpha, beta)
+    ln_beta_fall(alpha, beta, (c * periods.ln()).exp())
 }
 
 struct Data<'a>(&'a [Cohort]);

@@ -42,7 +42,7 @@ const FLAT: f64 = 1e-9;
 /// Of the mean log-likelihood: what the order of summing changes.
 const ROUNDING: f64 = 1e-13;
 const MOST_STEPS: usize = 500;
-/// A parameter beyond e^±EDGE has run away.
+/// A parameter that is e^±EDGE of where it started has run away.
 const EDGE: f64 = 25.0;
 /// An uncertainty of a parameter's logarithm at which nothing is known about it.
 const UNKNOWN: f64 = 5.0;
@@ -102,6 +102,7 @@ struct Point<const N: usize> {
 }
 
 struct Climb<const N: usize> {
+    start: [f64; N],
     at: Point<N>,
     converged: bool,
 }
@@ -127,15 +128,17 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
 
     /// BFGS: the inverse of the curvature is learned from the gradients met on the way.
     fn climb(&mut self, logs: [f64; N]) -> Result<Climb<N>> {
+        let ended = |at, converged| Climb {
+            start: logs,
+            at,
+            converged,
+        };
         let mut at = self.evaluate(logs)?;
         let mut inverse = identity();
         let mut is_fresh = true;
         for _ in 0..MOST_STEPS {
             if largest(&at.gradient) < FLAT {
-                return Ok(Climb {
-                    at,
-                    converged: true,
-                });
+                return Ok(ended(at, true));
             }
             let mut direction = times(&inverse, &at.gradient);
             if dot(&direction, &at.gradient) <= 0.0 {
@@ -147,16 +150,13 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             let direction = direction.map(|d| d * scale);
             if dot(&direction, &at.gradient) <= ROUNDING * at.value.abs() {
                 // What could still be won is lost in the rounding of the sum.
-                return Ok(Climb {
-                    at,
-                    converged: true,
-                });
+                return Ok(ended(at, true));
             }
             let Some(next) = self.step(&at, &direction)? else {
                 if is_fresh {
                     // Not even straight uphill is there anything higher.
                     let converged = largest(&at.gradient) < 1e3 * FLAT;
-                    return Ok(Climb { at, converged });
+                    return Ok(ended(at, converged));
                 }
                 (inverse, is_fresh) = (identity(), true);
                 continue;
@@ -164,17 +164,11 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             learn(&mut inverse, &at, &next, is_fresh);
             is_fresh = false;
             at = next;
-            if at.logs.iter().any(|log| log.abs() > EDGE) {
-                return Ok(Climb {
-                    at,
-                    converged: largest(&at.gradient) < 1e3 * FLAT,
-                });
+            if is_far(&at.logs, &logs) {
+                return Ok(ended(at, largest(&at.gradient) < 1e3 * FLAT));
             }
         }
-        Ok(Climb {
-            at,
-            converged: false,
-        })
+        Ok(ended(at, false))
     }
 
     /// Along `direction`, to where the likelihood rises enough and the slope has eased.
@@ -238,7 +232,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         let boundary = of_logs
             .iter()
             .any(|error| error.is_nan() || *error >= UNKNOWN)
-            || logs.iter().any(|log| log.abs() > EDGE);
+            || is_far(&logs, &climb.start);
         Ok(Fit {
             parameters,
             log_likelihood: at.value * self.model.weight(),
@@ -294,6 +288,12 @@ fn learn<const N: usize>(
             inverse[i][j] += factor * s[i] * s[j] - (hy[i] * s[j] + s[i] * hy[j]) / sy;
         }
     }
+}
+
+fn is_far<const N: usize>(logs: &[f64; N], start: &[f64; N]) -> bool {
+    logs.iter()
+        .zip(start)
+        .any(|(log, start)| (log - start).abs() > EDGE)
 }
 
 fn identity<const N: usize>() -> [[f64; N]; N] {

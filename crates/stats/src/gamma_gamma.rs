@@ -6,7 +6,7 @@
 //!
 //! Source: Fader & Hardie (2013), "The Gamma-Gamma Model of Monetary Value", note 025.
 
-use crate::dual::Real;
+use crate::dual::{Real, ln_rising};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::{Error, Result};
@@ -123,11 +123,12 @@ impl Likelihood<3> for Data {
 fn density<R: Real>([p, q, v]: [R; 3], spend: Spend) -> R {
     let Spend { purchases: x, mean } = spend;
     let px = p * x;
-    (px + q).ln_gamma() - px.ln_gamma() - q.ln_gamma()
-        + q * v.ln()
-        + (px - 1.0) * mean.ln()
-        + px * x.ln()
-        - (px + q) * (v + x * mean).ln()
+    let share = v / (x * mean);
+    ln_rising(px, q)
+        - q.ln_gamma()
+        - mean.ln()
+        - px * share.ln_1p()
+        - q * (R::constant(1.0) / share).ln_1p()
 }
 
 impl TryFrom<[f64; 3]> for GammaGamma {

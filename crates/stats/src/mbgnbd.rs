@@ -5,7 +5,7 @@
 //! Source: Batislam, Denizel & Filiztekin (2007), "Empirical validation and comparison of models for customer base
 //! analysis", Int. J. of Research in Marketing 24(3); Hoppe & Wagner (2007). Expectations after Euler's transformation.
 
-use crate::dual::{Real, ln_sum_exp};
+use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
@@ -93,19 +93,14 @@ impl Likelihood<4> for Data<'_> {
 
 /// The part that depends on the number of repeats only.
 fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
-    (r + x).ln_gamma() - r.ln_gamma()
-        + r * alpha.ln()
-        + (a + b).ln_gamma()
-        + (b + (x + 1.0)).ln_gamma()
-        - b.ln_gamma()
-        - (a + b + (x + 1.0)).ln_gamma()
+    ln_rising(r, R::constant(x)) - alpha.ln() * x + ln_beta_ratio(a, b, 0.0, x + 1.0)
 }
 
 /// Still active at the end, or stopped after the last purchase.
 fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
     let x = history.repeats;
-    let active = -((r + x) * (alpha + history.age).ln());
-    let stopped = a.ln() - (b + x).ln() - (r + x) * (alpha + history.recency).ln();
+    let active = -((r + x) * (R::constant(history.age) / alpha).ln_1p());
+    let stopped = a.ln() - (b + x).ln() - (r + x) * (R::constant(history.recency) / alpha).ln_1p();
     ln_sum_exp(active, stopped)
 }
 
