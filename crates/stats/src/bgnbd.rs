@@ -12,7 +12,7 @@ use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::{growth, ln_gamma};
+use crate::special::{ln_gamma, purchases_while_active};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,8 +79,7 @@ impl BgNbd {
         } = history;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + age + horizon);
-        let active = growth(a - 1.0, a + b - 1.0 - r, a + b + x - 1.0, z);
-        Ok((a + b + x - 1.0) * active * self.p_alive(history))
+        Ok(purchases_while_active(r + x, b + x, a - 1.0, z) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
@@ -88,7 +87,7 @@ impl BgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + horizon);
-        Ok((a + b - 1.0) * growth(a - 1.0, a + b - 1.0 - r, a + b - 1.0, z))
+        Ok(purchases_while_active(r, b, a - 1.0, z))
     }
 
     /// Probability that a new customer makes exactly `repeats` purchases beyond the first within `horizon`: equation (8).

@@ -234,6 +234,15 @@ fn stirling<R: Real>(z: R) -> R {
         * inverse
 }
 
+/// ln B(a, b).
+pub fn ln_beta<R: Real>(a: R, b: R) -> R {
+    let (less, more) = match a.value() < b.value() {
+        true => (a, b),
+        false => (b, a),
+    };
+    less.ln_gamma() - ln_rising(more, less)
+}
+
 /// ln(B(a+x, b+y)/B(a, b)).
 pub fn ln_beta_ratio<R: Real>(a: R, b: R, x: f64, y: f64) -> R {
     let [x, y] = [x, y].map(R::constant);
@@ -273,6 +282,7 @@ mod tests {
         check(|x| x.ln_gamma(), 40.5);
         check(|x| ln_rising(x, x + 1.5), 2.2);
         check(|x| ln_rising(x, x * x), 40.0);
+        check(|x| ln_beta(x, x + 1.5), 2.2);
         check(|x| ln_beta_ratio(x, x + 1.5, 2.0, 3.0), 2.2);
         check(|x| ln_beta_fall(x, x + 1.5, x * 0.5), 2.2);
         check(|x| ln_beta_fall(x, x + 1.5, x * 2.5), 2.2);

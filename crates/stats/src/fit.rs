@@ -176,7 +176,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         let slope = dot(direction, &at.gradient);
         let (mut low, mut high, mut length) = (0.0, f64::INFINITY, 1.0);
         let mut best: Option<Point<N>> = None;
-        for _ in 0..40 {
+        for tried in 0..40 {
             let next =
                 self.evaluate(std::array::from_fn(|n| at.logs[n] + length * direction[n]))?;
             if next.value >= at.value + 1e-4 * length * slope {
@@ -190,7 +190,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             } else {
                 high = length;
             }
-            if high - low < 1e-10 * length {
+            if high - low < 1e-10 * length || (best.is_some() && tried > 10) {
                 break;
             }
             length = match high.is_finite() {

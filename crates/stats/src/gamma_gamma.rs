@@ -6,7 +6,7 @@
 //!
 //! Source: Fader & Hardie (2013), "The Gamma-Gamma Model of Monetary Value", note 025.
 
-use crate::dual::{Real, ln_rising};
+use crate::dual::{Real, ln_beta};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::{Error, Result};
@@ -124,11 +124,7 @@ fn density<R: Real>([p, q, v]: [R; 3], spend: Spend) -> R {
     let Spend { purchases: x, mean } = spend;
     let px = p * x;
     let share = v / (x * mean);
-    ln_rising(px, q)
-        - q.ln_gamma()
-        - mean.ln()
-        - px * share.ln_1p()
-        - q * (R::constant(1.0) / share).ln_1p()
+    -ln_beta(px, q) - mean.ln() - px * share.ln_1p() - q * (R::constant(1.0) / share).ln_1p()
 }
 
 impl TryFrom<[f64; 3]> for GammaGamma {

@@ -9,7 +9,7 @@ use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::growth;
+use crate::special::purchases_while_active;
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,8 +60,7 @@ impl MbgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b, x) = (self.r, self.a, self.b, history.repeats);
         let z = horizon / (self.alpha + history.age + horizon);
-        let active = growth(a - 1.0, a + b - r, a + b + x, z);
-        Ok((a + b + x) * active * self.p_alive(history))
+        Ok(purchases_while_active(r + x, b + x + 1.0, a - 1.0, z) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
@@ -69,7 +68,7 @@ impl MbgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + horizon);
-        Ok(b * growth(a - 1.0, a + b - r, a + b, z))
+        Ok(b / (a + b) * purchases_while_active(r, b + 1.0, a - 1.0, z))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::dual::{Real, ln_diff_exp, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::{hyp2f1, ln_gamma, tricomi_u};
+use crate::special::{hyp2f1, ln_gamma, ln_tricomi_u};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,12 +82,12 @@ impl ParetoNbd {
         positive("discount", discount)?;
         let (r, alpha, s, beta) = (self.r, self.alpha, self.s, self.beta);
         let x = history.repeats;
-        let u = tricomi_u(s, discount * (beta + history.age));
+        let ln_u = ln_tricomi_u(s, discount * (beta + history.age));
         let log = r * alpha.ln()
             + s * beta.ln()
             + (s - 1.0) * discount.ln()
             + ln_gamma(r + x + 1.0)
-            + u.ln()
+            + ln_u
             - ln_gamma(r)
             - (r + x + 1.0) * (alpha + history.age).ln()
             - self.log_likelihood(history);
