@@ -51,7 +51,11 @@ fn ln_survival<R: Real>([alpha, beta, c]: [R; 3], periods: f64) -> R {
 struct Data<'a>(&'a [Cohort]);
 
 impl Likelihood<3> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 3]) -> R {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 3],
+        _is_cancelled: IsCancelled,
+    ) -> R {
         let mut sum = R::constant(0.0);
         for cohort in self.0 {
             for (period, lost) in cohort.losses() {

@@ -139,8 +139,12 @@ struct Data {
 }
 
 impl Likelihood<4> for Data {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        fit::sum(&self.rows, |(history, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        fit::sum(&self.rows, is_cancelled, |(history, weight)| {
             density(parameters, *history) * *weight
         })
     }

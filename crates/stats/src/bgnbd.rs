@@ -114,11 +114,15 @@ impl BgNbd {
 struct Data<'a>(&'a Customers);
 
 impl Likelihood<4> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        let counts = fit::sum(&self.0.repeats, is_cancelled, |(x, weight)| {
             of_repeats(parameters, *x) * *weight
         });
-        let times = fit::sum(&self.0.histories, |(history, weight)| {
+        let times = fit::sum(&self.0.histories, is_cancelled, |(history, weight)| {
             of_times(parameters, *history) * *weight
         });
         counts + times

@@ -12,13 +12,18 @@ use crate::{Error, Result};
 
 /// A model's log-likelihood of its data, in nats.
 pub trait Likelihood<const N: usize>: Sync {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; N]) -> R;
+    /// Of a cancelled fit nothing is expected but an early end.
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; N],
+        is_cancelled: IsCancelled,
+    ) -> R;
 
     /// Sum of the weights: how many customers the data stand for.
     fn weight(&self) -> f64;
 }
 
-/// Asked before each evaluation; a fit that is no longer wanted ends with [`Error::Cancelled`].
+/// Asked every few thousand customers; a fit that is no longer wanted ends with [`Error::Cancelled`].
 pub type IsCancelled<'a> = &'a (dyn Fn() -> bool + Sync);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,15 +53,19 @@ const EDGE: f64 = 25.0;
 const UNKNOWN: f64 = 5.0;
 const PIECE: usize = 4_096;
 
-/// The sum of `f` over `rows`, on all cores, the same on any number of them.
-pub fn sum<T: Sync, R: Real + Send>(rows: &[T], f: impl Fn(&T) -> R + Sync) -> R {
-    let pieces: Vec<R> = rows
-        .par_chunks(PIECE)
-        .map(|piece| piece.iter().fold(R::constant(0.0), |sum, row| sum + f(row)))
-        .collect();
-    pieces
-        .into_iter()
-        .fold(R::constant(0.0), |sum, piece| sum + piece)
+/// The sum of `f` over `rows`, on all cores, the same on any number of them. Once it is cancelled, what is left is left out.
+pub fn sum<T: Sync, R: Real + Send>(
+    rows: &[T],
+    is_cancelled: IsCancelled,
+    f: impl Fn(&T) -> R + Sync,
+) -> R {
+    let none = || R::constant(0.0);
+    let of_piece = |piece: &[T]| match is_cancelled() {
+        true => none(),
+        false => piece.iter().fold(none(), |sum, row| sum + f(row)),
+    };
+    let pieces: Vec<R> = rows.par_chunks(PIECE).map(of_piece).collect();
+    pieces.into_iter().fold(none(), |sum, piece| sum + piece)
 }
 
 /// The best maximum that is reached from any of the `starts`.
@@ -109,12 +118,13 @@ struct Climb<const N: usize> {
 
 impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
     fn evaluate(&mut self, logs: [f64; N]) -> Result<Point<N>> {
+        self.evaluations += 1;
+        let parameters = std::array::from_fn(|n| Dual::<N>::variable(logs[n], n).exp());
+        let sum = self.model.log_likelihood(parameters, self.is_cancelled);
         if (self.is_cancelled)() {
             return Err(Error::Cancelled);
         }
-        self.evaluations += 1;
-        let parameters = std::array::from_fn(|n| Dual::<N>::variable(logs[n], n).exp());
-        let mean = self.model.log_likelihood(parameters) / self.model.weight();
+        let mean = sum / self.model.weight();
         Ok(Point {
             logs,
             value: if mean.value.is_nan() {

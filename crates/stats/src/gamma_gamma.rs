@@ -108,8 +108,12 @@ struct Data {
 }
 
 impl Likelihood<3> for Data {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 3]) -> R {
-        fit::sum(&self.spends, |(spend, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 3],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        fit::sum(&self.spends, is_cancelled, |(spend, weight)| {
             density(parameters, *spend) * *weight
         })
     }

@@ -84,7 +84,11 @@ impl ShiftedBetaGeometric {
 struct Data<'a>(&'a [Cohort]);
 
 impl Likelihood<2> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, [alpha, beta]: [R; 2]) -> R {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        [alpha, beta]: [R; 2],
+        _is_cancelled: IsCancelled,
+    ) -> R {
         let mut sum = R::constant(0.0);
         for cohort in self.0 {
             for (period, lost) in cohort.losses() {

@@ -11,6 +11,7 @@
 mod aggregate;
 mod answer;
 mod argument;
+pub mod cancel;
 pub mod check;
 mod fit;
 mod page;

@@ -4,7 +4,8 @@ use rapport_stats::kmeans::{Settings, assign, fit};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, whole, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, whole,
+    within,
 };
 
 const SECTION: &str = "Segmentation";
@@ -80,7 +81,7 @@ fn clusters(rows: &Rows) -> Result<Value> {
     let (values, width) = rows.features(1);
     let values = in_order(values, width);
     let points = Points::new(&values, width)?;
-    let found = fit(&points, &Settings::new(clusters as usize), &|| false)?;
+    let found = fit(&points, &Settings::new(clusters as usize), &cancel::asked())?;
     Ok(Value::Row(vec![
         Value::Matrix(found.centres, width),
         found.weights.into(),
