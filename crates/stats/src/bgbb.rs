@@ -7,6 +7,7 @@
 //! Source: Fader, Hardie & Shang (2010), "Customer-Base Analysis in a Discrete-Time Noncontractual Setting", Marketing
 //! Science 29(6), doi 10.1287/mksc.1100.0580.
 
+use crate::alike::alike;
 use crate::dual::{Real, ln_beta_fall, ln_beta_ratio, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -22,7 +23,7 @@ pub struct BgBb {
 }
 
 /// Purchases on `occasions` occasions, the last of them on the `last`-th (0 without any).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Occasions {
     purchases: u32,
     last: u32,
@@ -76,6 +77,7 @@ impl BgBb {
                 data.rows.push((occasions, weight));
             }
         }
+        data.rows = alike(data.rows, Ord::cmp);
         let starts = [[1.0, 1.0, 1.0, 2.0], [1.0, 0.5, 0.5, 3.0]];
         fit::maximise(&data, &starts, is_cancelled)
     }

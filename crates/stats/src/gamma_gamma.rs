@@ -6,6 +6,7 @@
 //!
 //! Source: Fader & Hardie (2013), "The Gamma-Gamma Model of Monetary Value", note 025.
 
+use crate::alike::alike;
 use crate::dual::{Real, ln_beta};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -61,6 +62,11 @@ impl GammaGamma {
                 data.spends.push((spend, weight));
             }
         }
+        data.spends = alike(data.spends, |a, b| {
+            a.purchases
+                .total_cmp(&b.purchases)
+                .then(a.mean.total_cmp(&b.mean))
+        });
         let mean = total / data.weight;
         let starts = [[5.0, 4.0, 0.6 * mean], [1.0, 2.0, mean]];
         fit::maximise(&data, &starts, is_cancelled)
