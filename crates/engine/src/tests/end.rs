@@ -17,7 +17,7 @@ const RECURSIVE: &str = "WITH RECURSIVE r AS (SELECT 1 AS v UNION ALL SELECT v +
 // Nobody is like anybody else: each step of the climb looks at all of them.
 const FIT: &str = "SELECT (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v)";
 const FIT_OF_GROUPS: &str = "SELECT v % 3, (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v) GROUP BY 1";
-const CLUSTERS: &str = "SELECT (kmeans_fit(500, v * 7919 % 100003, v * 104729 % 99991, v * 31 % 9973)).inertia FROM generate_series(1, 300000) AS g (v)";
+const CLUSTERS: &str = "SELECT (kmeans_fit(500, v::bigint * 7919 % 100003, v::bigint * 104729 % 99991, v::bigint * 31 % 9973)).inertia FROM generate_series(1, 300000) AS g (v)";
 const STREAM: &str = "SELECT a.v FROM generate_series(1, 1000000000) AS a (v)";
 
 /// Long enough to be at work, and then the work is over within a second.
