@@ -2,7 +2,7 @@
 //!
 //! Ours are SQL functions of a table in a lake, asked through psql, the reading of the table and the way to psql included;
 //! peers have their data in memory (ClickHouse and DuckDB in tables) before the clock starts. Trees are not in SQL yet and
-//! are grown by `rapport-stats`. Medians of three runs. *off* is how far the answers are apart, as a share of the peer's:
+//! are grown by `rapport-stats`. Medians of three runs. Customers who are alike are one to our fits, and times are of days. *off* is how far the answers are apart, as a share of the peer's:
 //! log-likelihoods, inertias, AUCs and counts. Events are a hundred for each customer.
 
 mod bench;
@@ -28,7 +28,7 @@ const EVENTS_OF_ONE: usize = 100;
 
 struct Question {
     name: &'static str,
-    /// Of `customers`, `points` or `events`.
+    /// Of `buyers`, `points` or `visits`.
     sql: &'static str,
     is_of_events: bool,
     /// With the most customers that they can be asked about within minutes.
@@ -38,20 +38,20 @@ struct Question {
 const QUESTIONS: [Question; 7] = [
     Question {
         name: "bgnbd_fit",
-        sql: "SELECT (bgnbd_fit(repeats, recency, age)).log_likelihood FROM customers",
+        sql: "SELECT (bgnbd_fit(repeats, recency, age)).log_likelihood FROM buyers",
         is_of_events: false,
         peers: &[("bgnbd_fit", usize::MAX)],
     },
     Question {
         name: "pnbd_fit",
-        sql: "SELECT (pnbd_fit(repeats, recency, age)).log_likelihood FROM customers",
+        sql: "SELECT (pnbd_fit(repeats, recency, age)).log_likelihood FROM buyers",
         is_of_events: false,
         peers: &[("pnbd_fit", 10_000)],
     },
     Question {
         name: "score",
         sql: "SELECT sum(bgnbd_p_alive(0.243, 4.414, 0.793, 2.426, repeats, recency, age)
-                 + bgnbd_expected_purchases(0.243, 4.414, 0.793, 2.426, repeats, recency, age, 13)) FROM customers",
+                 + bgnbd_expected_purchases(0.243, 4.414, 0.793, 2.426, repeats, recency, age, 13)) FROM buyers",
         is_of_events: false,
         peers: &[("score", usize::MAX)],
     },
@@ -64,7 +64,7 @@ const QUESTIONS: [Question; 7] = [
     Question {
         name: "window_funnel",
         sql: "SELECT level, count(*) FROM (
-                SELECT window_funnel(604800, second, kind = 0, kind = 1, kind = 2) AS level FROM events GROUP BY customer
+                SELECT window_funnel(604800, second, kind = 0, kind = 1, kind = 2) AS level FROM visits GROUP BY customer
               ) AS funnel GROUP BY level ORDER BY level",
         is_of_events: true,
         peers: &[
@@ -76,9 +76,9 @@ const QUESTIONS: [Question; 7] = [
         name: "sessions",
         sql: "SELECT sum(sessions) FROM (
                 SELECT max(session) AS sessions FROM (
-                  SELECT customer, session_id(second, 1800) OVER (PARTITION BY customer ORDER BY second) AS session FROM events
-                ) AS visits GROUP BY customer
-              ) AS customers",
+                  SELECT customer, session_id(second, 1800) OVER (PARTITION BY customer ORDER BY second) AS session FROM visits
+                ) AS numbered GROUP BY customer
+              ) AS counted",
         is_of_events: true,
         peers: &[
             ("sessions_clickhouse", usize::MAX),
@@ -87,7 +87,7 @@ const QUESTIONS: [Question; 7] = [
     },
     Question {
         name: "nps by month",
-        sql: "SELECT date_trunc('month', to_timestamp(second)) AS month, nps(score) FROM events
+        sql: "SELECT date_trunc('month', to_timestamp(second)) AS month, nps(score) FROM visits
               GROUP BY month ORDER BY month LIMIT 1",
         is_of_events: true,
         peers: &[
@@ -151,11 +151,11 @@ fn tables(folder: &Path, size: usize) -> Result<String> {
     let columns: Vec<String> = (0..10).map(|n| format!("x{n} double precision")).collect();
     Ok(format!(
         "SET statement_timeout = 0;
-         CREATE TABLE customers (repeats double precision, recency double precision, age double precision);
-         \\copy customers FROM '{}' CSV
+         CREATE TABLE buyers (repeats double precision, recency double precision, age double precision);
+         \\copy buyers FROM '{}' CSV
          CREATE TABLE points ({});
          \\copy points FROM '{}' CSV
-         CREATE TABLE events AS {};\n",
+         CREATE TABLE visits AS {};\n",
         made::customers(folder, size)?.display(),
         columns.join(", "),
         made::points(folder, size)?.display(),

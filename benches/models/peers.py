@@ -24,27 +24,25 @@ def customers(folder, size):
     return pandas.read_csv(folder / f"customers-{size}.csv", header=None, names=["repeats", "recency", "age"])
 
 
-def fitted(fitter, data):
-    import numpy
-
-    work = lambda: fitter().fit(data.repeats, data.recency, data.age)
-    times, model = timed(work)
-    # The fit itself is in units of its own.
-    logs = numpy.log(model.params_.to_numpy())
-    mean = model._negative_log_likelihood(logs, data.repeats, data.recency, data.age, numpy.ones(len(data)), 0.0)
-    return times, -mean * len(data)
-
-
 def bgnbd_fit(folder, size):
+    import numpy
     from lifetimes import BetaGeoFitter
 
-    return fitted(BetaGeoFitter, customers(folder, size))
+    data = customers(folder, size)
+    times, model = timed(lambda: BetaGeoFitter().fit(data.repeats, data.recency, data.age))
+    # The fit itself is in units of its own.
+    logs, ones = numpy.log(model.params_.to_numpy()), numpy.ones(size)
+    mean = model._negative_log_likelihood(logs, data.repeats, data.recency, data.age, ones, 0.0)
+    return times, -mean * size
 
 
 def pnbd_fit(folder, size):
     from lifetimes import ParetoNBDFitter
 
-    return fitted(ParetoNBDFitter, customers(folder, size))
+    data = customers(folder, size)
+    times, model = timed(lambda: ParetoNBDFitter().fit(data.repeats, data.recency, data.age))
+    columns = [data[name].to_numpy() for name in ("repeats", "recency", "age")]
+    return times, model._conditional_log_likelihood(model.params_.to_numpy(), *columns).sum()
 
 
 def score(folder, size):
@@ -172,12 +170,12 @@ QUESTIONS = {
     ),
     "nps_clickhouse": clickhouse(
         """SELECT toStartOfMonth(toDateTime(second, 'UTC')) AS month,
-                  round(100 * (countIf(score >= 9) - countIf(score <= 6)) / count(), 3)
+                  100 * (countIf(score >= 9) - countIf(score <= 6)) / count()
            FROM events GROUP BY month ORDER BY month LIMIT 1"""
     ),
     "nps_duckdb": duckdb(
         """SELECT date_trunc('month', make_timestamp(second * 1000000))::date AS month,
-                  round(100 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*), 3)
+                  100 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*)
            FROM events GROUP BY month ORDER BY month LIMIT 1"""
     ),
 }
