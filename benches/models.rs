@@ -31,8 +31,23 @@ struct Question {
     /// Of `buyers`, `points` or `visits`.
     sql: &'static str,
     is_of_events: bool,
-    /// With the most customers that they can be asked about within minutes.
-    peers: &'static [(&'static str, usize)],
+    peers: &'static [Peer],
+}
+
+struct Peer {
+    name: &'static str,
+    /// Of peers.py.
+    question: &'static str,
+    /// Of how many customers it answers within minutes.
+    most_customers: usize,
+}
+
+const fn peer(name: &'static str, question: &'static str) -> Peer {
+    Peer {
+        name,
+        question,
+        most_customers: usize::MAX,
+    }
 }
 
 const QUESTIONS: [Question; 7] = [
@@ -40,26 +55,26 @@ const QUESTIONS: [Question; 7] = [
         name: "bgnbd_fit",
         sql: "SELECT (bgnbd_fit(repeats, recency, age)).log_likelihood FROM buyers",
         is_of_events: false,
-        peers: &[("bgnbd_fit", usize::MAX)],
+        peers: &[peer("lifetimes", "bgnbd_fit")],
     },
     Question {
         name: "pnbd_fit",
         sql: "SELECT (pnbd_fit(repeats, recency, age)).log_likelihood FROM buyers",
         is_of_events: false,
-        peers: &[("pnbd_fit", 10_000)],
+        peers: &[Peer { name: "lifetimes", question: "pnbd_fit", most_customers: 10_000 }],
     },
     Question {
         name: "score",
         sql: "SELECT sum(bgnbd_p_alive(0.243, 4.414, 0.793, 2.426, repeats, recency, age)
                  + bgnbd_expected_purchases(0.243, 4.414, 0.793, 2.426, repeats, recency, age, 13)) FROM buyers",
         is_of_events: false,
-        peers: &[("score", usize::MAX)],
+        peers: &[peer("lifetimes", "score")],
     },
     Question {
         name: "kmeans_fit",
         sql: "SELECT (kmeans_fit(8, x0, x1, x2, x3, x4, x5, x6, x7, x8, x9)).inertia FROM points",
         is_of_events: false,
-        peers: &[("kmeans_fit", usize::MAX)],
+        peers: &[peer("scikit-learn", "kmeans_fit")],
     },
     Question {
         name: "window_funnel",
@@ -68,8 +83,8 @@ const QUESTIONS: [Question; 7] = [
               ) AS funnel GROUP BY level ORDER BY level",
         is_of_events: true,
         peers: &[
-            ("window_funnel_clickhouse", usize::MAX),
-            ("window_funnel_duckdb", usize::MAX),
+            peer("ClickHouse", "window_funnel_clickhouse"),
+            peer("DuckDB", "window_funnel_duckdb"),
         ],
     },
     Question {
@@ -81,8 +96,8 @@ const QUESTIONS: [Question; 7] = [
               ) AS counted",
         is_of_events: true,
         peers: &[
-            ("sessions_clickhouse", usize::MAX),
-            ("sessions_duckdb", usize::MAX),
+            peer("ClickHouse", "sessions_clickhouse"),
+            peer("DuckDB", "sessions_duckdb"),
         ],
     },
     Question {
@@ -91,8 +106,8 @@ const QUESTIONS: [Question; 7] = [
               GROUP BY month ORDER BY month LIMIT 1",
         is_of_events: true,
         peers: &[
-            ("nps_clickhouse", usize::MAX),
-            ("nps_duckdb", usize::MAX),
+            peer("ClickHouse", "nps_clickhouse"),
+            peer("DuckDB", "nps_duckdb"),
         ],
     },
 ];
@@ -119,14 +134,23 @@ fn main() -> Result<()> {
                 true => size * EVENTS_OF_ONE,
                 false => size,
             };
-            let ours = ask(&server, question.sql)?;
-            let asked = question.peers.iter().filter(|(_, most)| size <= *most);
-            for (name, _) in asked {
-                let theirs = peers.ask(name, rows, &folder)?;
-                tell(question.name, rows, &ours, name, theirs.as_ref());
-            }
-            if question.peers.iter().all(|(_, most)| size > *most) {
+            let ours = match ask(&server, question.sql) {
+                Ok(ours) => ours,
+                Err(error) => {
+                    println!("| {} | {rows} | failed: {error} | | | | |", question.name);
+                    continue;
+                }
+            };
+            let asked = question
+                .peers
+                .iter()
+                .filter(|peer| size <= peer.most_customers);
+            if question.peers.iter().all(|peer| size > peer.most_customers) {
                 tell(question.name, rows, &ours, "", None);
+            }
+            for peer in asked {
+                let theirs = peers.ask(peer.question, rows, &folder)?;
+                tell(question.name, rows, &ours, peer.name, theirs.as_ref());
             }
             growth.push((question.name, rows, ours.took));
         }
