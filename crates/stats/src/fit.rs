@@ -44,8 +44,10 @@ pub struct Fit<const N: usize> {
 
 /// Of the gradient of the mean log-likelihood by the logarithms.
 const FLAT: f64 = 1e-9;
-/// Of the mean log-likelihood: what the order of summing changes.
-const ROUNDING: f64 = 1e-13;
+/// Of the mean log-likelihood: what the order of summing and the last digits of lnΓ change.
+const ROUNDING: f64 = 1e-12;
+/// Steps one after the other that win no more than that.
+const MOST_IN_VAIN: usize = 3;
 const MOST_STEPS: usize = 500;
 /// A parameter that is e^±EDGE of where it started has run away.
 const EDGE: f64 = 25.0;
@@ -146,6 +148,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         let mut at = self.evaluate(logs)?;
         let mut inverse = identity();
         let mut is_fresh = true;
+        let mut in_vain = 0;
         for _ in 0..MOST_STEPS {
             if largest(&at.gradient) < FLAT {
                 return Ok(ended(at, true));
@@ -173,8 +176,12 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             };
             learn(&mut inverse, &at, &next, is_fresh);
             is_fresh = false;
+            in_vain = match next.value - at.value > ROUNDING * at.value.abs() {
+                true => 0,
+                false => in_vain + 1,
+            };
             at = next;
-            if is_far(&at.logs, &logs) {
+            if in_vain == MOST_IN_VAIN || is_far(&at.logs, &logs) {
                 return Ok(ended(at, largest(&at.gradient) < 1e3 * FLAT));
             }
         }
