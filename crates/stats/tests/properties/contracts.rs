@@ -88,13 +88,15 @@ proptest! {
     #[test]
     fn fits_of_cohorts_are_numbers(cohorts in prop::collection::vec(cohort(), 1..4)) {
         let fit = ShiftedBetaGeometric::fit(&cohorts, &go_on).expect("fitted");
-        prop_assert!(fit.log_likelihood.is_finite() && fit.evaluations < 3_000, "{fit:?}");
+        prop_assert!(fit.converged && fit.evaluations < 3_000, "{fit:?}");
+        prop_assert!(fit.log_likelihood.is_finite(), "{fit:?}");
         let [alpha, beta] = fit.parameters;
         let model = ShiftedBetaGeometric::new(alpha, beta).expect("positive");
         check_survival(|t| model.survival(t), &periods())?;
 
         let fit = BetaDiscreteWeibull::fit(&cohorts, &go_on).expect("fitted");
-        prop_assert!(fit.log_likelihood.is_finite() && fit.evaluations < 3_000, "{fit:?}");
+        prop_assert!(fit.converged && fit.evaluations < 3_000, "{fit:?}");
+        prop_assert!(fit.log_likelihood.is_finite(), "{fit:?}");
         let [alpha, beta, c] = fit.parameters;
         let model = BetaDiscreteWeibull::new(alpha, beta, c).expect("positive");
         check_survival(|t| model.survival(t), &periods())?;
