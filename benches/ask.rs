@@ -5,22 +5,20 @@
 //! of 31 in one session, of a different customer each time.
 
 mod bench;
+mod server;
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use bench::{folder, median, rapport, root, timed};
+use server::{Server, add_user, times_told};
 
 /// What the demo makes of one customer, on average.
 const INTERACTIONS_A_CUSTOMER: u64 = 30;
 const WARM: u64 = 31;
 const COLD: usize = 5;
-const PASSWORD: &str = "only for the bench";
 
 fn main() -> Result<()> {
     let sizes = std::env::var("RAPPORT_BENCH_SIZES").unwrap_or_else(|_| "1000000,30000000".into());
@@ -39,11 +37,11 @@ fn main() -> Result<()> {
             for n in 0..COLD {
                 forget(&lake)?;
                 let server = Server::start(&lake)?;
-                cold.extend(server.ask(&sql, 1, 1_000 + n as u64 * 7)?);
+                cold.extend(ask(&server, &sql, 1, 1_000 + n as u64 * 7)?);
             }
             let server = Server::start(&lake)?;
-            server.ask(&sql, 3, 1)?;
-            let warm = server.ask(&sql, WARM, 100)?;
+            ask(&server, &sql, 3, 1)?;
+            let warm = ask(&server, &sql, WARM, 100)?;
             println!(
                 "| {rows} | {:.1} | {name} | {:.1} | {:.1} |",
                 bytes / rows as f64,
@@ -76,9 +74,7 @@ fn lake(size: u64) -> Result<PathBuf> {
         demo.current_dir(&home).env_remove("RAPPORT_LAKE__URL");
         timed(demo)?;
         timed(rapport(&lake, ["compact"])?)?;
-        let mut user = rapport(&lake, ["user", "add", "bench"])?;
-        user.env("RAPPORT_PASSWORD", PASSWORD);
-        timed(user)?;
+        add_user(&lake)?;
         fs::write(home.join("made"), "")?;
     }
     Ok(lake)
@@ -112,67 +108,17 @@ fn forget(lake: &Path) -> Result<()> {
     Ok(())
 }
 
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(lake: &Path) -> Result<Server> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut command = rapport(lake, ["serve"])?;
-        let process = command
-            .env("RAPPORT_SERVE__LISTEN", format!("127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let server = Server { process, port };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() > deadline {
-                bail!("the server does not answer");
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(server)
+/// Milliseconds of `times` runs in one session, as psql tells them.
+fn ask(server: &Server, sql: &str, times: u64, first_customer: u64) -> Result<Vec<f64>> {
+    let mut script = String::from("\\timing on\n\\o /dev/null\n");
+    for n in 0..times {
+        let customer = (first_customer + n * 37).to_string();
+        script += &format!("{};\n", sql.trim().replace(":customer", &customer));
     }
-
-    /// Milliseconds of `times` runs in one session, as psql tells them.
-    fn ask(&self, sql: &str, times: u64, first_customer: u64) -> Result<Vec<f64>> {
-        let mut script = String::from("\\timing on\n\\o /dev/null\n");
-        for n in 0..times {
-            let customer = (first_customer + n * 37).to_string();
-            script += &format!("{};\n", sql.trim().replace(":customer", &customer));
-        }
-        let file = tempfile::NamedTempFile::new()?;
-        fs::write(file.path(), script)?;
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-w", "-v", "ON_ERROR_STOP=1", "-f"])
-            .arg(file.path())
-            .envs([
-                ("PGHOST", "127.0.0.1".to_owned()),
-                ("PGPORT", self.port.to_string()),
-                ("PGUSER", "bench".to_owned()),
-                ("PGPASSWORD", PASSWORD.to_owned()),
-                ("PGDATABASE", "rapport".to_owned()),
-            ]);
-        let (said, _) = timed(psql)?;
-        let times: Vec<f64> = said
-            .lines()
-            .filter_map(|line| line.strip_prefix("Time: ")?.split(' ').next()?.parse().ok())
-            .collect();
-        if times.is_empty() {
-            bail!("psql told no time: {said}");
-        }
-        Ok(times)
+    let said = server.psql(&script)?;
+    let times = times_told(&said);
+    if times.is_empty() {
+        bail!("psql told no time: {said}");
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &self.process.id().to_string()])
-            .status();
-        let _ = self.process.wait();
-    }
+    Ok(times)
 }

@@ -1,5 +1,6 @@
 //! The binary's manners: help, exit codes, settings, users, what scripts read.
 
+mod fits;
 mod tls;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         the_demo_answers_three_questions_and_lets_its_user_in,
         completions_are_written_for_each_shell,
     ];
+    trials.extend(fits::trials());
     trials.extend(tls::trials());
     trials
 }

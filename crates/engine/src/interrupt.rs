@@ -1,7 +1,8 @@
 //! Ends operators that compute for seconds without giving the thread back.
 //!
 //! A nested loop join compares one batch of one side with all rows of the other, and comes back when it has found
-//! something or is through. It is ended from within: its condition fails as soon as nobody wants the answer.
+//! something or is through. It is ended from within: its condition fails as soon as nobody wants the answer. A model is
+//! fitted when its aggregate is asked for the answer: whoever asks tells it whether it is still wanted.
 
 use std::{
     fmt::{self, Display},
@@ -22,11 +23,13 @@ use datafusion::{
     physical_expr::PhysicalExpr,
     physical_plan::{
         ExecutionPlan,
+        aggregates::AggregateExec,
         joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder, utils::JoinFilter},
+        windows::{BoundedWindowAggExec, WindowAggExec},
     },
 };
 
-use crate::cancel::Guard;
+use crate::{asking::Asking, cancel::Guard};
 
 /// The same plan, which ends soon after the guard says that it is over.
 pub(crate) fn interruptible(
@@ -34,6 +37,9 @@ pub(crate) fn interruptible(
     guard: &Guard,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.transform_up(|node| {
+        if is_aggregate(&node) {
+            return Ok(Transformed::yes(Arc::new(Asking::new(node, guard)) as _));
+        }
         let Some((join, filter)) = node
             .downcast_ref::<NestedLoopJoinExec>()
             .and_then(|join| Some((join, join.filter()?)))
@@ -60,6 +66,10 @@ pub(crate) fn interruptible(
         Ok(Transformed::yes(Arc::new(join) as _))
     });
     Ok(changed?.data)
+}
+
+fn is_aggregate(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<AggregateExec>() || node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>()
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 
 mod alter;
 mod array_of_query;
+mod asking;
 mod assigned;
 mod beside;
 mod bits;

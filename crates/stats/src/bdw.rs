@@ -7,7 +7,7 @@
 //! Marketing 43, 1-16.
 
 use crate::Result;
-use crate::dual::{Real, ln_beta, ln_diff_exp};
+use crate::dual::{Real, ln_beta_fall, ln_diff_exp};
 use crate::error::positive;
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::sbg::Cohort;
@@ -45,16 +45,24 @@ fn ln_survival<R: Real>([alpha, beta, c]: [R; 3], periods: f64) -> R {
     if periods == 0.0 {
         return R::constant(0.0);
     }
-    ln_beta(alpha, beta + (c * periods.ln()).exp()) - ln_beta(alpha, beta)
+    let power = (c * periods.ln()).exp();
+    match power.value().is_finite() {
+        true => ln_beta_fall(alpha, beta, power),
+        false => R::constant(f64::NEG_INFINITY),
+    }
 }
 
 struct Data<'a>(&'a [Cohort]);
 
 impl Likelihood<3> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 3]) -> R {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 3],
+        _is_cancelled: IsCancelled,
+    ) -> R {
         let mut sum = R::constant(0.0);
         for cohort in self.0 {
-            for (period, lost) in cohort.losses() {
+            for (period, lost) in cohort.losses().filter(|(_, lost)| *lost > 0.0) {
                 let left = ln_diff_exp(
                     ln_survival(parameters, period - 1.0),
                     ln_survival(parameters, period),
@@ -62,7 +70,9 @@ impl Likelihood<3> for Data<'_> {
                 sum = sum + left * lost;
             }
             let (periods, left) = cohort.left_over();
-            sum = sum + ln_survival(parameters, periods) * left;
+            if left > 0.0 {
+                sum = sum + ln_survival(parameters, periods) * left;
+            }
         }
         sum
     }
@@ -95,6 +105,13 @@ mod tests {
         check(&high_end, [0.2143, 1.4266, 1.7236], -1605.314);
         let regular = [1000.0, 631.0, 468.0, 382.0, 326.0, 289.0, 262.0, 241.0];
         check(&regular, [0.4556, 0.7793, 1.2835], -1679.603);
+    }
+
+    #[test]
+    fn powers_beyond_all_numbers_leave_nobody() {
+        let model = BetaDiscreteWeibull::new(0.5, 2.0, 300.0).expect("positive");
+        assert_eq!(model.survival(45.0), 0.0);
+        assert!(model.survival(1.0) > 0.0);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! Source: Fader, Hardie & Shang (2010), "Customer-Base Analysis in a Discrete-Time Noncontractual Setting", Marketing
 //! Science 29(6), doi 10.1287/mksc.1100.0580.
 
-use crate::dual::{Real, ln_beta, ln_sum_exp};
+use crate::alike::alike;
+use crate::dual::{Real, ln_beta_fall, ln_beta_ratio, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::special::ln_gamma;
@@ -22,7 +23,7 @@ pub struct BgBb {
 }
 
 /// Purchases on `occasions` occasions, the last of them on the `last`-th (0 without any).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Occasions {
     purchases: u32,
     last: u32,
@@ -76,6 +77,7 @@ impl BgBb {
                 data.rows.push((occasions, weight));
             }
         }
+        data.rows = alike(data.rows, Ord::cmp);
         let starts = [[1.0, 1.0, 1.0, 2.0], [1.0, 0.5, 0.5, 3.0]];
         fit::maximise(&data, &starts, is_cancelled)
     }
@@ -102,10 +104,10 @@ impl BgBb {
         let [alpha, beta, gamma, delta] = self.parameters();
         let (x, n) = (f64::from(history.purchases), f64::from(history.occasions));
         let m = f64::from(horizon);
-        let buys = ln_beta(alpha + x + 1.0, beta + n - x) - ln_beta(alpha, beta);
+        let buys = ln_beta_ratio(alpha, beta, x + 1.0, n - x);
         // Σ over the occasions of the probability of being there: B(γ, δ+n+i)/B(γ, δ).
         let there: f64 = (1..=horizon)
-            .map(|i| (ln_beta(gamma, delta + n + f64::from(i)) - ln_beta(gamma, delta)).exp())
+            .map(|i| ln_beta_fall(gamma, delta, n + f64::from(i)).exp())
             .sum();
         debug_assert!(there <= m);
         (buys - density(self.parameters(), history)).exp() * there
@@ -118,12 +120,12 @@ impl BgBb {
         }
         let [alpha, beta, gamma, delta] = self.parameters();
         let x = f64::from(purchases);
-        let of = |i: f64| ln_choose(i, x) + ln_beta(alpha + x, beta + i - x) - ln_beta(alpha, beta);
+        let of = |i: f64| ln_choose(i, x) + ln_beta_ratio(alpha, beta, x, i - x);
         let n = f64::from(occasions);
         let to_the_end = (of(n) + stayed(self.parameters(), n)).exp();
         let stopped: f64 = (purchases..occasions)
             .map(f64::from)
-            .map(|i| (of(i) + ln_beta(gamma + 1.0, delta + i) - ln_beta(gamma, delta)).exp())
+            .map(|i| (of(i) + ln_beta_ratio(gamma, delta, 1.0, i)).exp())
             .sum();
         to_the_end + stopped
     }
@@ -139,8 +141,12 @@ struct Data {
 }
 
 impl Likelihood<4> for Data {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        fit::sum(&self.rows, |(history, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        fit::sum(&self.rows, is_cancelled, |(history, weight)| {
             density(parameters, *history) * *weight
         })
     }
@@ -153,11 +159,10 @@ impl Likelihood<4> for Data {
 /// ln of equation (5) of the paper: there to the end, or stopped before one of the occasions since the last purchase.
 fn density<R: Real>(parameters: [R; 4], history: Occasions) -> R {
     let [_, _, gamma, delta] = parameters;
-    let whole = ln_beta(gamma, delta);
     let mut sum = bought(parameters, history, history.occasions)
         + stayed(parameters, f64::from(history.occasions));
     for before in history.last..history.occasions {
-        let stopped = ln_beta(gamma + 1.0, delta + f64::from(before)) - whole;
+        let stopped = ln_beta_ratio(gamma, delta, 1.0, f64::from(before));
         sum = ln_sum_exp(sum, bought(parameters, history, before) + stopped);
     }
     sum
@@ -166,12 +171,12 @@ fn density<R: Real>(parameters: [R; 4], history: Occasions) -> R {
 /// ln of the probability of the purchases and of the occasions without, up to the `upto`-th.
 fn bought<R: Real>([alpha, beta, ..]: [R; 4], history: Occasions, upto: u32) -> R {
     let x = f64::from(history.purchases);
-    ln_beta(alpha + x, beta + (f64::from(upto) - x)) - ln_beta(alpha, beta)
+    ln_beta_ratio(alpha, beta, x, f64::from(upto) - x)
 }
 
 /// ln of the probability of being there on the first `n` occasions.
 fn stayed<R: Real>([_, _, gamma, delta]: [R; 4], n: f64) -> R {
-    ln_beta(gamma, delta + n) - ln_beta(gamma, delta)
+    ln_beta_ratio(gamma, delta, 0.0, n)
 }
 
 impl TryFrom<[f64; 4]> for BgBb {

@@ -8,11 +8,11 @@
 //! doi 10.1287/mksc.1040.0098; overflow: Fader & Hardie, note 027. Expectations are evaluated after Euler's transformation
 //! of ₂F₁, where nothing overflows or cancels.
 
-use crate::dual::{Real, ln_beta, ln_sum_exp};
+use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::{growth, ln_gamma};
+use crate::special::{ln_gamma, purchases_while_active};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,8 +79,7 @@ impl BgNbd {
         } = history;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + age + horizon);
-        let active = growth(a - 1.0, a + b - 1.0 - r, a + b + x - 1.0, z);
-        Ok((a + b + x - 1.0) * active * self.p_alive(history))
+        Ok(purchases_while_active(r + x, b + x, a - 1.0, z) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
@@ -88,7 +87,7 @@ impl BgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + horizon);
-        Ok((a + b - 1.0) * growth(a - 1.0, a + b - 1.0 - r, a + b - 1.0, z))
+        Ok(purchases_while_active(r, b, a - 1.0, z))
     }
 
     /// Probability that a new customer makes exactly `repeats` purchases beyond the first within `horizon`: equation (8).
@@ -102,12 +101,12 @@ impl BgNbd {
         );
         let count =
             |j: f64| ln_gamma(r + j) - ln_gamma(r) - ln_gamma(j + 1.0) + r * stay + j * bought;
-        let goes_on = (ln_beta(a, b + x) - ln_beta(a, b) + count(x)).exp();
+        let goes_on = (ln_beta_ratio(a, b, 0.0, x) + count(x)).exp();
         if repeats == 0 {
             return Ok(goes_on);
         }
         let fewer: f64 = (0..repeats).map(|j| count(f64::from(j)).exp()).sum();
-        let stops = (ln_beta(a + 1.0, b + x - 1.0) - ln_beta(a, b)).exp();
+        let stops = ln_beta_ratio(a, b, 1.0, x - 1.0).exp();
         Ok(goes_on + stops * (1.0 - fewer).max(0.0))
     }
 }
@@ -115,11 +114,15 @@ impl BgNbd {
 struct Data<'a>(&'a Customers);
 
 impl Likelihood<4> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        let counts = fit::sum(&self.0.repeats, is_cancelled, |(x, weight)| {
             of_repeats(parameters, *x) * *weight
         });
-        let times = fit::sum(&self.0.histories, |(history, weight)| {
+        let times = fit::sum(&self.0.histories, is_cancelled, |(history, weight)| {
             of_times(parameters, *history) * *weight
         });
         counts + times
@@ -130,21 +133,20 @@ impl Likelihood<4> for Data<'_> {
     }
 }
 
-/// The part that depends on the number of repeats only: A1 and A2 of the paper.
+/// The part that depends on the number of repeats only: A1 and A2 of the paper, with the times in units of α.
 fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
-    (r + x).ln_gamma() - r.ln_gamma() + r * alpha.ln() + (a + b).ln_gamma() + (b + x).ln_gamma()
-        - b.ln_gamma()
-        - (a + b + x).ln_gamma()
+    ln_rising(r, R::constant(x)) - alpha.ln() * x + ln_beta_ratio(a, b, 0.0, x)
 }
 
 /// ln(exp A3 + exp A4) of the paper: still active at the end, or stopped after the last purchase.
 fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
     let x = history.repeats;
-    let active = -((r + x) * (alpha + history.age).ln());
+    let active = -((r + x) * (R::constant(history.age) / alpha).ln_1p());
     if x == 0.0 {
         return active;
     }
-    let stopped = a.ln() - (b + (x - 1.0)).ln() - (r + x) * (alpha + history.recency).ln();
+    let stopped =
+        a.ln() - (b + (x - 1.0)).ln() - (r + x) * (R::constant(history.recency) / alpha).ln_1p();
     ln_sum_exp(active, stopped)
 }
 

@@ -12,13 +12,18 @@ use crate::{Error, Result};
 
 /// A model's log-likelihood of its data, in nats.
 pub trait Likelihood<const N: usize>: Sync {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; N]) -> R;
+    /// Of a cancelled fit nothing is expected but an early end.
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; N],
+        is_cancelled: IsCancelled,
+    ) -> R;
 
     /// Sum of the weights: how many customers the data stand for.
     fn weight(&self) -> f64;
 }
 
-/// Asked before each evaluation; a fit that is no longer wanted ends with [`Error::Cancelled`].
+/// Asked every few thousand customers; a fit that is no longer wanted ends with [`Error::Cancelled`].
 pub type IsCancelled<'a> = &'a (dyn Fn() -> bool + Sync);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,24 +44,30 @@ pub struct Fit<const N: usize> {
 
 /// Of the gradient of the mean log-likelihood by the logarithms.
 const FLAT: f64 = 1e-9;
-/// Of the mean log-likelihood: what the order of summing changes.
-const ROUNDING: f64 = 1e-13;
+/// Of the mean log-likelihood: what the order of summing and the last digits of lnΓ change.
+const ROUNDING: f64 = 1e-12;
+/// Steps one after the other that win no more than that.
+const MOST_IN_VAIN: usize = 3;
 const MOST_STEPS: usize = 500;
-/// A parameter beyond e^±EDGE has run away.
+/// A parameter that is e^±EDGE of where it started has run away.
 const EDGE: f64 = 25.0;
 /// An uncertainty of a parameter's logarithm at which nothing is known about it.
 const UNKNOWN: f64 = 5.0;
 const PIECE: usize = 4_096;
 
-/// The sum of `f` over `rows`, on all cores, the same on any number of them.
-pub fn sum<T: Sync, R: Real + Send>(rows: &[T], f: impl Fn(&T) -> R + Sync) -> R {
-    let pieces: Vec<R> = rows
-        .par_chunks(PIECE)
-        .map(|piece| piece.iter().fold(R::constant(0.0), |sum, row| sum + f(row)))
-        .collect();
-    pieces
-        .into_iter()
-        .fold(R::constant(0.0), |sum, piece| sum + piece)
+/// The sum of `f` over `rows`, on all cores, the same on any number of them. Once it is cancelled, what is left is left out.
+pub fn sum<T: Sync, R: Real + Send>(
+    rows: &[T],
+    is_cancelled: IsCancelled,
+    f: impl Fn(&T) -> R + Sync,
+) -> R {
+    let none = || R::constant(0.0);
+    let of_piece = |piece: &[T]| match is_cancelled() {
+        true => none(),
+        false => piece.iter().fold(none(), |sum, row| sum + f(row)),
+    };
+    let pieces: Vec<R> = rows.par_chunks(PIECE).map(of_piece).collect();
+    pieces.into_iter().fold(none(), |sum, piece| sum + piece)
 }
 
 /// The best maximum that is reached from any of the `starts`.
@@ -102,18 +113,20 @@ struct Point<const N: usize> {
 }
 
 struct Climb<const N: usize> {
+    start: [f64; N],
     at: Point<N>,
     converged: bool,
 }
 
 impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
     fn evaluate(&mut self, logs: [f64; N]) -> Result<Point<N>> {
+        self.evaluations += 1;
+        let parameters = std::array::from_fn(|n| Dual::<N>::variable(logs[n], n).exp());
+        let sum = self.model.log_likelihood(parameters, self.is_cancelled);
         if (self.is_cancelled)() {
             return Err(Error::Cancelled);
         }
-        self.evaluations += 1;
-        let parameters = std::array::from_fn(|n| Dual::<N>::variable(logs[n], n).exp());
-        let mean = self.model.log_likelihood(parameters) / self.model.weight();
+        let mean = sum / self.model.weight();
         Ok(Point {
             logs,
             value: if mean.value.is_nan() {
@@ -127,15 +140,18 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
 
     /// BFGS: the inverse of the curvature is learned from the gradients met on the way.
     fn climb(&mut self, logs: [f64; N]) -> Result<Climb<N>> {
+        let ended = |at, converged| Climb {
+            start: logs,
+            at,
+            converged,
+        };
         let mut at = self.evaluate(logs)?;
         let mut inverse = identity();
         let mut is_fresh = true;
+        let mut in_vain = 0;
         for _ in 0..MOST_STEPS {
             if largest(&at.gradient) < FLAT {
-                return Ok(Climb {
-                    at,
-                    converged: true,
-                });
+                return Ok(ended(at, true));
             }
             let mut direction = times(&inverse, &at.gradient);
             if dot(&direction, &at.gradient) <= 0.0 {
@@ -147,34 +163,29 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             let direction = direction.map(|d| d * scale);
             if dot(&direction, &at.gradient) <= ROUNDING * at.value.abs() {
                 // What could still be won is lost in the rounding of the sum.
-                return Ok(Climb {
-                    at,
-                    converged: true,
-                });
+                return Ok(ended(at, true));
             }
             let Some(next) = self.step(&at, &direction)? else {
                 if is_fresh {
                     // Not even straight uphill is there anything higher.
                     let converged = largest(&at.gradient) < 1e3 * FLAT;
-                    return Ok(Climb { at, converged });
+                    return Ok(ended(at, converged));
                 }
                 (inverse, is_fresh) = (identity(), true);
                 continue;
             };
             learn(&mut inverse, &at, &next, is_fresh);
             is_fresh = false;
+            in_vain = match next.value - at.value > ROUNDING * at.value.abs() {
+                true => 0,
+                false => in_vain + 1,
+            };
             at = next;
-            if at.logs.iter().any(|log| log.abs() > EDGE) {
-                return Ok(Climb {
-                    at,
-                    converged: largest(&at.gradient) < 1e3 * FLAT,
-                });
+            if in_vain == MOST_IN_VAIN || is_far(&at.logs, &logs) {
+                return Ok(ended(at, largest(&at.gradient) < 1e3 * FLAT));
             }
         }
-        Ok(Climb {
-            at,
-            converged: false,
-        })
+        Ok(ended(at, false))
     }
 
     /// Along `direction`, to where the likelihood rises enough and the slope has eased.
@@ -182,7 +193,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         let slope = dot(direction, &at.gradient);
         let (mut low, mut high, mut length) = (0.0, f64::INFINITY, 1.0);
         let mut best: Option<Point<N>> = None;
-        for _ in 0..40 {
+        for tried in 0..40 {
             let next =
                 self.evaluate(std::array::from_fn(|n| at.logs[n] + length * direction[n]))?;
             if next.value >= at.value + 1e-4 * length * slope {
@@ -196,7 +207,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             } else {
                 high = length;
             }
-            if high - low < 1e-10 * length {
+            if high - low < 1e-10 * length || (best.is_some() && tried > 10) {
                 break;
             }
             length = match high.is_finite() {
@@ -238,7 +249,7 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         let boundary = of_logs
             .iter()
             .any(|error| error.is_nan() || *error >= UNKNOWN)
-            || logs.iter().any(|log| log.abs() > EDGE);
+            || is_far(&logs, &climb.start);
         Ok(Fit {
             parameters,
             log_likelihood: at.value * self.model.weight(),
@@ -294,6 +305,12 @@ fn learn<const N: usize>(
             inverse[i][j] += factor * s[i] * s[j] - (hy[i] * s[j] + s[i] * hy[j]) / sy;
         }
     }
+}
+
+fn is_far<const N: usize>(logs: &[f64; N], start: &[f64; N]) -> bool {
+    logs.iter()
+        .zip(start)
+        .any(|(log, start)| (log - start).abs() > EDGE)
 }
 
 fn identity<const N: usize>() -> [[f64; N]; N] {

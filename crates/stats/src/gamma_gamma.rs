@@ -6,7 +6,8 @@
 //!
 //! Source: Fader & Hardie (2013), "The Gamma-Gamma Model of Monetary Value", note 025.
 
-use crate::dual::Real;
+use crate::alike::alike;
+use crate::dual::{Real, ln_beta};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::{Error, Result};
@@ -61,6 +62,11 @@ impl GammaGamma {
                 data.spends.push((spend, weight));
             }
         }
+        data.spends = alike(data.spends, |a, b| {
+            a.purchases
+                .total_cmp(&b.purchases)
+                .then(a.mean.total_cmp(&b.mean))
+        });
         let mean = total / data.weight;
         let starts = [[5.0, 4.0, 0.6 * mean], [1.0, 2.0, mean]];
         fit::maximise(&data, &starts, is_cancelled)
@@ -108,8 +114,12 @@ struct Data {
 }
 
 impl Likelihood<3> for Data {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 3]) -> R {
-        fit::sum(&self.spends, |(spend, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 3],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        fit::sum(&self.spends, is_cancelled, |(spend, weight)| {
             density(parameters, *spend) * *weight
         })
     }
@@ -123,11 +133,8 @@ impl Likelihood<3> for Data {
 fn density<R: Real>([p, q, v]: [R; 3], spend: Spend) -> R {
     let Spend { purchases: x, mean } = spend;
     let px = p * x;
-    (px + q).ln_gamma() - px.ln_gamma() - q.ln_gamma()
-        + q * v.ln()
-        + (px - 1.0) * mean.ln()
-        + px * x.ln()
-        - (px + q) * (v + x * mean).ln()
+    let share = v / (x * mean);
+    -ln_beta(px, q) - mean.ln() - px * share.ln_1p() - q * (R::constant(1.0) / share).ln_1p()
 }
 
 impl TryFrom<[f64; 3]> for GammaGamma {

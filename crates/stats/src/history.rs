@@ -4,6 +4,7 @@
 //! last purchase, *age* the time from the first purchase to the end of observation, both in any one unit, which is then
 //! the unit of the fitted rates and of every horizon. Source: Fader, Hardie & Lee (2005), Marketing Science 24(2).
 
+use crate::alike::alike;
 use crate::error::not_negative;
 use crate::{Error, Result};
 
@@ -49,18 +50,11 @@ impl Customers {
                 histories.push((history, weight));
             }
         }
-        histories.sort_by(|(a, _), (b, _)| {
+        let histories = alike(histories, |a, b| {
             a.repeats
                 .total_cmp(&b.repeats)
                 .then(a.recency.total_cmp(&b.recency))
                 .then(a.age.total_cmp(&b.age))
-        });
-        histories.dedup_by(|(next, weight), (kept, total)| {
-            let same = next == kept;
-            if same {
-                *total += *weight;
-            }
-            same
         });
         let mut repeats: Vec<(f64, f64)> = vec![];
         for (history, weight) in &histories {

@@ -69,6 +69,7 @@ pub mod fellegi_sunter;
 pub mod identity;
 pub mod jaro_winkler;
 
+mod alike;
 mod error;
 mod linear;
 mod newton;

@@ -56,6 +56,7 @@ pub fn fit(
         targets,
         weights,
         penalties: penalties(&scaling, l2),
+        is_cancelled,
     };
     let mut start = vec![0.0; n_features + 1];
     start[0] = (share / (1.0 - share)).ln();
@@ -117,12 +118,13 @@ struct Data<'a> {
     targets: &'a [f64],
     weights: &'a [f64],
     penalties: Vec<f64>,
+    is_cancelled: IsCancelled<'a>,
 }
 
 impl Data<'_> {
     fn evaluate(&self, beta: &[f64]) -> Evaluated {
         let n = self.n;
-        let mut sum = Evaluated::sum(n, self.targets.len(), |piece| {
+        let mut sum = Evaluated::sum(n, self.targets.len(), self.is_cancelled, |piece| {
             let rows = &self.rows[piece.start * n..piece.end * n];
             of_piece(
                 rows,

@@ -5,11 +5,11 @@
 //! Source: Batislam, Denizel & Filiztekin (2007), "Empirical validation and comparison of models for customer base
 //! analysis", Int. J. of Research in Marketing 24(3); Hoppe & Wagner (2007). Expectations after Euler's transformation.
 
-use crate::dual::{Real, ln_sum_exp};
+use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::growth;
+use crate::special::purchases_while_active;
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,8 +60,7 @@ impl MbgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b, x) = (self.r, self.a, self.b, history.repeats);
         let z = horizon / (self.alpha + history.age + horizon);
-        let active = growth(a - 1.0, a + b - r, a + b + x, z);
-        Ok((a + b + x) * active * self.p_alive(history))
+        Ok(purchases_while_active(r + x, b + x + 1.0, a - 1.0, z) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
@@ -69,18 +68,22 @@ impl MbgNbd {
         not_negative("horizon", horizon)?;
         let (r, a, b) = (self.r, self.a, self.b);
         let z = horizon / (self.alpha + horizon);
-        Ok(b * growth(a - 1.0, a + b - r, a + b, z))
+        Ok(b / (a + b) * purchases_while_active(r, b + 1.0, a - 1.0, z))
     }
 }
 
 struct Data<'a>(&'a Customers);
 
 impl Likelihood<4> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        let counts = fit::sum(&self.0.repeats, is_cancelled, |(x, weight)| {
             of_repeats(parameters, *x) * *weight
         });
-        let times = fit::sum(&self.0.histories, |(history, weight)| {
+        let times = fit::sum(&self.0.histories, is_cancelled, |(history, weight)| {
             of_times(parameters, *history) * *weight
         });
         counts + times
@@ -93,19 +96,14 @@ impl Likelihood<4> for Data<'_> {
 
 /// The part that depends on the number of repeats only.
 fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
-    (r + x).ln_gamma() - r.ln_gamma()
-        + r * alpha.ln()
-        + (a + b).ln_gamma()
-        + (b + (x + 1.0)).ln_gamma()
-        - b.ln_gamma()
-        - (a + b + (x + 1.0)).ln_gamma()
+    ln_rising(r, R::constant(x)) - alpha.ln() * x + ln_beta_ratio(a, b, 0.0, x + 1.0)
 }
 
 /// Still active at the end, or stopped after the last purchase.
 fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
     let x = history.repeats;
-    let active = -((r + x) * (alpha + history.age).ln());
-    let stopped = a.ln() - (b + x).ln() - (r + x) * (alpha + history.recency).ln();
+    let active = -((r + x) * (R::constant(history.age) / alpha).ln_1p());
+    let stopped = a.ln() - (b + x).ln() - (r + x) * (R::constant(history.recency) / alpha).ln_1p();
     ln_sum_exp(active, stopped)
 }
 

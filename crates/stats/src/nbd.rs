@@ -6,7 +6,7 @@
 //! Source: Ehrenberg (1959), "The Pattern of Consumer Purchases", Applied Statistics 8(1); the likelihood is that of the
 //! purchases' times, as in Fader, Hardie & Lee (2005).
 
-use crate::dual::Real;
+use crate::dual::{Real, ln_rising};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
@@ -48,11 +48,15 @@ impl Nbd {
 struct Data<'a>(&'a Customers);
 
 impl Likelihood<2> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 2]) -> R {
-        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 2],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        let counts = fit::sum(&self.0.repeats, is_cancelled, |(x, weight)| {
             of_repeats(parameters, *x) * *weight
         });
-        let times = fit::sum(&self.0.histories, |(history, weight)| {
+        let times = fit::sum(&self.0.histories, is_cancelled, |(history, weight)| {
             of_times(parameters, *history) * *weight
         });
         counts + times
@@ -64,11 +68,11 @@ impl Likelihood<2> for Data<'_> {
 }
 
 fn of_repeats<R: Real>([r, alpha]: [R; 2], x: f64) -> R {
-    (r + x).ln_gamma() - r.ln_gamma() + r * alpha.ln()
+    ln_rising(r, R::constant(x)) - alpha.ln() * x
 }
 
 fn of_times<R: Real>([r, alpha]: [R; 2], history: History) -> R {
-    -((r + history.repeats) * (alpha + history.age).ln())
+    -((r + history.repeats) * (R::constant(history.age) / alpha).ln_1p())
 }
 
 impl TryFrom<[f64; 2]> for Nbd {

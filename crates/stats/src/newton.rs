@@ -42,10 +42,19 @@ impl Evaluated {
     /// Of `n` parameters and `n_rows` rows, of which `of` gives what a range of them adds; of the information the lower
     /// triangle is enough.
     ///
-    /// Pieces of a fixed size are added in their order: the same bits on any number of threads.
-    pub fn sum(n: usize, n_rows: usize, of: impl Fn(Range<usize>) -> Self + Sync) -> Self {
+    /// Pieces of a fixed size are added in their order: the same bits on any number of threads. Once it is cancelled, what is
+    /// left is left out.
+    pub fn sum(
+        n: usize,
+        n_rows: usize,
+        is_cancelled: IsCancelled,
+        of: impl Fn(Range<usize>) -> Self + Sync,
+    ) -> Self {
         let starts: Vec<usize> = (0..n_rows).step_by(PIECE).collect();
-        let piece = |start: &usize| of(*start..(start + PIECE).min(n_rows));
+        let piece = |start: &usize| match is_cancelled() {
+            true => Self::new(n),
+            false => of(*start..(start + PIECE).min(n_rows)),
+        };
         let pieces: Vec<Self> = starts.par_iter().map(piece).collect();
         let mut sum = pieces.iter().fold(Self::new(n), Self::add);
         sum.mirror();
@@ -92,6 +101,9 @@ pub fn maximise(
 ) -> Result<Top> {
     let n = start.len();
     let at = evaluate(&start);
+    if is_cancelled() {
+        return Err(Error::Cancelled);
+    }
     if !is_independent(&at.information, n) {
         return Err(Error::TooLittle(
             "a feature is constant, or features depend on each other: leave one out",
@@ -105,9 +117,6 @@ pub fn maximise(
         converged: false,
     };
     loop {
-        if is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let Some(lower) = linear::cholesky(&top.at.information, n) else {
             return Ok(top);
         };
@@ -115,10 +124,14 @@ pub fn maximise(
         let gain: f64 = dot(&top.next_step, &top.at.score);
         let size = top.at.log_likelihood.abs().max(1.0);
         top.converged = gain < ROUNDING * size;
-        if gain < 1e-6 * ROUNDING * size
-            || top.iterations == MOST_ITERATIONS
-            || !top.rise(&evaluate)
-        {
+        if gain < 1e-6 * ROUNDING * size || top.iterations == MOST_ITERATIONS {
+            return Ok(top);
+        }
+        let has_risen = top.rise(&evaluate);
+        if is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if !has_risen {
             return Ok(top);
         }
         top.iterations += 1;

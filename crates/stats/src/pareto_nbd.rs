@@ -11,11 +11,11 @@
 //! note 009, with ₂F₁ after Euler's transformation; discounted expected residual transactions of Fader, Hardie & Lee
 //! (2005), "RFM and CLV", J. of Marketing Research 42(4), doi 10.1509/jmkr.2005.42.4.415.
 
-use crate::dual::{Real, ln_diff_exp, ln_sum_exp};
+use crate::dual::{Real, ln_diff_exp, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::history::{Customers, History};
-use crate::special::{hyp2f1, ln_gamma, tricomi_u};
+use crate::special::{hyp2f1, ln_gamma, ln_tricomi_u};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,12 +82,12 @@ impl ParetoNbd {
         positive("discount", discount)?;
         let (r, alpha, s, beta) = (self.r, self.alpha, self.s, self.beta);
         let x = history.repeats;
-        let u = tricomi_u(s, discount * (beta + history.age));
+        let ln_u = ln_tricomi_u(s, discount * (beta + history.age));
         let log = r * alpha.ln()
             + s * beta.ln()
             + (s - 1.0) * discount.ln()
             + ln_gamma(r + x + 1.0)
-            + u.ln()
+            + ln_u
             - ln_gamma(r)
             - (r + x + 1.0) * (alpha + history.age).ln()
             - self.log_likelihood(history);
@@ -111,11 +111,15 @@ fn active_time(s: f64, beta: f64, horizon: f64) -> f64 {
 struct Data<'a>(&'a Customers);
 
 impl Likelihood<4> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, parameters: [R; 4]) -> R {
-        let counts = fit::sum(&self.0.repeats, |(x, weight)| {
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        parameters: [R; 4],
+        is_cancelled: IsCancelled,
+    ) -> R {
+        let counts = fit::sum(&self.0.repeats, is_cancelled, |(x, weight)| {
             of_repeats(parameters, *x) * *weight
         });
-        let times = fit::sum(&self.0.histories, |(history, weight)| {
+        let times = fit::sum(&self.0.histories, is_cancelled, |(history, weight)| {
             of_times(parameters, *history) * *weight
         });
         counts + times
@@ -127,8 +131,8 @@ impl Likelihood<4> for Data<'_> {
 }
 
 /// The part that depends on the number of repeats only.
-fn of_repeats<R: Real>([r, alpha, s, beta]: [R; 4], x: f64) -> R {
-    (r + x).ln_gamma() - r.ln_gamma() + r * alpha.ln() + s * beta.ln()
+fn of_repeats<R: Real>([r, alpha, ..]: [R; 4], x: f64) -> R {
+    ln_rising(r, R::constant(x)) - alpha.ln() * x
 }
 
 fn of_times<R: Real>(parameters: [R; 4], history: History) -> R {
@@ -136,14 +140,16 @@ fn of_times<R: Real>(parameters: [R; 4], history: History) -> R {
     ln_sum_exp(active, stopped)
 }
 
-/// ln of the two ways to the history: still active at its end, or stopped since the last purchase.
+/// ln of the two ways to the history, α and β being the units of time: still active at its end, or stopped since the last
+/// purchase.
 fn ways<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> [R; 2] {
     let History {
         repeats: x,
         recency,
         age,
     } = history;
-    let active = -((r + x) * (alpha + age).ln()) - s * (beta + age).ln();
+    let within = |rate: R| (R::constant(age) / rate).ln_1p();
+    let active = -((r + x) * within(alpha)) - s * within(beta);
     if recency == age {
         return [active, R::constant(f64::NEG_INFINITY)];
     }
@@ -160,8 +166,8 @@ fn ways<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> [R; 2] {
     [active, stopped]
 }
 
-/// ln of s ∫ (β + τ)^−(s+1) (α + τ)^−(r+x) dτ from recency to age, τ being when the customer stopped: as the difference of
-/// two integrals to infinity, each a ₂F₁.
+/// ln of s/β ∫ (1 + τ/β)^−(s+1) (1 + τ/α)^−(r+x) dτ from recency to age, τ being when the customer stopped: as the
+/// difference of two integrals to infinity, each a ₂F₁.
 fn by_series<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
     let History {
         repeats: x,
@@ -171,13 +177,14 @@ fn by_series<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
     // Of stopping later than `t` after the first purchase.
     let after = |t: f64| {
         let (a, b) = (alpha + t, beta + t);
+        let [of_alpha, of_beta] = [alpha, beta].map(|rate| (R::constant(t) / rate).ln_1p());
         let one = R::constant(1.0);
         if alpha.value() >= beta.value() {
             let series = hyp2f1(one, r + x, r + s + (x + 1.0), (alpha - beta) / a);
-            series.ln() - (r + x) * a.ln() - s * b.ln()
+            series.ln() - (r + x) * of_alpha - s * of_beta
         } else {
             let series = hyp2f1(one, s + 1.0, r + s + (x + 1.0), (beta - alpha) / b);
-            series.ln() - (s + 1.0) * b.ln() - (r + (x - 1.0)) * a.ln()
+            series.ln() - (s + 1.0) * of_beta - (r + (x - 1.0)) * of_alpha + (alpha / beta).ln()
         }
     };
     s.ln() - (r + s + x).ln() + ln_diff_exp(after(recency), after(age))
@@ -185,6 +192,8 @@ fn by_series<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
 
 /// Ratio of the two time scales below which the series is the longer way.
 const SLOW: f64 = 0.1;
+/// What lies e^−this below the integrand's peak is nothing beside it.
+const NOTHING: f64 = 45.0;
 /// Nodes and weights of the rule of Gauss and Legendre with 16 points; those of the other half are their mirror.
 const GAUSS: [(f64, f64); 8] = [
     (0.095_012_509_837_637_44, 0.189_450_610_455_068_64),
@@ -197,37 +206,65 @@ const GAUSS: [(f64, f64); 8] = [
     (0.989_400_934_991_649_9, 0.027_152_459_411_754_176),
 ];
 
-/// The same integral over v = ln(c + τ), where c is the lesser of α and β: the integrand has no corner and a bounded slope,
-/// by which the range is cut into panels.
-fn by_quadrature<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
-    let (x, age) = (history.repeats, history.age);
-    let c = alpha.value().min(beta.value());
-    let start = (c + history.recency).ln();
-    let mut range = ((age - history.recency) / (c + history.recency)).ln_1p();
-    let fall = r.value() + x - 1.0;
-    if c == alpha.value() && fall > 0.0 {
-        // What is further right is below e^−45 of the whole.
-        range = range.min(45.0 / fall);
-    }
-    let of_alpha = (r.value() + x) * (c + age) / (alpha.value() + age);
-    let of_beta = (s.value() + 1.0) * (c + age) / (beta.value() + age);
-    let n_panels = ((1.0 + of_alpha + of_beta) * range / 8.0).ceil().max(1.0);
-    let log_at = |v: f64| {
-        let time = v.exp() - c;
-        -((r + x) * (alpha + time).ln()) - (s + 1.0) * (beta + time).ln() + v
+/// The same integral over v = ln((c + τ) / (c + recency)), where c is the lesser of α and β: the logarithm of the integrand
+/// is concave, so that its slope says where to end and how fine to cut.
+fn by_quadrature<R: Real>(parameters: [R; 4], history: History) -> R {
+    let [r, alpha, s, beta] = parameters.map(Real::value);
+    let c = alpha.min(beta);
+    let first = c + history.recency;
+    let time_at = |v: f64| history.recency + first * v.exp_m1();
+    let log_at = |v: f64| log_integrand([r, alpha, s, beta], history.repeats, time_at(v)) + v;
+    let slope_at = |v: f64| {
+        let span = first * v.exp();
+        let of_alpha = (r + history.repeats) * span / (alpha - c + span);
+        let of_beta = (s + 1.0) * span / (beta - c + span);
+        1.0 - of_alpha - of_beta
     };
-    let reference = log_at(start).value();
+
+    let mut range = ((history.age - history.recency) / first).ln_1p();
+    let (mut peak, slope) = (0.0, slope_at(0.0));
+    if slope < 0.0 {
+        range = range.min(NOTHING / -slope);
+    }
+    if -slope_at(range) * range > NOTHING {
+        peak = bisect(range, |v| slope_at(v) > 0.0);
+        let least = log_at(peak) - NOTHING;
+        range = bisect(range, |v| v < peak || log_at(v) > least);
+    }
+    let steepest = slope.abs().max(slope_at(range).abs());
+    let n_panels = ((2.0 + steepest) * range / 8.0).ceil().max(1.0);
     let half = 0.5 * range / n_panels;
+    let reference = log_at(peak);
     let mut sum = R::constant(0.0);
     for panel in 0..n_panels as u32 {
-        let middle = start + half * f64::from(2 * panel + 1);
+        let middle = half * f64::from(2 * panel + 1);
         for (node, weight) in GAUSS {
             for v in [middle - half * node, middle + half * node] {
-                sum = sum + (log_at(v) - reference).exp() * (weight * half);
+                let log = log_integrand(parameters, history.repeats, time_at(v)) + (v - reference);
+                sum = sum + log.exp() * (weight * half);
             }
         }
     }
-    s.ln() + sum.ln() + reference
+    let [_, _, s, beta] = parameters;
+    (s / beta).ln() + sum.ln() + (reference + first.ln())
+}
+
+fn log_integrand<R: Real>([r, alpha, s, beta]: [R; 4], repeats: f64, time: f64) -> R {
+    let [of_alpha, of_beta] = [alpha, beta].map(|rate| (R::constant(time) / rate).ln_1p());
+    -((r + repeats) * of_alpha) - (s + 1.0) * of_beta
+}
+
+/// The end of what holds, which begins at 0 and ends once before `most`.
+fn bisect(most: f64, holds: impl Fn(f64) -> bool) -> f64 {
+    let (mut low, mut high) = (0.0, most);
+    for _ in 0..30 {
+        let middle = 0.5 * (low + high);
+        match holds(middle) {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    high
 }
 
 impl TryFrom<[f64; 4]> for ParetoNbd {

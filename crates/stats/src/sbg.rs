@@ -5,7 +5,7 @@
 //!
 //! Source: Fader & Hardie (2007), "How to Project Customer Retention", J. of Interactive Marketing 21(1), 76-90.
 
-use crate::dual::{Real, ln_beta};
+use crate::dual::{Real, ln_beta_fall, ln_beta_ratio};
 use crate::error::positive;
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
 use crate::{Error, Result};
@@ -72,7 +72,7 @@ impl ShiftedBetaGeometric {
 
     /// Share of a cohort that is still there after `periods`.
     pub fn survival(&self, periods: f64) -> f64 {
-        (ln_beta(self.alpha, self.beta + periods) - ln_beta(self.alpha, self.beta)).exp()
+        ln_beta_fall(self.alpha, self.beta, periods).exp()
     }
 
     /// Share of those there before the `period`-th renewal who renew: equation (8) of the paper.
@@ -84,15 +84,18 @@ impl ShiftedBetaGeometric {
 struct Data<'a>(&'a [Cohort]);
 
 impl Likelihood<2> for Data<'_> {
-    fn log_likelihood<R: Real + Send + Sync>(&self, [alpha, beta]: [R; 2]) -> R {
-        let whole = ln_beta(alpha, beta);
+    fn log_likelihood<R: Real + Send + Sync>(
+        &self,
+        [alpha, beta]: [R; 2],
+        _is_cancelled: IsCancelled,
+    ) -> R {
         let mut sum = R::constant(0.0);
         for cohort in self.0 {
             for (period, lost) in cohort.losses() {
-                sum = sum + (ln_beta(alpha + 1.0, beta + (period - 1.0)) - whole) * lost;
+                sum = sum + ln_beta_ratio(alpha, beta, 1.0, period - 1.0) * lost;
             }
             let (periods, left) = cohort.left_over();
-            sum = sum + (ln_beta(alpha, beta + periods) - whole) * left;
+            sum = sum + ln_beta_ratio(alpha, beta, 0.0, periods) * left;
         }
         sum
     }

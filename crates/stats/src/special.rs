@@ -37,25 +37,67 @@ pub fn hyp2f1<R: Real>(a: R, b: R, c: R, z: R) -> R {
     sum
 }
 
-/// \[1 − (1−z)^u ₂F₁(c1, u; c; z)\] / u, which has no pole at u = 0: the two parts of it that vanish there are divided by u
-/// before they are subtracted.
-pub fn growth(u: f64, c1: f64, c: f64, z: f64) -> f64 {
+/// Purchases that one who is active now is expected to make before stopping: of a rate that is Gamma(r, 1), a probability of
+/// stopping after each that is Beta(u+1, b), and a horizon of z/(1−z).
+///
+/// With c = b + u it is c/u · \[1 − (1−z)^u ₂F₁(c−r, u; c; z)\], after Euler's transformation, which loses digits where r is
+/// large beside c.
+pub fn purchases_while_active(r: f64, b: f64, u: f64, z: f64) -> f64 {
+    let (c, log) = (b + u, (-z).ln_1p());
+    if c - r < -MOST_ALTERNATING {
+        by_number(r, b, u, z)
+    } else if -u * log > MOST_FALL {
+        c / u * -(r * log + ln_hyp2f1(r, b, c, z)).exp_m1()
+    } else {
+        by_series(c - r, u, c, z)
+    }
+}
+
+/// Terms of the series that may alternate in sign, each of which costs a binary digit or less.
+const MOST_ALTERNATING: f64 = 4.0;
+/// Of the logarithm of (1−z)^u: beyond, the series may overflow.
+const MOST_FALL: f64 = 300.0;
+
+/// ln ₂F₁(a, b; c; z) of a, b, c > 0, without overflow.
+fn ln_hyp2f1(a: f64, b: f64, c: f64, z: f64) -> f64 {
+    let (mut sum, mut term, mut log) = (1.0, 1.0, 0.0);
+    for n in 0..MOST_TERMS {
+        let n = n as f64;
+        let ratio = z * (a + n) * (b + n) / ((c + n) * (n + 1.0));
+        term *= ratio;
+        sum += term;
+        if sum > LARGE {
+            (sum, term, log) = (sum / LARGE, term / LARGE, log + LARGE.ln());
+        }
+        let falls = ratio.max(z);
+        if ratio < 1.0 && term * falls / (1.0 - falls) <= 1e-17 * sum {
+            break;
+        }
+    }
+    log + sum.ln()
+}
+
+/// Sums are brought down before they overflow.
+const LARGE: f64 = 1e250;
+
+/// There is no pole at u = 0: the two parts that vanish there are divided by u before they are subtracted.
+fn by_series(c1: f64, u: f64, c: f64, z: f64) -> f64 {
     let log = (-z).ln_1p();
     let power = if (u * log).abs() < 1e-300 {
         -log
     } else {
         -(u * log).exp_m1() / u
     };
-    // (₂F₁(c1, u; c; z) − 1) / u = c1/c·z·₃F₂(c1+1, u+1, 1; c+1, 2; z)
-    power - (u * log).exp() * shifted_series(c1, u, c, z)
+    // c·(₂F₁(c1, u; c; z) − 1) / u = c1·z·₃F₂(c1+1, u+1, 1; c+1, 2; z)
+    c * power - (u * log).exp() * shifted_series(c1, u, c, z)
 }
 
-/// Σ (c1)_n (u+1)_(n−1) / ((c)_n n!) zⁿ over n ≥ 1.
+/// c·Σ (c1)_n (u+1)_(n−1) / ((c)_n n!) zⁿ over n ≥ 1.
 fn shifted_series(c1: f64, u: f64, c: f64, z: f64) -> f64 {
-    let mut term = c1 / c * z;
+    let mut term = c1 * z;
     let mut sum = term;
-    for n in 1..1_000_000 {
-        let n = f64::from(n);
+    for n in 1..MOST_TERMS {
+        let n = n as f64;
         let ratio = z * (c1 + n) * (u + n) / ((c + n) * (n + 1.0));
         term *= ratio;
         sum += term;
@@ -70,22 +112,51 @@ fn shifted_series(c1: f64, u: f64, c: f64, z: f64) -> f64 {
     sum
 }
 
-/// Tricomi's function U(s, s, z) = e^z Γ(1 − s, z) for s, z > 0: ∫₀^∞ e^(−zt) t^(s−1) / (1 + t) dt / Γ(s).
+/// By how many purchases would be made without ever stopping, which is negative binomial.
+fn by_number(r: f64, b: f64, u: f64, z: f64) -> f64 {
+    let c = b + u;
+    // Of n purchases that would be made, how many are; and how probable n is, beside the others.
+    let (mut made, mut weight) = (0.0, 1.0);
+    let (mut sum, mut total) = (0.0, 1.0);
+    for n in 0..MOST_TERMS {
+        let n = n as f64;
+        made = if n == 0.0 {
+            1.0
+        } else {
+            made * (b + n) / (c + n) + c / (c + n)
+        };
+        let ratio = z * (r + n) / (n + 1.0);
+        weight *= ratio;
+        sum += weight * made;
+        total += weight;
+        if total > LARGE {
+            [weight, sum, total] = [weight, sum, total].map(|value| value / LARGE);
+        }
+        let rest = weight * (made + 1.0 / (1.0 - ratio)) / (1.0 - ratio);
+        if ratio < 1.0 && rest <= 1e-16 * sum {
+            break;
+        }
+    }
+    sum / total
+}
+
+/// The logarithm of Tricomi's function U(s, s, z) = e^z Γ(1 − s, z) for s, z > 0: ∫₀^∞ e^(−zt) t^(s−1) / (1 + t) dt / Γ(s).
 ///
 /// With t = e^y the integrand is smooth and falls exponentially to the left and doubly exponentially to the right, where
 /// the trapezoidal rule converges faster than any power of the step.
-pub fn tricomi_u(s: f64, z: f64) -> f64 {
-    const STEP: f64 = 0.125;
-    let integrand = |y: f64| (s * y - z * y.exp()).exp() / (1.0 + y.exp());
+pub fn ln_tricomi_u(s: f64, z: f64) -> f64 {
+    // The peak is as narrow as 1/√s.
+    let step = (0.7 / s.sqrt()).min(0.125);
+    let log = |y: f64| s * y - z * y.exp() - y.exp().ln_1p();
     // Right of it the exponential is below 1e-300.
-    let right = (700.0 / z).ln().max(1.0);
+    let right = ((700.0 + 10.0 * s) / z).ln().max(1.0);
     // Left of it what is missing is below 1e-18 of the whole.
     let left = -(42.0 / s).max(1.0) + (1.0 / z).ln().min(0.0);
-    let steps = ((right - left) / STEP).ceil() as usize;
-    let sum: f64 = (0..=steps)
-        .map(|n| integrand(right - n as f64 * STEP))
-        .sum();
-    sum * STEP / ln_gamma(s).exp()
+    let steps = ((right - left) / step).ceil() as usize;
+    let logs = || (0..=steps).map(|n| log(right - n as f64 * step));
+    let peak = logs().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logs().map(|log| (log - peak).exp()).sum();
+    peak + (sum * step).ln() - ln_gamma(s)
 }
 
 #[cfg(test)]
@@ -133,8 +204,33 @@ mod tests {
     fn tricomi_of_one_is_an_exponential_integral() {
         // U(1, 1, z) = e^z E1(z); E1(1) = 0.219383934395520273677…
         let expected = 1.0_f64.exp() * 0.219_383_934_395_520_28;
-        assert!((tricomi_u(1.0, 1.0) - expected).abs() < 1e-13);
+        assert!((ln_tricomi_u(1.0, 1.0) - expected.ln()).abs() < 1e-13);
         // For large z, z^(-s).
-        assert!((tricomi_u(0.4, 1e7) / 1e7_f64.powf(-0.4) - 1.0).abs() < 1e-6);
+        assert!((ln_tricomi_u(0.4, 1e7) + 0.4 * 1e7_f64.ln()).abs() < 1e-6);
+        // For small z and s above 1, z^(1−s)/(s−1).
+        let expected = 199.0 * 1e8_f64.ln() - 199.0_f64.ln();
+        assert!((ln_tricomi_u(200.0, 1e-8) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn all_ways_to_the_purchases_while_active_agree() {
+        for (r, b, u, z) in [
+            (0.243, 2.426, -0.207, 0.9),
+            (6.0, 2.0, 0.5, 0.3),
+            (30.0, 27.0, 2.0, 0.6),
+            (3.0, 0.2, -0.2, 0.5),
+            (5.0, 4.0, 1e-12, 0.99),
+            (3.0, 4.0, 7.0, 0.9),
+        ] {
+            let series = by_series(b + u - r, u, b + u, z);
+            let numbers = by_number(r, b, u, z);
+            let close =
+                |got: f64| assert!((got - numbers).abs() < 1e-10 * numbers, "{got} {numbers}");
+            close(series);
+            if u > 0.1 {
+                let c = b + u;
+                close(c / u * -(r * (-z).ln_1p() + ln_hyp2f1(r, b, c, z)).exp_m1());
+            }
+        }
     }
 }

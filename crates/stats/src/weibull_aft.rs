@@ -60,6 +60,7 @@ pub fn fit(
         rows: &scaling.rows(features, durations.len()),
         n: n_features + 1,
         log_unit: positive("mean duration", unit)?.ln(),
+        is_cancelled,
     };
     let mut start = vec![0.0; n_features + 2];
     start[n_features + 1] = 1.0;
@@ -97,6 +98,7 @@ struct Data<'a> {
     rows: &'a [f64],
     n: usize,
     log_unit: f64,
+    is_cancelled: IsCancelled<'a>,
 }
 
 impl Data<'_> {
@@ -108,7 +110,7 @@ impl Data<'_> {
             nowhere.log_likelihood = f64::NEG_INFINITY;
             return nowhere;
         }
-        Evaluated::sum(n + 1, self.durations.len(), |piece| {
+        Evaluated::sum(n + 1, self.durations.len(), self.is_cancelled, |piece| {
             let mut sum = Evaluated::new(n + 1);
             for index in piece {
                 let row = &self.rows[index * n..(index + 1) * n];

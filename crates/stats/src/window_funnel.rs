@@ -102,7 +102,7 @@ impl Funnel {
             if self.modes.strict_order && paths.has(0) && moment[0].conditions == 0 {
                 break;
             }
-            let moment = without_crowds(moment, self.n_steps.max(2));
+            let moment = without_crowds(moment, self.n_steps + 1);
             paths.begin(&moment);
             for step in 0..self.n_steps {
                 if let Break(level) = self.take_step(step, &moment, &mut paths) {
@@ -158,14 +158,27 @@ impl Funnel {
     }
 }
 
-/// Of events that are alike in everything, as many as can matter: one for each step, and two to be a repetition.
+/// Of the events that meet a step, as many as can matter: one for each step and one more. A step with so many to choose from
+/// finds one that no other step has; and two are a repetition.
 fn without_crowds(moment: &[Event], most: usize) -> Cow<'_, [Event]> {
     if moment.len() <= most {
         return Cow::Borrowed(moment);
     }
-    let alike = moment.chunk_by(|a, b| a == b);
-    let some = alike.flat_map(|events| &events[..events.len().min(most)]);
-    Cow::Owned(some.copied().collect())
+    let mut kept = [0; MOST_CONDITIONS as usize];
+    let mut some = vec![];
+    for event in moment {
+        let mut matters = false;
+        for (step, kept) in kept.iter_mut().enumerate() {
+            if event.meets(step) {
+                matters |= *kept < most;
+                *kept += 1;
+            }
+        }
+        if matters {
+            some.push(*event);
+        }
+    }
+    Cow::Owned(some)
 }
 
 /// What is remembered of the ways to each step.

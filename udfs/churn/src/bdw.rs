@@ -3,7 +3,7 @@
 use rapport_stats::Result;
 use rapport_stats::bdw::BetaDiscreteWeibull;
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told,
 };
 
 use crate::cohorts::{HAS_LEFT, SECTION, TENURE, WEIGHT, cohorts, fit_says};
@@ -47,7 +47,7 @@ fn survival(row: &[f64]) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let (cohorts, customers) = cohorts(rows)?;
-    let fit = BetaDiscreteWeibull::fit(&cohorts, &|| false)?;
+    let fit = BetaDiscreteWeibull::fit(&cohorts, &cancel::asked())?;
     Ok(told(&fit, customers))
 }
 

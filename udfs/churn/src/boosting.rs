@@ -4,7 +4,7 @@
 use rapport_stats::boosting::{Boosted, Boosting};
 use rapport_stats::learner::{Column, Goal, Learner, Predictor, Table};
 use rapport_stats::{Error, Result};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Scalar, Value, Work};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Scalar, Value, Work, cancel};
 
 use crate::logistic::SECTION;
 
@@ -77,7 +77,7 @@ fn fit(rows: &Rows) -> Result<Value> {
     let labels: Vec<f64> = order.iter().map(|row| labels[*row]).collect();
     let boosting = Boosting::new(Goal::Probability);
     let weights = vec![1.0; labels.len()];
-    let fitted = boosting.fit(&table.select(&order), &labels, &weights, &|| false)?;
+    let fitted = boosting.fit(&table.select(&order), &labels, &weights, &cancel::asked())?;
     Ok(fitted.to_json()?.into())
 }
 

@@ -2,7 +2,7 @@
 
 use rapport_stats::Result;
 use rapport_stats::cox;
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 use crate::durations::{DURATION, EVENT, SECTION, durations};
 
@@ -33,7 +33,12 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let (features, n_features) = rows.features(2);
-    let fit = cox::fit(&durations(rows, None)?, features, n_features, &|| false)?;
+    let fit = cox::fit(
+        &durations(rows, None)?,
+        features,
+        n_features,
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         fit.coefficients.into(),
         fit.standard_errors.into(),

@@ -3,7 +3,7 @@
 use rapport_stats::logistic::{self, sigmoid};
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, within,
 };
 
 use crate::cox::FEATURES;
@@ -92,7 +92,14 @@ fn fit(rows: &Rows) -> Result<Value> {
     let (features, n_features) = rows.features(1);
     let weights = vec![1.0; rows.len()];
     let labels = rows.numbers(0);
-    let fit = logistic::fit(features, n_features, labels, &weights, 0.0, &|| false)?;
+    let fit = logistic::fit(
+        features,
+        n_features,
+        labels,
+        &weights,
+        0.0,
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         fit.intercept.into(),
         fit.coefficients.into(),

@@ -2,7 +2,7 @@
 
 use rapport_stats::Result;
 use rapport_stats::calibration::Platt;
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 use crate::metrics::SECTION;
 
@@ -23,7 +23,7 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let weights = vec![1.0; rows.len()];
-    let platt = Platt::fit(rows.numbers(0), &rows.flags(1), &weights, &|| false)?;
+    let platt = Platt::fit(rows.numbers(0), &rows.flags(1), &weights, &cancel::asked())?;
     Ok(Value::Row(vec![platt.slope.into(), platt.intercept.into()]))
 }
 

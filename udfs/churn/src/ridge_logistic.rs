@@ -2,7 +2,7 @@
 
 use rapport_stats::logistic;
 use rapport_stats::{Error, Result};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 use crate::logistic::SECTION;
 
@@ -51,7 +51,14 @@ fn fit(rows: &Rows) -> Result<Value> {
     }
     let (features, n_features) = rows.features(3);
     let (labels, weights) = (rows.numbers(0), rows.numbers(2));
-    let fit = logistic::fit(features, n_features, labels, weights, penalty, &|| false)?;
+    let fit = logistic::fit(
+        features,
+        n_features,
+        labels,
+        weights,
+        penalty,
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         fit.intercept.into(),
         fit.coefficients.into(),

@@ -3,7 +3,7 @@
 use rapport_stats::Result;
 use rapport_stats::sbg::ShiftedBetaGeometric;
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told, within,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told, within,
 };
 
 use crate::cohorts::{HAS_LEFT, SECTION, TENURE, WEIGHT, cohorts, fit_says};
@@ -81,7 +81,7 @@ pub(crate) fn later(periods: f64) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let (cohorts, customers) = cohorts(rows)?;
-    let fit = ShiftedBetaGeometric::fit(&cohorts, &|| false)?;
+    let fit = ShiftedBetaGeometric::fit(&cohorts, &cancel::asked())?;
     Ok(told(&fit, customers))
 }
 

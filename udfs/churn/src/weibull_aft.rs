@@ -3,7 +3,7 @@
 use rapport_stats::weibull_aft::{self, WeibullAft};
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, within,
 };
 
 use crate::cox::FEATURES;
@@ -121,7 +121,12 @@ fn median(row: &[Array]) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let (features, n_features) = rows.features(2);
-    let fit = weibull_aft::fit(&durations(rows, None)?, features, n_features, &|| false)?;
+    let fit = weibull_aft::fit(
+        &durations(rows, None)?,
+        features,
+        n_features,
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         fit.intercept.into(),
         fit.coefficients.into(),

@@ -3,7 +3,8 @@
 use rapport_stats::Result;
 use rapport_stats::bgbb::{BgBb, Occasions};
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told, whole, within,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told, whole,
+    within,
 };
 
 use crate::history::{SECTION, WEIGHT, fit_says};
@@ -157,7 +158,7 @@ fn fit(rows: &Rows) -> Result<Value> {
         histories.push((history, weight));
         customers += weight;
     }
-    Ok(told(&BgBb::fit(histories, &|| false)?, customers))
+    Ok(told(&BgBb::fit(histories, &cancel::asked())?, customers))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use rapport_stats::Result;
 use rapport_stats::bgnbd::BgNbd;
 use rapport_stats::history::History;
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told, whole,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told, whole,
 };
 
 use crate::history::{AGE, HORIZON, RECENCY, REPEATS, SECTION, WEIGHT, customers, fit_says, says};
@@ -129,7 +129,7 @@ fn log_likelihood(row: &[f64]) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let customers = customers(rows)?;
-    let fit = BgNbd::fit(&customers, &|| false)?;
+    let fit = BgNbd::fit(&customers, &cancel::asked())?;
     Ok(told(&fit, customers.weight()))
 }
 

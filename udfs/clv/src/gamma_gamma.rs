@@ -3,7 +3,7 @@
 use rapport_stats::Result;
 use rapport_stats::gamma_gamma::{GammaGamma, Spend, correlation};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told,
+    Aggregate, Answer, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told,
 };
 
 use crate::history::{SECTION, WEIGHT, fit_says};
@@ -93,7 +93,7 @@ fn spends(rows: &Rows) -> Result<Vec<(Spend, f64)>> {
 fn fit(rows: &Rows) -> Result<Value> {
     let spends = spends(rows)?;
     let customers = spends.iter().map(|(_, weight)| weight).sum();
-    Ok(told(&GammaGamma::fit(spends, &|| false)?, customers))
+    Ok(told(&GammaGamma::fit(spends, &cancel::asked())?, customers))
 }
 
 #[cfg(test)]

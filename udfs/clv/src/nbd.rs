@@ -3,7 +3,7 @@
 use rapport_stats::Result;
 use rapport_stats::history::History;
 use rapport_stats::nbd::Nbd;
-use rapport_udf_face::{Aggregate, Page, Rows, Scalar, Value, Work, fit_row, taken, told};
+use rapport_udf_face::{Aggregate, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told};
 
 use crate::bgnbd::{ALPHA, R};
 use crate::history::{AGE, HORIZON, RECENCY, REPEATS, SECTION, WEIGHT, customers, fit_says, says};
@@ -43,7 +43,7 @@ fn expected_purchases(row: &[f64]) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let customers = customers(rows)?;
-    let fit = Nbd::fit(&customers, &|| false)?;
+    let fit = Nbd::fit(&customers, &cancel::asked())?;
     Ok(told(&fit, customers.weight()))
 }
 

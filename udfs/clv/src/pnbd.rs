@@ -4,7 +4,7 @@ use rapport_stats::Result;
 use rapport_stats::history::History;
 use rapport_stats::pareto_nbd::ParetoNbd;
 use rapport_udf_face::{
-    Aggregate, Argument, Page, Rows, Scalar, Value, Work, fit_row, taken, told,
+    Aggregate, Argument, Page, Rows, Scalar, Value, Work, cancel, fit_row, taken, told,
 };
 
 use crate::bgnbd::{ALPHA, R};
@@ -129,7 +129,7 @@ fn log_likelihood(row: &[f64]) -> Result<f64> {
 
 fn fit(rows: &Rows) -> Result<Value> {
     let customers = customers(rows)?;
-    let fit = ParetoNbd::fit(&customers, &|| false)?;
+    let fit = ParetoNbd::fit(&customers, &cancel::asked())?;
     Ok(told(&fit, customers.weight()))
 }
 

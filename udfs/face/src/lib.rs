@@ -12,6 +12,7 @@ mod aggregate;
 mod answer;
 mod argument;
 mod batch;
+pub mod cancel;
 pub mod check;
 mod column;
 mod fit;

@@ -3,7 +3,7 @@
 use rapport_stats::attribution::{Credits, Path, Rule, credit};
 use rapport_stats::markov::Transitions;
 use rapport_stats::{Error, Result, shapley};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 const METHODS: &str =
     "first, last, linear, position, time_decay, markov, markov_2, markov_3, markov_4 and shapley";
@@ -136,7 +136,7 @@ fn by_age(rows: &Rows) -> Result<Credits> {
 fn by_chain(order: usize, paths: &[Path]) -> Result<Credited> {
     let mut transitions = Transitions::new(order)?;
     paths.iter().for_each(|path| transitions.add(path));
-    let found = transitions.attribute(&|| false)?;
+    let found = transitions.attribute(&cancel::asked())?;
     Ok(Credited {
         conversions: found.conversions,
         removal_effects: Some(found.removal_effects),

@@ -307,7 +307,9 @@ pub(crate) mod check {
 
     /// The arguments from `occurred_at` on, with times in seconds.
     pub(crate) fn arguments(events: &[(i64, u32)], n_conditions: usize) -> Vec<ArrayRef> {
-        let times = events.iter().map(|(time, _)| time * 1_000_000);
+        let times = events
+            .iter()
+            .map(|(time, _)| time.saturating_mul(1_000_000));
         let times = TimestampMicrosecondArray::from_iter_values(times);
         let condition = |n: usize| -> ArrayRef {
             let holds = events.iter().map(|(_, mask)| mask >> n & 1 == 1);

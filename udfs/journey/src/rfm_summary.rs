@@ -33,7 +33,8 @@ use crate::moments::{moment_type, moments, per_second};
         one day are one; days are those of UTC for a timestamp with time zone. Purchases after as_of are left out, and so are rows \
         of which occurred_at or as_of is NULL; NULL if there are no others. A purchase whose amount is NULL counts, but a day without \
         any known amount is left out of the mean; NULL if there is no other. Refunds are netted within their day. Refused (22023): \
-        an as_of that is not the same for all purchases of a customer, an amount that is not finite.",
+        an as_of that is not the same for all purchases of a customer or is infinite, an occurred_at of -infinity, an amount that \
+        is not finite.",
     syntax_example = "rfm_summary(occurred_at, amount, as_of)",
     sql_example = "SELECT customer_id, (rfm_summary(occurred_at, amount, date '2026-01-01')).* FROM interactions \
         WHERE outcome = 'purchase' GROUP BY customer_id",
@@ -198,6 +199,9 @@ impl Histories {
                 continue;
             }
             let (group, time) = (group(row), time.saturating_mul(unit));
+            for (name, moment) in [("occurred_at", time), ("as_of", as_of[row])] {
+                not_endless(name, moment).map_err(refused)?;
+            }
             self.observe_until(group, as_of[row]).map_err(refused)?;
             if time <= as_of[row] {
                 let amount = match amounts.is_valid(row) {
@@ -247,6 +251,23 @@ fn finite(amount: f64) -> StatsResult<f64> {
     }
 }
 
+/// A purchase of PostgreSQL's infinity is after any end, and left out; of -infinity it would be older than all there is.
+fn not_endless(name: &'static str, moment: i64) -> StatsResult<()> {
+    match (name, moment) {
+        (_, i64::MIN) => Err(Error::Range {
+            name,
+            range: "a moment or a day",
+            value: f64::NEG_INFINITY,
+        }),
+        ("as_of", i64::MAX) => Err(Error::Range {
+            name,
+            range: "a moment or a day",
+            value: f64::INFINITY,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn micros_of_unit(moments: &ArrayRef) -> i64 {
     match per_second(moments.data_type()) {
         1 => 1_000_000,
@@ -257,7 +278,11 @@ fn micros_of_unit(moments: &ArrayRef) -> i64 {
 /// The last microsecond that counts, of each row; and which are known.
 fn ends(as_of: &ArrayRef) -> (Vec<i64>, Option<NullBuffer>) {
     if let Some(dates) = as_of.as_primitive_opt::<Date32Type>() {
-        let end = |day: &i32| (i64::from(*day) + 1).saturating_mul(DAY) - 1;
+        let end = |day: &i32| match *day {
+            i32::MIN => i64::MIN,
+            i32::MAX => i64::MAX,
+            day => (i64::from(day) + 1).saturating_mul(DAY).saturating_sub(1),
+        };
         return (
             dates.values().iter().map(end).collect(),
             dates.nulls().cloned(),
@@ -546,6 +571,35 @@ mod tests {
         let purchases = [(0, Some(1.0)), (24, None), (25, Some(6.0)), (48, None)];
         check(&purchases, 9, Some((2, 2.0, 9.0, Some(6.0))));
         check(&[(0, Some(1.0)), (24, None)], 9, Some((1, 1.0, 9.0, None)));
+    }
+
+    #[test]
+    fn moments_and_days_of_postgresql_s_infinity() {
+        let ask = |time: i64, as_of: ArrayRef| {
+            let values = vec![
+                Arc::new(TimestampMicrosecondArray::from(vec![time])) as ArrayRef,
+                Arc::new(Float64Array::from(vec![1.0])),
+                as_of,
+            ];
+            let mut histories = Histories::default();
+            histories.update_batch(&values, &[0], None, 1)?;
+            let answer = histories.evaluate(EmitTo::All)?;
+            Ok::<_, datafusion_common::DataFusionError>(shown(&answer, 0))
+        };
+        let day = |day: i32| Arc::new(Date32Array::from(vec![day])) as ArrayRef;
+        let moment = |time: i64| Arc::new(TimestampMicrosecondArray::from(vec![time])) as ArrayRef;
+        assert_eq!(ask(i64::MAX, day(30)).expect("left out"), None);
+        assert!(ask(i64::MIN, day(30)).is_err());
+        for endless in [
+            day(i32::MIN),
+            day(i32::MAX),
+            moment(i64::MIN),
+            moment(i64::MAX),
+        ] {
+            assert!(ask(0, endless).is_err());
+        }
+        assert!(ask(0, day(i32::MIN + 1)).is_err());
+        assert!(ask(0, day(i32::MAX - 1)).expect("far").is_some());
     }
 
     #[test]

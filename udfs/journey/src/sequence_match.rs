@@ -129,6 +129,15 @@ mod tests {
         assert_eq!(got, expected.into(), "{text}");
     }
 
+    #[test]
+    fn moments_of_postgresql_s_infinity() {
+        let ends = [(i64::MIN, 1), (0, 2), (i64::MAX, 4)];
+        check("(?1)(?2)(?3)", &ends, true);
+        check("(?1)(?t>9223372036854)(?3)", &ends, true);
+        check("(?1)(?t<5)(?2)", &ends, false);
+        check("(?1).*(?t<=99999999999999999)(?3)", &ends, true);
+    }
+
     /// The events of ClickHouse's own test, which are all of one condition.
     #[test]
     fn patterns_of_clickhouse_s_own_test() {

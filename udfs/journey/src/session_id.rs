@@ -182,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn moments_of_postgresql_s_infinity() {
+        let micros = vec![i64::MIN, i64::MIN, 0, i64::MAX - 1, i64::MAX];
+        let times = || Arc::new(TimestampMicrosecondArray::from(micros.clone())) as ArrayRef;
+        check(times(), 1_i64.into(), &[1, 1, 2, 3, 3].map(Some));
+        check(times(), i64::MAX.into(), &[1, 1, 1, 1, 1].map(Some));
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         let month = ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(1, 0, 0)));
         for gap in [month, (-1_i64).into(), ScalarValue::Int64(None)] {

@@ -177,6 +177,33 @@ mod tests {
     }
 
     #[test]
+    fn moments_of_postgresql_s_infinity() {
+        let ends = [
+            (i64::MIN, 1),
+            (i64::MIN, 3),
+            (0, 2),
+            (i64::MAX, 2),
+            (i64::MAX, 4),
+        ];
+        for modes in [
+            "",
+            "strict_order",
+            "strict_order, allow_reentry",
+            "strict_deduplication",
+            "strict_increase",
+            "strict_once",
+            "strict_once, strict_increase",
+        ] {
+            for window in [0, 1, i64::MAX] {
+                let got = answer(&of(window, modes, 3).expect("known"), &ends, 3);
+                assert!(got.is_ok(), "{window} {modes}: {got:?}");
+            }
+        }
+        let level = |window| answer(&of(window, "", 3).expect("known"), &ends, 3).expect("a level");
+        assert_eq!((level(1), level(i64::MAX)), (2.into(), 3.into()));
+    }
+
+    #[test]
     fn nobody_who_did_nothing_is_anywhere() {
         check("", "", 0);
         check("xyz", "strict_order", 0);

@@ -2,7 +2,7 @@
 
 use rapport_stats::Result;
 use rapport_stats::als::{Settings, fit};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, whole};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel, whole};
 
 use crate::who_had_what::{
     CUSTOMER, Found, ITEM, K, MOST_ROWS, SECTION, check, interactions, most, whole_within,
@@ -74,8 +74,8 @@ fn work(rows: &Rows) -> Result<Value> {
         MOST_FACTORS,
     )?;
     check("recommendations", n_customers, k.min(n_items), MOST_ROWS)?;
-    let als = fit(&interactions, settings, &|| false)?;
-    let lists = als.recommend_to_all(&interactions, k, &|| false)?;
+    let als = fit(&interactions, settings, &cancel::asked())?;
+    let lists = als.recommend_to_all(&interactions, k, &cancel::asked())?;
     let found = Found::new(lists.iter().map(Vec::as_slice));
     Ok(Value::Rows(vec![
         rows.labelled(0, found.of),

@@ -2,7 +2,7 @@
 
 use rapport_stats::item_similarity::{Measure, fit};
 use rapport_stats::{Error, Result};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 use crate::who_had_what::{
     CUSTOMER, Found, ITEM, K, MOST_ROWS, SECTION, check, interactions, most,
@@ -44,7 +44,7 @@ fn work(rows: &Rows) -> Result<Value> {
     let interactions = interactions(rows, &vec![1.0; rows.len()])?;
     let (k, n_items) = (most(rows, 3)?, interactions.n_items());
     check("neighbours", n_items, k.min(n_items), MOST_ROWS)?;
-    let similarity = fit(&interactions, measure, k, &|| false)?;
+    let similarity = fit(&interactions, measure, k, &cancel::asked())?;
     let items = 0..n_items as u32;
     let found = Found::new(items.map(|item| similarity.neighbours(item)));
     Ok(Value::Rows(vec![

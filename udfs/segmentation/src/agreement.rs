@@ -3,7 +3,7 @@
 use rapport_stats::cluster_quality::{adjusted_rand_index, silhouette};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel};
 
 use crate::kmeans::FEATURES;
 
@@ -51,7 +51,7 @@ fn width(rows: &Rows) -> Result<Value> {
     let (values, width) = rows.features(1);
     let (labels, values) = in_order(&labels, values, width);
     let points = Points::new(&values, width)?;
-    match silhouette(&points, &labels, MOST_ROWS, 0, &|| false) {
+    match silhouette(&points, &labels, MOST_ROWS, 0, &cancel::asked()) {
         Err(Error::TooLittle(_)) => Ok(Value::Null),
         silhouette => Ok(silhouette?.mean.into()),
     }

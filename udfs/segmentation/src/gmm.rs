@@ -4,7 +4,8 @@ use rapport_stats::gaussian_mixture::{Components, Settings, fit};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, whole, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, whole,
+    within,
 };
 
 use crate::kmeans::{FEATURES, SECTION, in_order};
@@ -116,7 +117,11 @@ fn mixture(rows: &Rows) -> Result<Value> {
     let (values, width) = rows.features(1);
     let values = in_order(values, width);
     let points = Points::new(&values, width)?;
-    let found = fit(&points, &Settings::new(components as usize), &|| false)?;
+    let found = fit(
+        &points,
+        &Settings::new(components as usize),
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         found.weights.into(),
         Value::Matrix(found.means, width),

@@ -4,7 +4,8 @@ use rapport_stats::kmeans::{Settings, assign, fit};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
 use rapport_udf_face::{
-    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, taken, whole, within,
+    Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, whole,
+    within,
 };
 
 pub(crate) const SECTION: &str = "Segmentation";
@@ -85,7 +86,7 @@ fn clusters(rows: &Rows) -> Result<Value> {
     if rows.len() <= 1_000 {
         settings.starts = 100;
     }
-    let found = fit(&points, &settings, &|| false)?;
+    let found = fit(&points, &settings, &cancel::asked())?;
     Ok(Value::Row(vec![
         Value::Matrix(found.centres, width),
         found.weights.into(),

@@ -14,6 +14,10 @@ const WINDOW: &str = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.v
 const WIDE_WINDOW: &str = "SELECT sum(n) FROM (SELECT sum(v) OVER (ORDER BY v ROWS BETWEEN 100000 PRECEDING AND 100000 FOLLOWING) AS n FROM generate_series(1, 300000000) AS a (v)) AS s";
 const SPILL: &str = "SELECT v FROM (SELECT a.v, md5(a.v::text) AS k FROM generate_series(1, 100000000) AS a (v)) AS s ORDER BY k";
 const RECURSIVE: &str = "WITH RECURSIVE r AS (SELECT 1 AS v UNION ALL SELECT v + 1 FROM r WHERE v < 1000000000) SELECT count(*) FROM r";
+// Nobody is like anybody else: each step of the climb looks at all of them.
+const FIT: &str = "SELECT (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v)";
+const FIT_OF_GROUPS: &str = "SELECT v % 3, (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v) GROUP BY 1";
+const CLUSTERS: &str = "SELECT (kmeans_fit(500, v::bigint * 7919 % 100003, v::bigint * 104729 % 99991, v::bigint * 31 % 9973)).inertia FROM generate_series(1, 300000) AS g (v)";
 const STREAM: &str = "SELECT a.v FROM generate_series(1, 1000000000) AS a (v)";
 
 /// Long enough to be at work, and then the work is over within a second.
@@ -93,6 +97,9 @@ async fn cancel_stops_the_work() {
         WIDE_WINDOW,
         RECURSIVE,
         SPILL,
+        FIT,
+        FIT_OF_GROUPS,
+        CLUSTERS,
     ] {
         check(sql).await;
     }
@@ -108,6 +115,24 @@ async fn a_timeout_ends_the_statement() {
         let error = ask(&mut session, sql).await.expect_err("it is ended");
         assert!(matches!(error, Error::TimedOut), "{sql}: {error:?}");
         assert!(started.elapsed() < Duration::from_millis(1_500), "{sql}");
+    }
+}
+
+/// The client hears of it at once; here its work is over as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fit_ends_with_its_statement() {
+    for sql in [FIT, FIT_OF_GROUPS, CLUSTERS] {
+        let house = House::new().await;
+        let mut session = house.session();
+        session.set("statement_timeout", "2s").expect("it is set");
+        let started = Instant::now();
+        let error = ask(&mut session, sql).await.expect_err("it is ended");
+        assert!(matches!(error, Error::TimedOut), "{sql}: {error:?}");
+        while house.warehouse.running() > 0 {
+            let late = started.elapsed();
+            assert!(late < Duration::from_secs(3), "the work goes on: {sql}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

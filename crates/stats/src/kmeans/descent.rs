@@ -11,6 +11,9 @@ use crate::fit::IsCancelled;
 use crate::points::{Points, squared_distance};
 use crate::{Error, Result};
 
+/// Rows between two looks at whether the answer is still wanted.
+const OFTEN: usize = 1_024;
+
 pub(super) struct Run<'a> {
     points: &'a Points<'a>,
     centres: Vec<f64>,
@@ -58,10 +61,7 @@ impl<'a> Run<'a> {
 
     /// Every row to its nearest centre.
     fn assign(&mut self, moves: Option<&Moves>) -> Result<Sums> {
-        if (self.is_cancelled)() {
-            return Err(Error::Cancelled);
-        }
-        let (points, n) = (self.points, self.n_clusters());
+        let (points, n, is_cancelled) = (self.points, self.n_clusters(), self.is_cancelled);
         let dimensions = points.dimensions();
         let centres = Centres::new(&self.centres, dimensions);
         let gaps = centres.half_gaps();
@@ -73,6 +73,9 @@ impl<'a> Run<'a> {
             .map(|(part, bounds)| {
                 let mut sums = Sums::new(n, dimensions);
                 for (offset, bounds) in bounds.iter_mut().enumerate() {
+                    if offset.is_multiple_of(OFTEN) && is_cancelled() {
+                        return Err(Error::Cancelled);
+                    }
                     let index = part * piece + offset;
                     let row = points.row(index);
                     if let Some(moves) = moves {
@@ -81,9 +84,9 @@ impl<'a> Run<'a> {
                     sums.changed += usize::from(bounds.tighten(row, &centres, &gaps));
                     sums.add(bounds.cluster as usize, points.weight(index), row);
                 }
-                sums
+                Ok(sums)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(Sums::all(pieces, n, dimensions))
     }
 

@@ -230,6 +230,7 @@ fn check_boundary(fit: &Fit<4>, nbd: &Fit<2>) {
     );
     let off = fit.log_likelihood - nbd.log_likelihood;
     assert!(off.abs() < 0.01, "{fit:?}, not {nbd:?}");
+    assert!(fit.evaluations < 1_000, "{fit:?}");
 }
 
 #[test]
@@ -238,5 +239,6 @@ fn a31_where_nobody_stops_the_fit_is_that_of_nbd_and_says_so() {
     let nbd = Nbd::fit(&customers, &go_on).expect("fitted");
     assert!(nbd.converged && !nbd.boundary, "{nbd:?}");
     check_boundary(&BgNbd::fit(&customers, &go_on).expect("fitted"), &nbd);
+    check_boundary(&MbgNbd::fit(&customers, &go_on).expect("fitted"), &nbd);
     check_boundary(&ParetoNbd::fit(&customers, &go_on).expect("fitted"), &nbd);
 }

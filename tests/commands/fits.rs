@@ -1,0 +1,107 @@
+//! A model that is being fitted is let go by a cancel request and by `statement_timeout`: the client hears of it, and the
+//! server rests.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use crate::fixtures::trial::trials;
+use crate::fixtures::warehouse::{Endpoint, Warehouse};
+
+pub fn trials() -> Vec<Trial> {
+    trials!["commands";
+        a_cancelled_fit_ends,
+        a_fit_ends_at_its_timeout,
+    ]
+}
+
+/// Nobody is like anybody else: it takes minutes.
+const FITS: [&str; 2] = [
+    "SELECT (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 1000000) AS g (v)",
+    "SELECT (kmeans_fit(2000, v::bigint * 7919 % 100003, v::bigint * 104729 % 99991, v::bigint * 31 % 9973)).inertia
+     FROM generate_series(1, 300000) AS g (v)",
+];
+const SOON: Duration = Duration::from_secs(1);
+
+fn a_cancelled_fit_ends() -> Result<()> {
+    with_client(async |client, endpoint| {
+        for sql in FITS {
+            let cancel = client.cancel_token();
+            let asked = async { (client.simple_query(sql).await, Instant::now()) };
+            let cancelled = async {
+                // Long enough to be at the fit itself.
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                let at = Instant::now();
+                cancel.cancel_query(NoTls).await.map(|()| at)
+            };
+            let ((answer, ended), cancelled) = tokio::join!(asked, cancelled);
+            check(answer, "due to user request")?;
+            ensure!(ended - cancelled? < SOON, "{sql}: it was not ended soon");
+            rests(endpoint).await.context(sql)?;
+        }
+        Ok(())
+    })
+}
+
+fn a_fit_ends_at_its_timeout() -> Result<()> {
+    with_client(async |client, endpoint| {
+        client.batch_execute("SET statement_timeout = '6s'").await?;
+        for sql in FITS {
+            let started = Instant::now();
+            let answer = client.simple_query(sql).await;
+            check(answer, "due to statement timeout")?;
+            let late = started.elapsed() - Duration::from_secs(6);
+            ensure!(late < SOON, "{sql}: it was ended {late:?} late");
+            rests(endpoint).await.context(sql)?;
+        }
+        Ok(())
+    })
+}
+
+fn with_client(work: impl AsyncFnOnce(Client, &Endpoint) -> Result<()>) -> Result<()> {
+    let server = Warehouse::init()?.serve()?;
+    let endpoint = server.endpoint();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::Config::new()
+            .host(&endpoint.host)
+            .port(endpoint.port)
+            .user(&endpoint.user)
+            .password(&endpoint.password)
+            .dbname(&endpoint.database)
+            .connect(NoTls)
+            .await?;
+        tokio::spawn(connection);
+        work(client, endpoint).await
+    })
+}
+
+fn check(answer: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>, why: &str) -> Result<()> {
+    let error = answer.err().context("it came to its end")?;
+    let error = error.as_db_error().context("the connection is lost")?;
+    ensure!(error.code().code() == "57014", "{error}");
+    ensure!(error.message().contains(why), "{error}");
+    Ok(())
+}
+
+/// Within a second of the end, no thread of the server is at work.
+async fn rests(endpoint: &Endpoint) -> Result<()> {
+    tokio::time::sleep(SOON).await;
+    let before = ticks(endpoint.process)?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let used = ticks(endpoint.process)? - before;
+    ensure!(used < 15, "the server goes on: {used} ticks of 50");
+    Ok(())
+}
+
+/// Hundredths of a second of the processor that a process has had.
+fn ticks(process: u32) -> Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
+}
