@@ -38,6 +38,7 @@ use crate::{
     bits::BITS,
     names::{PRIVATE, folded},
     one_row::{ONE_ROW, VALUE},
+    set_returning::with_type,
 };
 
 /// `is_aggregate` says it of a function's name.
@@ -293,7 +294,18 @@ fn unnest_series(item: &mut SelectItem) {
             .to_string()
             .eq_ignore_ascii_case("generate_series")
     {
-        let series = inner.clone();
+        let mut series = inner.clone();
+        if let Expr::Function(Function {
+            args: FunctionArguments::List(list),
+            ..
+        }) = &mut series
+        {
+            for arg in &mut list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                    *expr = with_type(expr.clone());
+                }
+            }
+        }
         *inner = call("unnest", vec![series], vec![]);
     }
 }

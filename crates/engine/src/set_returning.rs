@@ -2,9 +2,11 @@
 //!
 //! `FROM t, jsonb_each(t.j) AS e` becomes `FROM t, LATERAL (SELECT unnest(keys) AS key, unnest(values) AS value) AS e`.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Query,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, visit_expressions,
 };
 use rapport_udf_postgres::json::{TO_JSON, TO_JSONB};
 
@@ -239,6 +241,10 @@ fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Ve
                 .map(|array| (shown.clone(), array.clone()))
                 .collect(),
         ),
+        "generate_series" if args.iter().any(has_column) => {
+            let args = args.into_iter().map(with_type).collect();
+            Some(vec![(shown, call("generate_series", args))])
+        }
         "json_each" => pair("\u{1}json_each_keys", "\u{1}json_each"),
         "jsonb_each" => pair("\u{1}jsonb_each_keys", "\u{1}jsonb_each"),
         "json_each_text" => pair("\u{1}json_each_keys", "\u{1}json_each_text"),
@@ -251,6 +257,38 @@ fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Ve
             Some(vec![(column, array)])
         }
     }
+}
+
+/// A whole number is an integer where it fits, which a function would take for a bigint.
+pub(crate) fn with_type(expr: Expr) -> Expr {
+    let is_integer =
+        |value: &Value| matches!(value, Value::Number(number, _) if number.parse::<i32>().is_ok());
+    let is_literal = match &expr {
+        Expr::UnaryOp { expr, .. } => {
+            matches!(expr.as_ref(), Expr::Value(value) if is_integer(&value.value))
+        }
+        Expr::Value(value) => is_integer(&value.value),
+        _ => false,
+    };
+    match is_literal {
+        true => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr),
+            data_type: DataType::Integer(None),
+            array: false,
+            format: None,
+        },
+        false => expr,
+    }
+}
+
+/// Of constants it is a table of its own.
+fn has_column(expr: &Expr) -> bool {
+    visit_expressions(expr, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 fn select(items: Vec<SelectItem>) -> Option<Query> {

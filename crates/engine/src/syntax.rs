@@ -49,6 +49,11 @@ impl VisitorMut for Spelling {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if is_distinct_over_window(expr) {
+            let what = "DISTINCT is not implemented for window functions";
+            let hint = "Keep the first row of each value in a sub-query, and aggregate that.";
+            return ControlFlow::Break(Error::not_supported(what, hint));
+        }
         if let Some(simpler) = without_subquery(expr) {
             *expr = simpler;
         }
@@ -95,6 +100,11 @@ impl VisitorMut for Spelling {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_distinct_over_window(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(Function { over: Some(_), args: FunctionArguments::List(list), .. })
+        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
 }
 
 fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {

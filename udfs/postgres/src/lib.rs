@@ -15,6 +15,7 @@ mod extract;
 mod field;
 mod format;
 mod from_char;
+mod generate_series;
 mod isfinite;
 pub mod json;
 mod justify_days;
@@ -42,6 +43,7 @@ mod quantified;
 mod quote;
 pub mod refusal;
 mod regexp;
+mod regression;
 mod similar;
 mod simple;
 mod span;
@@ -88,6 +90,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(digits::Digits::new()),
         ScalarUDF::from(extract::DatePart::new()),
         ScalarUDF::from(extract::Extract::new()),
+        ScalarUDF::from(generate_series::GenerateSeries::new()),
         ScalarUDF::from(isfinite::IsFinite::new()),
         ScalarUDF::from(justify_days::JustifyDays::new()),
         ScalarUDF::from(justify_hours::JustifyHours::new()),
@@ -125,5 +128,5 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// Every aggregate function of this crate.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    ordered_set::functions()
+    [ordered_set::functions(), regression::functions()].concat()
 }

@@ -15,7 +15,7 @@ use datafusion_expr::{
     Volatility,
 };
 
-use crate::arguments::span_type;
+use crate::arguments::{no_such_function, span_type};
 use crate::span::Span;
 
 /// The functions of the list, those that PostgreSQL has for intervals too extended by them.
@@ -167,6 +167,10 @@ impl AggregateUDFImpl for OverIntervals {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
             [DataType::Interval(_)] => Ok(vec![span_type()]),
+            // bool_and and bool_or are PostgreSQL's.
+            [DataType::Boolean] if matches!(self.kind, Kind::Least | Kind::Greatest) => {
+                Err(no_such_function(self.name(), given).into())
+            }
             _ => self.inner.coerce_types(given),
         }
     }

@@ -345,7 +345,7 @@ impl Simple {
 }
 
 /// A type as PostgreSQL calls it, nearly.
-fn shown(data_type: &DataType) -> String {
+pub(crate) fn shown(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "text".to_owned(),
         DataType::Null => "unknown".to_owned(),
