@@ -10,6 +10,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::fixtures::files;
+use crate::fixtures::place;
 use crate::fixtures::process::{Running, signal};
 use crate::fixtures::trial::trials;
 use crate::fixtures::warehouse::{Endpoint, Warehouse, finish, free_lake};
@@ -33,20 +34,60 @@ pub fn trials() -> Vec<Trial> {
         a_bucket_without_credentials_says_what_is_missing,
         the_demo_answers_three_questions_and_lets_its_user_in,
         completions_are_written_for_each_shell,
+        the_manual_of_functions_is_written_down,
+        a_function_is_explained,
     ];
     trials.extend(fits::trials());
     trials.extend(tls::trials());
     trials
 }
 
-const COMMANDS: [&str; 9] = [
-    "demo", "init", "serve", "load", "tables", "check", "compact", "user", "settings",
+const COMMANDS: [&str; 11] = [
+    "demo",
+    "init",
+    "serve",
+    "load",
+    "sources",
+    "functions",
+    "tables",
+    "check",
+    "compact",
+    "user",
+    "settings",
 ];
 
 fn nowhere() -> Result<Warehouse> {
     let folder = free_lake()?;
     let url = folder.path().join("lake").display().to_string();
     Ok(Warehouse::at(folder, url, vec![]))
+}
+
+fn the_manual_of_functions_is_written_down() -> Result<()> {
+    let told = nowhere()?.succeed(["functions", "--markdown"])?;
+    let written = std::fs::read_to_string(place::root().join("FUNCTIONS.md"))?;
+    let how = "run `cargo run -- functions --markdown > FUNCTIONS.md`";
+    ensure!(told.trim_end() == written.trim_end(), "{how}");
+    Ok(())
+}
+
+fn a_function_is_explained() -> Result<()> {
+    let warehouse = nowhere()?;
+    let told = warehouse.succeed(["functions", "FUNNEL"])?;
+    ensure!(told.starts_with("funnel(relation, customer"), "{told}");
+    let told = warehouse.succeed(["functions", "nps"])?;
+    ensure!(!told.contains("nps_low("), "{told}");
+    let told = warehouse.succeed(["functions", "bgnbd_", "--json"])?;
+    let pages: Value = serde_json::from_str(&told)?;
+    let pages = pages.as_array().context("an array")?;
+    let of_name = |page: &Value| {
+        page["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("bgnbd_"))
+    };
+    ensure!(pages.len() > 3 && pages.iter().all(of_name), "{told}");
+    let failed = warehouse.fail(["functions", "no_such"])?;
+    ensure!(failed.contains("there is no function no_such"), "{failed}");
+    Ok(())
 }
 
 fn every_command_has_help_with_an_example() -> Result<()> {

@@ -29,13 +29,31 @@ pub struct Function {
 pub struct Argument {
     pub name: Option<String>,
     pub pg_type: String,
+    /// An array of them stands for any number.
+    pub is_variadic: bool,
+    pub has_default: bool,
 }
 
 impl Function {
     fn signature(&self, with_names: bool) -> String {
-        let arguments = self.arguments.iter().map(|argument| match &argument.name {
-            Some(name) if with_names => format!("{} {}", quote::ident(name), argument.pg_type),
-            _ => argument.pg_type.clone(),
+        let arguments = self.arguments.iter().map(|argument| {
+            let variadic = if argument.is_variadic {
+                "VARIADIC "
+            } else {
+                ""
+            };
+            let default = match argument.has_default && with_names {
+                true => " DEFAULT NULL",
+                false => "",
+            };
+            match &argument.name {
+                Some(name) if with_names => format!(
+                    "{variadic}{} {}{default}",
+                    quote::ident(name),
+                    argument.pg_type
+                ),
+                _ => format!("{variadic}{}", argument.pg_type),
+            }
         });
         arguments.collect::<Vec<_>>().join(", ")
     }

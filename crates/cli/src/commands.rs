@@ -4,6 +4,7 @@ mod check;
 mod compact;
 mod completions;
 mod demo;
+mod functions;
 mod init;
 mod load;
 mod serve;
@@ -28,6 +29,7 @@ pub enum Command {
     Serve(serve::Serve),
     Load(load::Load),
     Sources(sources::Sources),
+    Functions(functions::Functions),
     Tables(tables::Tables),
     Check(check::Check),
     Compact(compact::Compact),
@@ -80,6 +82,7 @@ impl Command {
             Self::Serve(command) => command.run(context).await,
             Self::Load(command) => command.run(context).await,
             Self::Sources(command) => command.run(&context),
+            Self::Functions(command) => command.run(),
             Self::Tables(command) => command.run(context).await,
             Self::Check(command) => command.run(context).await,
             Self::Compact(command) => command.run(context).await,

@@ -246,13 +246,8 @@ impl From<DataFusionError> for Error {
             DataFusionError::ExecutionJoin(join) if join.is_panic() => Self::Panic {
                 message: "a part of the statement failed".to_owned(),
             },
-            DataFusionError::ParquetError(parquet) => {
-                let told = parquet.to_string();
-                match told.split_once("Error evaluating filter predicate: ") {
-                    Some((_, why)) => from_filter(why),
-                    None => Self::Read(DataFusionError::ParquetError(parquet)),
-                }
-            }
+            DataFusionError::ParquetError(parquet) => from_filter(&parquet.to_string())
+                .unwrap_or_else(|| Self::Read(DataFusionError::ParquetError(parquet))),
             error @ (DataFusionError::ObjectStore(_) | DataFusionError::IoError(_)) => {
                 Self::Read(error)
             }
@@ -344,6 +339,8 @@ fn from_shared(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => Error::OutOfMemory {
             message: first_line(message),
         },
+        DataFusionError::ParquetError(parquet) => from_filter(&parquet.to_string())
+            .unwrap_or_else(|| Error::Internal(DataFusionError::Execution(parquet.to_string()))),
         other => Error::Internal(DataFusionError::Execution(other.strip_backtrace())),
     }
 }
@@ -372,7 +369,8 @@ fn from_stats(error: &rapport_stats::Error) -> Error {
 }
 
 /// A filter that is computed while a file is read leaves nothing of its error but how Rust shows it.
-fn from_filter(shown: &str) -> Error {
+fn from_filter(told: &str) -> Option<Error> {
+    let (_, shown) = told.split_once("Error evaluating filter predicate: ")?;
     let between = |text: &str, from: &str, to: &str| -> Option<String> {
         let (_, rest) = text.split_once(from)?;
         Some(rest.split_once(to)?.0.replace("\\\"", "\""))
@@ -381,24 +379,24 @@ fn from_filter(shown: &str) -> Error {
         && let Some(code) = CODES.iter().find(|code| refusal.starts_with(**code))
         && let Some(message) = between(refusal, "message: \"", "\", hint: ")
     {
-        return Error::Refused(Refusal::new(code, message));
+        return Some(Error::Refused(Refusal::new(code, message)));
     }
     if shown.contains("DivideByZero") || shown.contains("DivisionByZero") {
-        return Error::DivisionByZero;
+        return Some(Error::DivisionByZero);
     }
     if let Some(message) = between(shown, "ResourcesExhausted(\"", "\")") {
-        return Error::OutOfMemory { message };
+        return Some(Error::OutOfMemory { message });
     }
     if let Some(message) = between(shown, "CastError(\"", "\")") {
-        return from_cast(message);
+        return Some(from_cast(message));
     }
     if let Some(message) = between(shown, "OutOfRange { message: \"", "\"") {
-        return Error::OutOfRange { message };
+        return Some(Error::OutOfRange { message });
     }
     if shown.contains("verflow") {
-        return out_of_range();
+        return Some(out_of_range());
     }
-    Error::Read(DataFusionError::Execution(first_line(shown)))
+    Some(Error::Read(DataFusionError::Execution(first_line(shown))))
 }
 
 /// What functions refuse rows with.

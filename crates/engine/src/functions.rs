@@ -17,7 +17,11 @@ use datafusion::{
 use rapport_catalog_postgres::{Argument, Function, SystemNames};
 use rapport_udf_face::{AggregateFunction, ScalarFunction};
 
-use crate::{Result, Warehouse, pg_type::PgType};
+use crate::{
+    Result, Warehouse,
+    pg_type::PgType,
+    table_functions::{FUNCTIONS, TableFunction},
+};
 
 /// Ways to call one function that are told.
 const MAX_SIGNATURES: usize = 4;
@@ -50,7 +54,38 @@ fn declared(state: &SessionState, names: &SystemNames) -> Vec<Function> {
             functions.extend(told(name, &Callable::Aggregate(function)));
         }
     }
+    functions.extend(FUNCTIONS.iter().map(told_of_relation));
     functions.into_iter().collect()
+}
+
+/// PostgreSQL knows no relation among arguments, but the type of its rows. What is found by its name only is not told.
+fn told_of_relation(function: &TableFunction) -> Function {
+    let parameters = function.parameters.iter();
+    let arguments = parameters.filter(|parameter| !parameter.is_named_only);
+    let is_column = |name: &str| function.columns.iter().any(|(column, _)| *column == name);
+    let columns = function.columns.iter();
+    let columns: Vec<String> = columns
+        .map(|(name, pg_type)| format!("\"{name}\" {pg_type}"))
+        .collect();
+    Function {
+        name: function.name.to_owned(),
+        arguments: arguments
+            .map(|parameter| Argument {
+                // PostgreSQL takes a name for one thing only.
+                name: Some(parameter.name.to_owned()).filter(|name| !is_column(name)),
+                pg_type: match parameter.is_many {
+                    true => format!("{}[]", parameter.pg_type),
+                    false => parameter.pg_type.to_owned(),
+                },
+                is_variadic: parameter.is_many,
+                has_default: parameter.default.is_some(),
+            })
+            .collect(),
+        result: format!("TABLE({})", columns.join(", ")),
+        is_aggregate: false,
+        volatility: "STABLE",
+        comment: Some(function.page.says.to_owned()),
+    }
 }
 
 enum Callable<'a> {
@@ -206,6 +241,8 @@ fn told(name: &str, function: &Callable) -> Vec<Function> {
                     .map(|(index, pg_type)| Argument {
                         name: names.as_ref().map(|names| names[index].clone()),
                         pg_type,
+                        is_variadic: false,
+                        has_default: false,
                     })
                     .collect(),
                 result,

@@ -4,9 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, WindowType,
-    visit_relations,
+    Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor,
+    Value, WindowType, visit_relations,
 };
 
 use crate::{
@@ -31,6 +31,21 @@ pub(crate) fn spell_out(select: &mut Select) {
         let may_add = !shows_all(&select.projection);
         order(&mut select.projection, subquery, alias.as_mut(), may_add);
     }
+}
+
+/// Whether what a query shows are rows of a single sub-query, whose order PostgreSQL leaves as it is.
+pub(crate) fn shows_rows_of_a_query(statement: &Statement) -> bool {
+    let Statement::Query(query) = statement else {
+        return false;
+    };
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    matches!(select.from.as_slice(), [table]
+        if table.joins.is_empty() && matches!(table.relation, TableFactor::Derived { .. }))
+        && query.order_by.is_none()
+        && select.distinct.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
 }
 
 /// As [`spell_out`], where the sub-query is one of the WITH before.

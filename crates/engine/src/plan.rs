@@ -47,8 +47,9 @@ use crate::{
     literals::read_literals,
     names::{self, Names},
     numbers::interval_function,
-    operators,
+    operators, ordered_input,
     origin::origin,
+    outer_references::note_types,
     pg_type::PgType,
     pins::Pins,
     privilege::check_marks,
@@ -60,6 +61,7 @@ use crate::{
     styles::Styles,
     syntax,
     system::{System, is_postgres_s, reg_type},
+    table_functions,
     temporary::Temporary,
     times,
     typed::give_types,
@@ -182,6 +184,7 @@ impl Scope {
     ) -> Result<Planned> {
         let state = self.state();
         let mut query = query.clone();
+        table_functions::spell_out(&mut query)?;
         rows_of_functions::spell_out(&mut query, |name, form| row_of(&state, name, form));
         let labels = columns::labels(&query);
         let mut statement = ast::Statement::Query(Box::new(query));
@@ -232,6 +235,7 @@ impl Scope {
     ) -> Result<Planned> {
         let state = self.state();
         let mut statement = ast::Statement::Insert(insert.clone());
+        table_functions::spell_out(&mut statement)?;
         rows_of_functions::spell_out(&mut statement, |name, form| row_of(&state, name, form));
         cast_parameters(&mut statement, declared);
         let inner = inner_values::planned(self, pins, &mut statement).await?;
@@ -566,9 +570,11 @@ fn to_logical(
 ) -> Result<LogicalPlan> {
     let mut statement = statement;
     spelled_times::spell_out(&mut statement)?;
+    let options = options(state, &statement);
     if names.has_marks() {
         let context = Context {
             state,
+            options: options.clone(),
             names,
             with_marks: true,
         };
@@ -577,6 +583,7 @@ fn to_logical(
     }
     let context = Context {
         state,
+        options,
         names,
         with_marks: false,
     };
@@ -592,7 +599,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    let planned = unions::match_types(planned)?;
+    let planned = note_types(unions::match_types(planned)?)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = join_by_any_condition(planned)?;
@@ -601,7 +608,18 @@ fn to_logical(
         true => widen_query(planned)?,
         false => widen(planned)?,
     };
+    let planned = note_types(planned)?;
     unions::undeclare(planned)
+}
+
+/// Sub-queries are not sorted in vain.
+fn options(state: &SessionState, statement: &ast::Statement) -> Arc<ConfigOptions> {
+    let mut options = state.config_options().clone();
+    if ordered_input::shows_rows_of_a_query(statement) {
+        let sql_parser = &mut Arc::make_mut(&mut options).sql_parser;
+        sql_parser.enable_subquery_sort_elimination = false;
+    }
+    options
 }
 
 fn zone_of(state: &SessionState) -> &str {
@@ -785,6 +803,7 @@ fn as_int4(name: &str, source: Arc<dyn TableSource>) -> PlanResult<Arc<dyn Table
 /// What the SQL planner may know of the world: the resolved names and the registered functions.
 struct Context<'a> {
     state: &'a SessionState,
+    options: Arc<ConfigOptions>,
     names: &'a Names,
     /// On what may not be read.
     with_marks: bool,
@@ -900,7 +919,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.state.config_options()
+        &self.options
     }
 
     fn udf_names(&self) -> Vec<String> {

@@ -32,6 +32,7 @@ use crate::{
     bits::bigint_of_64_bits,
     cancel::Guard,
     cpu::{Cpu, Spent},
+    domain,
     expressions::PostgresExpressions,
     literals::ReadMoments,
     mirror::Followed,
@@ -41,7 +42,7 @@ use crate::{
     privilege::Privileges,
     rephrase::named_cast,
     stores::{NoStores, Stores},
-    temporary,
+    table_functions, temporary,
     times::{PlanTimes, PostgresTimes},
     unions::without_type,
     view::Views,
@@ -232,6 +233,7 @@ impl Warehouse {
         template.scalar_functions().contains_key(name)
             || template.aggregate_functions().contains_key(name)
             || template.window_functions().contains_key(name)
+            || table_functions::find(name).is_some()
     }
 
     pub(crate) fn cpu(&self) -> &Cpu {
@@ -345,10 +347,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let mut functions = rapport_udf_postgres::over_times(functions);
     functions.extend(rapport_udf_postgres::functions());
-    functions.extend(rapport_udf_churn::functions());
-    functions.extend(rapport_udf_clv::functions());
-    functions.extend(rapport_udf_identity::functions());
-    functions.extend(rapport_udf_segmentation::functions());
+    functions.extend(domain::scalar_functions());
     functions.push(value_of_one_row());
     functions.push(or_empty());
     functions.push(named_cast());
@@ -379,19 +378,14 @@ fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
         *function = Arc::new(function.as_ref().clone().with_aliases(more.iter().copied()));
     }
     functions.extend(rapport_udf_postgres::aggregate_functions());
-    functions.extend(rapport_udf_churn::aggregate_functions());
-    functions.extend(rapport_udf_clv::aggregate_functions());
-    functions.extend(rapport_udf_journey::aggregate_functions());
-    functions.extend(rapport_udf_recommendation::aggregate_functions());
-    functions.extend(rapport_udf_segmentation::aggregate_functions());
-    functions.extend(rapport_udf_voice::aggregate_functions());
+    functions.extend(domain::aggregate_functions());
     functions.push(one_row());
     functions
 }
 
 fn window_functions() -> Vec<Arc<WindowUDF>> {
     let mut functions = SessionStateDefaults::default_window_functions();
-    functions.extend(rapport_udf_journey::window_functions());
+    functions.extend(domain::window_functions());
     functions
 }
 

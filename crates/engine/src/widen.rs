@@ -8,7 +8,7 @@ use datafusion::{
     common::{
         Column, DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
         metadata::FieldMetadata,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
         Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
@@ -71,14 +71,14 @@ pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// As [`widen`], and the numbers of a VALUES list become integers if they fit: in a query, whose columns nobody has
 /// declared.
 pub(crate) fn widen_query(plan: LogicalPlan) -> Result<LogicalPlan> {
-    if has_outer_references(&plan)? {
-        // A sub-query has noted the types of what it takes from outside.
-        return widen(plan);
-    }
     let narrowed = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Values(values) => {
             let rows = values.values.into_iter().map(|row| {
                 let row = row.into_iter().map(|expr| {
+                    // It takes the type of those beside it.
+                    if let Expr::Literal(ScalarValue::Int64(None), metadata) = expr {
+                        return Ok(Expr::Literal(ScalarValue::Null, metadata));
+                    }
                     let changed = expr.transform_up(|expr| match expr {
                         Expr::Literal(value, metadata) => Ok(literal(value, metadata)),
                         expr => typed(expr, &DFSchema::empty()),
@@ -94,20 +94,6 @@ pub(crate) fn widen_query(plan: LogicalPlan) -> Result<LogicalPlan> {
         node => Ok(Transformed::no(node)),
     });
     widen(narrowed?.data)
-}
-
-fn has_outer_references(plan: &LogicalPlan) -> PlanResult<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        for expr in node.expressions() {
-            found |= expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..))))?;
-        }
-        Ok(match found {
-            true => TreeNodeRecursion::Stop,
-            false => TreeNodeRecursion::Continue,
-        })
-    })?;
-    Ok(found)
 }
 
 /// Every branch of a UNION in the same number types: DataFusion would take those of the first for the result's.

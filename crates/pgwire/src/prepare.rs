@@ -188,7 +188,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         _ => Ok(Planned::Catalogue),
                     };
                 }
-                let is_query = matches!(statement.ast, ast::Statement::Query(_));
+                // PostgreSQL can't read what is asked of a relation that stands among the arguments.
+                let is_query = matches!(statement.ast, ast::Statement::Query(_))
+                    && !rapport_engine::calls_table_function(&statement.ast);
                 let types: Vec<Option<u32>> = types
                     .into_iter()
                     .map(|oid| Some(oid).filter(|oid| *oid != 0))
