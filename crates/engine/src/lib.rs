@@ -85,6 +85,7 @@ mod tokens;
 mod tree;
 mod typed;
 mod types;
+mod types_of_values;
 mod unions;
 mod using;
 mod view;

@@ -4,11 +4,17 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement,
-    UnaryOperator, VisitMut, VisitorMut,
+    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Statement, UnaryOperator, VisitMut, VisitorMut,
 };
+use rapport_udf_postgres::ROW_KEY;
 
-use crate::{Error, Result, names::folded, tree::take};
+use crate::{
+    Error, Result,
+    names::folded,
+    syntax::plain_name,
+    tree::{call, take},
+};
 
 /// Spells out what is said of rows.
 pub(crate) fn spell_out(statement: &mut Statement) -> Result<()> {
@@ -35,6 +41,10 @@ impl VisitorMut for Spell {
 
 fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
     Ok(match expr {
+        Expr::Function(function) => {
+            count_keys(function);
+            None
+        }
         Expr::BinaryOp { left, op, right } => match (values(left), values(right)) {
             (Some(left), Some(right)) => compared(left, op, right)?,
             _ => None,
@@ -80,6 +90,22 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
         },
         _ => None,
     })
+}
+
+/// `count(DISTINCT (a, b))`: DataFusion keeps every row that it counts as one of a batch of rows.
+fn count_keys(function: &mut Function) {
+    let is_count = plain_name(&function.name).is_some_and(|name| name == "count");
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(row))] = list.args.as_mut_slice()
+        && is_count
+        && is_distinct
+        && let Some(values) = values(row)
+    {
+        *row = call(ROW_KEY, values);
+    }
 }
 
 /// The values of `(a, b)` and of `ROW(a, b)`.

@@ -16,6 +16,7 @@ use crate::{
     expressions::{ALL, ANY},
     hidden_columns, hypothetical, ordered_input, ordered_texts, quantified, set_returning,
     tree::{ascending, call, take},
+    types_of_values,
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
@@ -36,6 +37,9 @@ impl VisitorMut for Spelling {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         ordered_input::spell_out_named(query);
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            types_of_values::spell_out(values);
+        }
         self.depth += 1;
         match hidden_columns::spell_out(query) {
             Ok(()) => ControlFlow::Continue(()),
