@@ -1,9 +1,10 @@
 //! How long do the models take, beside those who do the same: lifetimes, scikit-learn, LightGBM, ClickHouse and DuckDB?
 //!
 //! Ours are SQL functions of a table in a lake, asked through psql, the reading of the table and the way to psql included;
-//! peers have their data in memory (ClickHouse and DuckDB in tables) before the clock starts. Trees are not in SQL yet and
-//! are grown by `rapport-stats`. Medians of three runs. Customers who are alike are one to our fits, and times are of days. *off* is how far the answers are apart, as a share of the peer's:
-//! log-likelihoods, inertias, AUCs and counts. Events are a hundred for each customer.
+//! peers have their data in memory (ClickHouse and DuckDB in tables) before the clock starts. Trees are grown by
+//! `rapport-stats` itself, so that both sides stop early alike. Medians of three runs. Customers who are alike are one to
+//! our fits, and times are of days. *off* is how far the answers are apart, as a share of the peer's: log-likelihoods,
+//! inertias, AUCs and counts. Events are a hundred for each customer.
 
 mod bench;
 #[path = "models/made.rs"]
