@@ -4,7 +4,8 @@
 //! peers have their data in memory (ClickHouse and DuckDB in tables) before the clock starts. Trees are grown by
 //! `rapport-stats` itself, so that both sides stop early alike. Medians of three runs. Customers who are alike are one to
 //! our fits, and times are of days. *off* is how far the answers are apart, as a share of the peer's: log-likelihoods,
-//! inertias, AUCs and counts. Events are a hundred for each customer.
+//! inertias, AUCs and counts. Events are a hundred for each customer, in `interactions`; the peers' are in the same order,
+//! by customer and time.
 
 mod bench;
 #[path = "models/made.rs"]
@@ -29,7 +30,7 @@ const EVENTS_OF_ONE: usize = 100;
 
 struct Question {
     name: &'static str,
-    /// Of `buyers`, `points` or `visits`.
+    /// Of `buyers`, `points` or `interactions`.
     sql: &'static str,
     is_of_events: bool,
     peers: &'static [Peer],
@@ -80,7 +81,8 @@ const QUESTIONS: [Question; 7] = [
     Question {
         name: "window_funnel",
         sql: "SELECT level, count(*) FROM (
-                SELECT window_funnel(604800, second, kind = 0, kind = 1, kind = 2) AS level FROM visits GROUP BY customer
+                SELECT window_funnel(604800, occurred_at, interaction_type = 'page_view', interaction_type = 'cart',
+                    interaction_type = 'purchase') AS level FROM interactions GROUP BY customer_id
               ) AS funnel GROUP BY level ORDER BY level",
         is_of_events: true,
         peers: &[
@@ -92,8 +94,10 @@ const QUESTIONS: [Question; 7] = [
         name: "sessions",
         sql: "SELECT sum(sessions) FROM (
                 SELECT max(session) AS sessions FROM (
-                  SELECT customer, session_id(second, 1800) OVER (PARTITION BY customer ORDER BY second) AS session FROM visits
-                ) AS numbered GROUP BY customer
+                  SELECT customer_id, session_id(occurred_at, 1800) OVER (
+                    PARTITION BY customer_id ORDER BY occurred_at
+                  ) AS session FROM interactions
+                ) AS numbered GROUP BY customer_id
               ) AS counted",
         is_of_events: true,
         peers: &[
@@ -103,7 +107,7 @@ const QUESTIONS: [Question; 7] = [
     },
     Question {
         name: "nps by month",
-        sql: "SELECT date_trunc('month', to_timestamp(second)) AS month, nps(score) FROM visits
+        sql: "SELECT date_trunc('month', occurred_at) AS month, nps(score) FROM interactions
               GROUP BY month ORDER BY month LIMIT 1",
         is_of_events: true,
         peers: &[
@@ -130,6 +134,7 @@ fn main() -> Result<()> {
         add_user(lake.path())?;
         let server = Server::start(lake.path())?;
         server.psql(&tables(&folder, size)?)?;
+        timed(rapport(lake.path(), ["compact"])?)?;
         for question in &QUESTIONS {
             let rows = match question.is_of_events {
                 true => size * EVENTS_OF_ONE,
@@ -180,7 +185,7 @@ fn tables(folder: &Path, size: usize) -> Result<String> {
          \\copy buyers FROM '{}' CSV
          CREATE TABLE points ({});
          \\copy points FROM '{}' CSV
-         CREATE TABLE visits AS {};\n",
+         {};\n",
         made::customers(folder, size)?.display(),
         columns.join(", "),
         made::points(folder, size)?.display(),

@@ -1,6 +1,8 @@
 //! The binary's manners: help, exit codes, settings, users, what scripts read.
 
 mod fits;
+mod jobs;
+mod models;
 mod tls;
 
 use std::time::Duration;
@@ -38,16 +40,24 @@ pub fn trials() -> Vec<Trial> {
         a_function_is_explained,
     ];
     trials.extend(fits::trials());
+    trials.extend(models::trials());
+    trials.extend(jobs::trials());
     trials.extend(tls::trials());
     trials
 }
 
-const COMMANDS: [&str; 11] = [
+pub fn stop_shared() {
+    models::stop_shared();
+}
+
+const COMMANDS: [&str; 13] = [
     "demo",
     "init",
     "serve",
     "load",
     "sources",
+    "model",
+    "refresh",
     "functions",
     "tables",
     "check",

@@ -1,8 +1,11 @@
 //! What must not happen to a history: rows lost, doubled or half visible, whatever breaks and whoever works beside it.
 
+mod bucket;
 mod damage;
 mod disk;
 mod kill;
+mod models;
+mod refresh;
 mod together;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +20,8 @@ use crate::fixtures::{files, process::Running};
 pub fn trials() -> Vec<Trial> {
     [
         kill::trials(),
+        refresh::trials(),
+        bucket::trials(),
         together::trials(),
         disk::trials(),
         damage::trials(),
@@ -24,6 +29,10 @@ pub fn trials() -> Vec<Trial> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+pub fn stop_shared() {
+    models::stop_shared();
 }
 
 /// A local warehouse with the visits 0 to `n` loaded, `parts` files of them.

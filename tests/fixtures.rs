@@ -5,6 +5,7 @@ pub mod files;
 pub mod place;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod reader;
 pub mod seats;
 pub mod shared;

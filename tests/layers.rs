@@ -24,7 +24,7 @@ const PICTURE: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/intake", &["crates/engine"]),
-    ("crates/pgwire", &["crates/engine"]),
+    ("crates/pgwire", &["crates/models"]),
     ("crates/jobs", &["crates/models"]),
     ("crates/cluster", &["crates/engine"]),
     ("crates/models", &["crates/engine"]),

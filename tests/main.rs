@@ -30,6 +30,8 @@ fn main() {
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     slt::stop_shared();
     acceptance::stop_shared();
+    commands::stop_shared();
+    faults::stop_shared();
     fixtures::shared::stop_all();
     conclusion.exit();
 }

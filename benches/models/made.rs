@@ -103,9 +103,12 @@ pub fn events_sql(size: usize) -> String {
     let (customers, span) = ((size / 100).max(1), 63_072_000 / (size / 5).max(1));
     let last = size - 1;
     format!(
-        "SELECT n / 5 * 2654435761 % 4294967296 % {customers} AS customer,
-                1640995200 + n / 5 * {span} + n % 5 * 240 AS second,
-                n % 65521 * (n % 65519) % 10007 % 6 AS kind, n % 32749 * (n % 32719) % 10007 % 11 AS score
-         FROM (SELECT n::bigint AS n FROM generate_series(0, {last}) AS g (n)) AS g"
+        "INSERT INTO interactions (interaction_id, source, customer_id, occurred_at, received_at, channel, interaction_type, survey, score)
+         SELECT lpad(to_hex(n), 32, '0')::uuid, 'made', customer, to_timestamp(second), to_timestamp(second), 'web',
+                (ARRAY['page_view', 'cart', 'purchase', 'search', 'login', 'logout'])[kind + 1], 'nps', score
+         FROM (SELECT n, n / 5 * 2654435761 % 4294967296 % {customers} AS customer,
+                      1640995200 + n / 5 * {span} + n % 5 * 240 AS second,
+                      n % 65521 * (n % 65519) % 10007 % 6 AS kind, n % 32749 * (n % 32719) % 10007 % 11 AS score
+               FROM (SELECT n::bigint AS n FROM generate_series(0, {last}) AS g (n)) AS g) AS events"
     )
 }

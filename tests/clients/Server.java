@@ -18,6 +18,15 @@ public final class Server {
     static final String ENDLESS = "SELECT count(*) FROM interactions a, interactions b, interactions c "
             + "WHERE a.quantity + b.quantity > c.quantity + 1000000";
 
+    /** Purchases of 600 customers, who stop within two years. */
+    static final String PURCHASES = "CREATE TABLE %s AS SELECT c AS customer_id, TIMESTAMPTZ '2024-01-01 12:00:00+00' "
+            + "+ (c * 7 %% 400 + floor(k * (4 + 40 * u) + c * k * 31 %% 5)::integer) * interval '1 day' AS occurred_at, "
+            + "(10 + c * 31 %% 90 + c * k %% 7)::numeric(18,2) AS amount "
+            + "FROM (SELECT c, (c * 104729 + 7) * 2246822519 %% 4294967296 / 4294967296.0 AS u, "
+            + "((c * 7919 + 13) * 2654435761 %% 4294967296 + 0.5) / 4294967296.0 AS v FROM generate_series(1, 600) AS g (c)) "
+            + "AS customers, generate_series(0, 40) AS k WHERE k <= floor(ln(v) / ln(0.85)) "
+            + "AND c * 7 %% 400 + floor(k * (4 + 40 * u) + c * k * 31 %% 5)::integer < 731";
+
     interface Action {
         void run() throws Exception;
     }

@@ -9,6 +9,9 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
+use crate::faults::models::{
+    CUSTOMERS, is_settled, make, refresh, refresh_cleanly, version_read, with_tables,
+};
 use crate::faults::{is_whole, load, visible};
 use crate::fixtures::files;
 use crate::fixtures::process::Running;
@@ -19,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
     trials!["faults::disk";
         a_load_on_a_full_disk_says_so_and_shows_nothing,
         an_insert_on_a_full_disk_is_53100_and_the_server_lives,
+        a_refresh_on_a_full_disk_says_so_and_leaves_the_scores_in_force,
     ]
 }
 
@@ -154,5 +158,36 @@ fn an_insert_on_a_full_disk_is_53100_and_the_server_lives() -> Result<()> {
     server.ask("INSERT INTO own VALUES (2, 'y')")?;
     let seen = server.ask("SELECT count(*) FROM own")?;
     ensure!(seen == [["2"]], "{seen:?}");
+    Ok(())
+}
+
+fn a_refresh_on_a_full_disk_says_so_and_leaves_the_scores_in_force() -> Result<()> {
+    let disk = SmallDisk::of_megabytes(64)?;
+    let warehouse = with_tables(disk.warehouse()?)?;
+    make(&warehouse, "worth", "stopping")?;
+    let server = warehouse.serve()?;
+    let mut refused = 0;
+    for room in [0, 4_096, 16_384, 40_000, 100_000, 200_000] {
+        let told = || format!("with {room} bytes left");
+        let before = version_read(&server, "worth", CUSTOMERS)?;
+        disk.fill_but(room)?;
+        let done = refresh(server.warehouse(), "worth")?;
+        let seen = version_read(&server, "worth", CUSTOMERS).with_context(told)?;
+        match done.code {
+            Some(0) => ensure!(seen == before + 1, "{}: {done}", told()),
+            code => {
+                ensure!(code == Some(1), "{}: {done}", told());
+                let says_so = done.stderr.contains("full") || done.stderr.contains("space");
+                ensure!(says_so, "{}: {done}", told());
+                refused += 1;
+            }
+        }
+        disk.empty()?;
+        refresh_cleanly(server.warehouse(), "worth").with_context(told)?;
+        let next = is_settled(&server, "worth", CUSTOMERS).with_context(told)?;
+        ensure!(next > before, "{}: version {next}", told());
+    }
+    println!("refreshes on a full disk: {refused} of 6 were refused");
+    ensure!(refused >= 2, "the disk was never full");
     Ok(())
 }

@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
 const BEFORE: u64 = 3_000;
 const ADDED: u64 = 40_000;
 
-fn rounds() -> u64 {
+pub(super) fn rounds() -> u64 {
     std::env::var("RAPPORT_TEST_ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
@@ -37,11 +37,11 @@ fn rounds() -> u64 {
 }
 
 /// A moment of a run that takes `whole` when nothing runs beside it: before its first write, in it, or after its last.
-fn a_moment_of(whole: Duration) -> Duration {
+pub(super) fn a_moment_of(whole: Duration) -> Duration {
     whole.mul_f64(rand::random_range(0.0..2.5))
 }
 
-fn timed(action: impl FnOnce() -> Result<()>) -> Result<Duration> {
+pub(super) fn timed(action: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let start = Instant::now();
     action()?;
     Ok(start.elapsed())

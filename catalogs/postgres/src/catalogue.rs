@@ -83,6 +83,11 @@ impl Catalogue {
             names: OnceCell::new(),
             declarations: Mutex::default(),
         }));
+        if let Reached::Server(server) = &catalogue.0.place {
+            let mut lease = catalogue.lease().await?;
+            server.check_role(&mut lease).await?;
+            lease.give_back();
+        }
         if catalogue.ask(guard::IS_SET).await? != [[Some("t".to_owned())]] {
             info!("setting up the catalogue");
             catalogue.transact(&guard::set()).await?;

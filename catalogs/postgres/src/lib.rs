@@ -7,7 +7,7 @@
 //! ```text
 //! child.rs       the process that owns the data folder: one backend, any number of clients
 //! launch.rs      finds that process, or starts it
-//! server.rs      reaches it, or a PostgreSQL server of the user's own
+//! server.rs      reaches it, or a PostgreSQL server of the user's own; tls.rs encrypts the way to that
 //! connection.rs  one connection: messages out, messages in
 //! catalogue.rs   the handle, its connections, and what happens when one is lost
 //! guard.rs       what every role is denied, so that a statement can't become superuser
@@ -43,6 +43,7 @@ mod server;
 mod session;
 mod system;
 mod temporary;
+mod tls;
 
 pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;

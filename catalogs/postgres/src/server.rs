@@ -8,16 +8,20 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use postgres_protocol::message::frontend;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 
+use crate::catalogue::Catalogue;
 use crate::connection::{Connection, Socket, keep_first};
 use crate::error::{Error, Result};
+use crate::quote;
+use crate::tls::{self, Tls};
 
 /// A server of the user's own.
 pub(crate) struct Server {
     /// Without the password.
     shown: String,
     config: tokio_postgres::Config,
+    tls: Tls,
 }
 
 impl Server {
@@ -26,18 +30,17 @@ impl Server {
             url: without_password(url),
             what,
         };
+        let (rest, tls) = tls::parse(url).map_err(bad)?;
         let config: tokio_postgres::Config =
-            url.parse().map_err(|error: tokio_postgres::Error| {
+            rest.parse().map_err(|error: tokio_postgres::Error| {
                 bad(format!(
                     "{error}; write postgres://user:password@host:port/database"
                 ))
             })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(bad("TLS to the catalogue's server is not supported yet; use a socket or a private network".into()));
-        }
         Ok(Self {
             shown: without_password(url),
             config,
+            tls,
         })
     }
 
@@ -60,8 +63,46 @@ impl Server {
             })
     }
 
+    /// Refuses a role that could not do what the catalogue has to, and keeps the name of the owner.
+    ///
+    /// Every statement runs as the client's own role (SET SESSION AUTHORIZATION), logins are checked against the
+    /// verifiers in `pg_authid`, and roles are denied functions of `pg_catalog`: all of it is for superusers alone.
+    /// [`Catalogue::OWNER`] may do everything, so nobody else may be called that.
+    pub(crate) async fn check_role(&self, connection: &mut Connection) -> Result<()> {
+        let owner = quote::literal(Catalogue::OWNER);
+        let rows = connection
+            .query(&format!(
+                "SELECT r.rolsuper, o.rolsuper FROM pg_catalog.pg_roles r
+                 LEFT JOIN pg_catalog.pg_roles o ON o.rolname = {owner} WHERE r.rolname = session_user"
+            ))
+            .await?;
+        let is = |at: usize| rows.first().and_then(|row| row[at].as_deref());
+        match (is(0), is(1)) {
+            (Some("t"), Some("t")) => Ok(()),
+            (Some("t"), None) => {
+                let owner = quote::ident(Catalogue::OWNER);
+                let reserve = format!("CREATE ROLE {owner} SUPERUSER NOLOGIN");
+                connection.query(&reserve).await.map(drop)
+            }
+            (Some("t"), _) => Err(self.bad(format!(
+                "its role {} is no superuser, and Rapport calls the owner of its own tables so",
+                Catalogue::OWNER
+            ))),
+            _ => Err(self.bad(format!(
+                "{} is no superuser, and the catalogue needs one: it reads password verifiers and runs statements as \
+                 other roles",
+                connection.user()
+            ))),
+        }
+    }
+
     async fn socket(&self) -> io::Result<Box<dyn Socket>> {
-        socket(&self.config).await
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        match self.config.get_hosts().first() {
+            Some(Host::Unix(_)) => socket(&self.config).await,
+            Some(Host::Tcp(host)) => tls::encrypted(tcp(host, port).await?, host, &self.tls).await,
+            None => tls::encrypted(tcp("localhost", port).await?, "localhost", &self.tls).await,
+        }
     }
 
     /// Asks the server, in the background, to end what a connection is doing.
@@ -80,6 +121,7 @@ impl Server {
     }
 }
 
+/// Without TLS: all that a request to cancel needs.
 async fn socket(config: &tokio_postgres::Config) -> io::Result<Box<dyn Socket>> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     match config.get_hosts().first() {
@@ -210,11 +252,5 @@ mod tests {
             without_password("postgres://ann:se:cr@t@db/x"),
             "postgres://ann@db/x"
         );
-    }
-
-    #[test]
-    fn a_server_that_insists_on_tls_is_refused_with_a_reason() {
-        let refused = Server::parse("postgres://ann@db/x?sslmode=require").err();
-        assert!(matches!(refused, Some(Error::BadServer { .. })));
     }
 }

@@ -6,7 +6,10 @@ mod completions;
 mod demo;
 mod functions;
 mod init;
+mod jobs;
 mod load;
+mod model;
+mod refresh;
 mod serve;
 mod settings;
 mod sources;
@@ -29,6 +32,8 @@ pub enum Command {
     Serve(serve::Serve),
     Load(load::Load),
     Sources(sources::Sources),
+    Model(model::Model),
+    Refresh(refresh::Refresh),
     Functions(functions::Functions),
     Tables(tables::Tables),
     Check(check::Check),
@@ -82,6 +87,8 @@ impl Command {
             Self::Serve(command) => command.run(context).await,
             Self::Load(command) => command.run(context).await,
             Self::Sources(command) => command.run(&context),
+            Self::Model(command) => command.run(context).await,
+            Self::Refresh(command) => command.run(context).await,
             Self::Functions(command) => command.run(),
             Self::Tables(command) => command.run(context).await,
             Self::Check(command) => command.run(context).await,

@@ -8,6 +8,7 @@
 //! columns.rs      events → Arrow        surroundings.rs  the other tables        files.rs  → Parquet, on all cores
 //! clock.rs, draw.rs, words.rs, phrases.rs, event.rs      what these are made of
 //! book.rs         demo.json        sources.rs  how it is loaded        questions.rs  what it is asked
+//! models.rs      the models that are made of it
 //! ```
 //!
 //! The seed decides everything; nothing depends on today's date or on the number of cores.
@@ -23,6 +24,7 @@ mod draw;
 mod event;
 pub mod files;
 mod life;
+pub mod models;
 mod offers;
 mod phrases;
 mod population;

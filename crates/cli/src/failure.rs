@@ -5,6 +5,10 @@ use std::error::Error as StdError;
 /// 0 is success; clap uses 2 for usage as well.
 pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
+/// A model was judged and not published.
+pub const NOT_PUBLISHED: u8 = 3;
+/// Somebody else does it now.
+pub const BUSY: u8 = 4;
 pub const INTERRUPTED: u8 = 130;
 
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
@@ -49,12 +53,17 @@ impl Failure {
         Self::new(format!("{what}: {}", chain(error)))
     }
 
-    /// Somebody asked a server to stop, and it did: nothing to complain about.
-    pub fn stopped() -> Self {
+    /// All has been said already.
+    pub fn said(code: u8) -> Self {
         Self {
-            code: INTERRUPTED,
+            code,
             ..Self::new("")
         }
+    }
+
+    /// Somebody asked a server to stop, and it did: nothing to complain about.
+    pub fn stopped() -> Self {
+        Self::said(INTERRUPTED)
     }
 
     pub fn print(&self) {
@@ -92,6 +101,44 @@ impl From<crate::settings::Error> for Failure {
     }
 }
 
+impl From<rapport_models::Error> for Failure {
+    fn from(error: rapport_models::Error) -> Self {
+        use rapport_models::Error as E;
+        let cause = chain(&error);
+        let hint = match &error {
+            E::NoSuchModel(_) => Some("`rapport model list` shows those that exist".to_owned()),
+            E::NoSuchVersion { model, .. } => Some(format!(
+                "`rapport model describe {model}` shows those that are kept"
+            )),
+            E::Exists(_) => Some("`--replace` makes it anew".to_owned()),
+            _ => error.hint(),
+        };
+        let code = match error {
+            E::Engine(error) => return error.into(),
+            E::Lake(error) => return error.into(),
+            E::Syntax { .. }
+            | E::OptionTwice(_)
+            | E::MissingParameter(_)
+            | E::NoValue { .. }
+            | E::NoVersion(_)
+            | E::ArgumentCount { .. }
+            | E::NotLiteral(_)
+            | E::Alone(_)
+            | E::NoSuchModel(_)
+            | E::NoSuchVersion { .. }
+            | E::Invalid { .. } => USAGE,
+            E::Busy { .. } | E::Overtaken { .. } => BUSY,
+            E::Exists(_)
+            | E::NotOwner(_)
+            | E::MayNotCreate
+            | E::Unfit { .. }
+            | E::TooBig { .. }
+            | E::Stats(_) => FAILED,
+        };
+        Self { cause, hint, code }
+    }
+}
+
 impl From<rapport_lake::Error> for Failure {
     fn from(error: rapport_lake::Error) -> Self {
         use rapport_lake::Error as E;
@@ -113,6 +160,9 @@ impl From<rapport_lake::Error> for Failure {
             E::Storage { .. } => failure
                 .hint("check lake.url, lake.options.* and the AWS_, AZURE_ or GOOGLE_ variables with `rapport settings`"),
             E::Conflict { .. } => failure.hint("run the same command again"),
+            E::Fenced { .. } | E::LeaseLost { .. } => {
+                failure.hint("another process does the same job now; leave it to that one")
+            }
             _ => failure,
         }
     }

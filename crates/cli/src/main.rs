@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod interrupt;
 mod logging;
+mod models;
 mod open;
 mod output;
 mod password;

@@ -99,6 +99,18 @@ pub async fn warehouse_without_catalogue(settings: &Settings) -> Result<Warehous
     Ok(Warehouse::open(lake(settings).await?, None, limits(settings)).await?)
 }
 
+/// What jobs and the refreshing of models may use in a server, so that others are answered meanwhile.
+pub fn job_limits(settings: &Settings) -> Limits {
+    let jobs = &settings.jobs;
+    Limits {
+        memory_bytes: jobs.memory.bytes(),
+        query_memory_bytes: jobs.memory.bytes(),
+        statement_timeout: None,
+        threads: jobs.threads,
+        ..limits(settings)
+    }
+}
+
 pub fn limits(settings: &Settings) -> Limits {
     let query = &settings.query;
     let half = Size(query.memory.0 / 2);

@@ -13,10 +13,13 @@ mod tls;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
+use rapport_jobs::Schedule;
+use rapport_lake::compact::Policy;
 use serde::{Deserialize, Serialize};
 
 pub use keys::markdown;
@@ -42,6 +45,7 @@ pub struct Settings {
     pub load: LoadSettings,
     pub compact: CompactSettings,
     pub vacuum: VacuumSettings,
+    pub jobs: JobsSettings,
     pub log: LogSettings,
 }
 
@@ -66,6 +70,7 @@ pub struct ServeSettings {
     pub write_timeout: Span,
     pub shutdown_grace: Span,
     pub max_message: Size,
+    pub metrics: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -111,8 +116,50 @@ pub struct VacuumSettings {
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
+pub struct JobsSettings {
+    pub enabled: bool,
+    pub compact: String,
+    pub check: String,
+    pub vacuum: String,
+    pub time_zone: String,
+    pub jitter: Span,
+    pub max_run_time: Span,
+    pub retries: u32,
+    pub memory: Size,
+    pub threads: usize,
+    pub lease: Span,
+}
+
+impl JobsSettings {
+    /// `None` for a job that is off.
+    pub fn schedule(&self, text: &str) -> rapport_jobs::Result<Option<Schedule>> {
+        match text.trim() {
+            "off" => Ok(None),
+            text => Schedule::parse(text, &self.time_zone).map(Some),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
 pub struct LogSettings {
     pub level: Option<String>,
+}
+
+impl CompactSettings {
+    pub fn policy(&self) -> Policy {
+        Policy {
+            big_bytes: self.big.0,
+            min_today: self.min_today,
+            group_bytes: self.group.0,
+        }
+    }
+}
+
+impl VacuumSettings {
+    pub fn keep(&self) -> Duration {
+        Duration::from_secs(u64::from(self.keep_days) * 86_400)
+    }
 }
 
 impl ServeSettings {
@@ -160,6 +207,7 @@ impl Default for Settings {
                 write_timeout: seconds(120),
                 shutdown_grace: seconds(5),
                 max_message: megabytes(256),
+                metrics: None,
             },
             catalog: CatalogSettings {
                 url: None,
@@ -185,6 +233,19 @@ impl Default for Settings {
                 group: megabytes(4 << 10),
             },
             vacuum: VacuumSettings { keep_days: 30 },
+            jobs: JobsSettings {
+                enabled: true,
+                compact: "30 1 * * *".into(),
+                check: "30 4 * * sun".into(),
+                vacuum: "30 2 * * sun".into(),
+                time_zone: "UTC".into(),
+                jitter: seconds(300),
+                max_run_time: seconds(6 * 60 * 60),
+                retries: 3,
+                memory: Size(size::half_of_memory().0 / 2),
+                threads: (std::thread::available_parallelism().map_or(2, usize::from) / 2).max(1),
+                lease: seconds(30),
+            },
             log: LogSettings { level: None },
         }
     }
@@ -439,6 +500,9 @@ fn check(settings: &Settings, figment: &Figment) -> Result<(), Error> {
             "expected a share between 0 and 1, as in 0.05",
         );
     }
+    if settings.jobs.threads == 0 {
+        return refuse("jobs.threads", "expected at least 1");
+    }
     if settings.query.threads == 0 {
         return refuse("query.threads", "expected at least 1");
     }
@@ -450,6 +514,22 @@ fn check(settings: &Settings, figment: &Figment) -> Result<(), Error> {
     }
     if settings.query.memory.0 < 64 << 20 {
         return refuse("query.memory", "expected at least 64MB");
+    }
+    let jobs = &settings.jobs;
+    if let Err(error) = Schedule::parse("0 0 * * *", &jobs.time_zone) {
+        return refuse("jobs.time_zone", &error.to_string());
+    }
+    for (key, text) in [
+        ("jobs.compact", &jobs.compact),
+        ("jobs.check", &jobs.check),
+        ("jobs.vacuum", &jobs.vacuum),
+    ] {
+        if let Err(error) = jobs.schedule(text) {
+            return refuse(key, &format!("{error}, or off"));
+        }
+    }
+    if jobs.lease.limit().is_none_or(|lease| lease.as_secs() < 1) {
+        return refuse("jobs.lease", "expected at least 1s");
     }
     if settings.lake.url.trim().is_empty() {
         return refuse(

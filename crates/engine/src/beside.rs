@@ -103,7 +103,8 @@ impl Beside<'_> {
                 for expr in &projection.expr {
                     let name = expr.schema_name().to_string();
                     let expr = self.here(expr.clone(), &schema)?;
-                    exprs.push(if is_below {
+                    // What is unnested above is known by its name alone.
+                    exprs.push(if is_below && name.starts_with("__unnest") {
                         expr.alias(name)
                     } else {
                         expr.alias_qualified(Some(TableReference::bare(NEW)), name)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, AsArray, Int64Array},
-    compute::cast,
-    datatypes::DataType,
+    compute::{cast, kernels::bitwise::bitwise_not},
+    datatypes::{DataType, Int16Type, Int32Type, Int64Type},
 };
 use datafusion::{
     common::Result,
@@ -15,6 +15,8 @@ use datafusion::{
     },
 };
 use rapport_udf_postgres::refusal::refuse;
+
+use crate::pg_type::PgType;
 
 /// A name that no client can type.
 pub(crate) const BITS: &str = "\u{1}bigint_of_64_bits";
@@ -72,6 +74,62 @@ fn number(text: &str) -> Result<i64> {
         }
     }
     Ok(i64::from_be_bytes(bits.to_be_bytes()))
+}
+
+/// A name that no client can type.
+pub(crate) const BIT_NOT: &str = "\u{1}bit_not";
+
+pub(crate) fn bit_not() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(BitNot {
+        signature: Signature::user_defined(Volatility::Immutable),
+    }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct BitNot {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for BitNot {
+    fn name(&self) -> &str {
+        BIT_NOT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [whole @ (DataType::Int16 | DataType::Int32 | DataType::Int64)] => {
+                Ok(vec![whole.clone()])
+            }
+            [DataType::Null | DataType::Utf8] => Err(refuse(
+                "42725",
+                "operator is not unique: ~ unknown".to_owned(),
+            )),
+            [other, ..] => {
+                let name = PgType::of_arrow(other).name_alone();
+                let message = format!("operator does not exist: ~ {name}");
+                Err(refuse("42883", message))
+            }
+            [] => Err(refuse("42601", "syntax error at end of input".to_owned())),
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let numbers = args.args[0].to_array(args.number_rows)?;
+        let turned: ArrayRef = match numbers.data_type() {
+            DataType::Int16 => Arc::new(bitwise_not(numbers.as_primitive::<Int16Type>())?),
+            DataType::Int32 => Arc::new(bitwise_not(numbers.as_primitive::<Int32Type>())?),
+            _ => Arc::new(bitwise_not(numbers.as_primitive::<Int64Type>())?),
+        };
+        Ok(ColumnarValue::Array(turned))
+    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use arrow::{
     },
     compute::{CastOptions, cast, cast_with_options},
     datatypes::{
-        DataType, IntervalMonthDayNanoType, SchemaRef, TimeUnit, TimestampMicrosecondType,
+        DataType, IntervalMonthDayNanoType, SchemaRef, Time64MicrosecondType, TimeUnit,
+        TimestampMicrosecondType,
     },
     util::display::FormatOptions,
 };
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
-    Reading, Span, Units, Zone, json, refusal::Refusal, rounded, to_digits,
+    Reading, Span, Units, Zone, json, refusal::Refusal, rounded, time_text, to_digits,
 };
 
 use crate::{
@@ -145,6 +146,12 @@ pub(crate) fn to_text(array: &ArrayRef) -> Result<StringArray> {
     let format = match array.data_type() {
         DataType::Timestamp(_, None) => Some("%Y-%m-%d %H:%M:%S%.f"),
         DataType::Timestamp(_, Some(_)) => Some("%Y-%m-%d %H:%M:%S%.f+00"),
+        // Arrow's has no 24:00:00.
+        DataType::Time64(_) => {
+            let array = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
+            let times = array.as_primitive::<Time64MicrosecondType>();
+            return Ok(times.iter().map(|micros| micros.map(time_text)).collect());
+        }
         DataType::Interval(_) => {
             let array = cast(
                 array,
@@ -201,13 +208,15 @@ pub(crate) fn from_text(
         Ok(Arc::new(values.finish()))
     };
     match &pg_type.kind {
-        Kind::Text | Kind::Name | Kind::Varchar(None) => Ok(Arc::new(text.clone())),
+        Kind::Text | Kind::Name | Kind::Varchar(None) | Kind::Char(None) | Kind::Record => {
+            Ok(Arc::new(text.clone()))
+        }
         Kind::InternalChar => each(&|value| {
             let end = value.chars().next().map_or(0, char::len_utf8);
             Ok(Some(value[..end].to_owned()))
         }),
         Kind::Varchar(Some(most)) => each(&|value| within(value, *most, pg_type)),
-        Kind::Char(exactly) => each(&|value| {
+        Kind::Char(Some(exactly)) => each(&|value| {
             let value = within(value, *exactly, pg_type)?.unwrap_or_else(|| value.to_owned());
             let missing = exactly.saturating_sub(value.chars().count());
             Ok(Some(value + &" ".repeat(missing)))
@@ -224,7 +233,7 @@ pub(crate) fn from_text(
         Kind::Time => each(&|value| {
             let time = reading().time(value).map_err(Error::Refused)?;
             let time = rounded(time, pg_type.digits().unwrap_or(6));
-            Ok(Some(rapport_udf_postgres::time_text(time)))
+            Ok(Some(time_text(time)))
         }),
         Kind::Interval => each(&|value| {
             let mut span = Span::parse(value, Units::default()).map_err(Error::Refused)?;

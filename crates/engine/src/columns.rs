@@ -60,6 +60,7 @@ pub mod oid {
     pub const TIMESTAMPTZ: u32 = 1184;
     pub const INTERVAL: u32 = 1186;
     pub const NUMERIC: u32 = 1700;
+    pub const RECORD: u32 = 2249;
     pub const UUID: u32 = 2950;
     pub const JSONB: u32 = 3802;
 }
@@ -274,6 +275,7 @@ fn expr_name(expr: &Expr) -> Option<String> {
             named.or_else(|| expr_name(root))
         }
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => expr_name(inner),
+        Expr::QualifiedWildcard(row, _) => row.0.last()?.as_ident().map(folded),
         Expr::Function(function) => {
             let last = function.name.0.last().and_then(|part| part.as_ident());
             last.map(folded)
@@ -293,7 +295,8 @@ fn expr_name(expr: &Expr) -> Option<String> {
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => fixed("bool"),
         Expr::Case { else_result, .. } => else_result
             .as_deref()
-            .and_then(column_name)
+            .filter(|otherwise| !has_weak_name(otherwise))
+            .and_then(expr_name)
             .or_else(|| fixed("case")),
         Expr::Extract { .. } => fixed("extract"),
         Expr::Ceil { .. } => fixed("ceil"),
@@ -328,16 +331,8 @@ fn has_weak_name(expr: &Expr) -> bool {
         Expr::Cast { expr: inner, .. } => has_weak_name(inner),
         Expr::TypedString(_) | Expr::Interval(_) => true,
         Expr::Value(_) => true,
-        Expr::Case { else_result, .. } => else_result.as_deref().and_then(column_name).is_none(),
+        Expr::Case { else_result, .. } => else_result.as_deref().is_none_or(has_weak_name),
         other => expr_name(other).is_none(),
-    }
-}
-
-fn column_name(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr_name(expr),
-        Expr::Nested(inner) => column_name(inner),
-        _ => None,
     }
 }
 

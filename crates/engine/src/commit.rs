@@ -19,14 +19,7 @@ use crate::{
 pub(crate) async fn commit(scope: &Scope, state: State) -> Result<()> {
     let warehouse = &scope.warehouse;
     let written: Vec<TableName> = state.drafts.keys().cloned().collect();
-    let drafts: Vec<Draft> = state.drafts.values().cloned().collect();
-    let landed = land(scope, &state).await;
-    if landed.is_err() {
-        for draft in drafts {
-            draft.discard().await;
-        }
-    }
-    landed?;
+    land(scope, &state).await?;
     for name in &written {
         warehouse.forget_table(name);
         warehouse.tell_rows(name).await;
@@ -49,7 +42,15 @@ async fn land(scope: &Scope, state: &State) -> Result<()> {
     };
     // Before the catalogue is asked: who looks up names keeps landings off while he asks it.
     let mut last = warehouse.landing().write().await;
-    let ddl = judge(scope, &state.definitions).await?;
+    let ddl = match judge(scope, &state.definitions).await {
+        Ok(ddl) => ddl,
+        Err(error) => {
+            for draft in state.drafts.values() {
+                draft.clone().discard().await;
+            }
+            return Err(error);
+        }
+    };
     *last = Utc::now().timestamp_micros().max(*last + 1);
     let landed = land_in_lakes(scope, state, *last).await;
     drop(last);

@@ -1,7 +1,9 @@
 //! Sub-queries where DataFusion has no plan for them, computed in a projection, where it has.
 //!
 //! - `count(*) FILTER (WHERE (SELECT …) > 0)`: what an aggregate takes of sub-queries, below it.
-//! - `ORDER BY (SELECT …)`: below the sort.
+//! - `ORDER BY (SELECT …)`, `rank() OVER (ORDER BY (SELECT …))`, `DISTINCT ON ((SELECT …))`: below the sort, the window, the
+//!   choice of rows.
+//! - `a JOIN b ON b.x = (SELECT … a.y …)`: on the side that it looks at.
 //! - `LATERAL (SELECT a.x * 2 AS y)`: one row for each row, so nothing has to be joined.
 
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Aggregate, Expr, Join, LogicalPlan, LogicalPlanBuilder, Sort, expr_rewriter::NamePreserver,
-        lit,
+        Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, LogicalPlanBuilder, Sort,
+        Subquery, Window, expr_rewriter::NamePreserver, lit,
     },
 };
 
@@ -23,7 +25,16 @@ pub(crate) fn compute_subqueries_first(plan: LogicalPlan) -> Result<LogicalPlan>
     let changed = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Aggregate(aggregate) => lift(aggregate),
         LogicalPlan::Sort(sort) => before_sort(sort),
-        LogicalPlan::Join(join) => beside_each_row(join),
+        LogicalPlan::Window(window) => before_window(window),
+        LogicalPlan::Distinct(Distinct::On(chosen)) => before_choice(chosen),
+        LogicalPlan::Join(join) => match beside_each_row(join)? {
+            Transformed {
+                data: LogicalPlan::Join(join),
+                transformed: false,
+                ..
+            } => before_join(join),
+            beside => Ok(beside),
+        },
         node => Ok(Transformed::no(node)),
     })?;
     Ok(changed.data)
@@ -31,18 +42,9 @@ pub(crate) fn compute_subqueries_first(plan: LogicalPlan) -> Result<LogicalPlan>
 
 fn lift(aggregate: Aggregate) -> PlanResult<Transformed<LogicalPlan>> {
     let node = LogicalPlan::Aggregate(aggregate.clone());
-    let names = NamePreserver::new(&node);
     let mut lifted = vec![];
-    let mut replace = |exprs: &[Expr]| -> PlanResult<Vec<Expr>> {
-        let exprs = exprs.iter().map(|expr| {
-            let name = names.save(expr);
-            let changed = lift_from(expr.clone(), &mut lifted)?;
-            Ok(name.restore(changed))
-        });
-        exprs.collect()
-    };
-    let groups = replace(&aggregate.group_expr)?;
-    let aggregates = replace(&aggregate.aggr_expr)?;
+    let groups = lift_named(&node, &aggregate.group_expr, &mut lifted)?;
+    let aggregates = lift_named(&node, &aggregate.aggr_expr, &mut lifted)?;
     if lifted.is_empty() {
         return Ok(Transformed::no(node));
     }
@@ -53,15 +55,40 @@ fn lift(aggregate: Aggregate) -> PlanResult<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
 }
 
+/// The expressions of a node without sub-queries, called as before.
+fn lift_named(node: &LogicalPlan, exprs: &[Expr], lifted: &mut Vec<Expr>) -> PlanResult<Vec<Expr>> {
+    let names = NamePreserver::new(node);
+    let exprs = exprs.iter().map(|expr| {
+        let name = names.save(expr);
+        let changed = lift_from(expr.clone(), lifted)?;
+        Ok(name.restore(changed))
+    });
+    exprs.collect()
+}
+
 /// The expression without sub-queries: they go to the list, under the names that it then has.
 fn lift_from(expr: Expr, lifted: &mut Vec<Expr>) -> PlanResult<Expr> {
-    let changed = expr.transform_up(|expr| match expr {
-        Expr::ScalarSubquery(_) => {
-            let name = format!("{PRIVATE}subquery{}", lifted.len());
-            lifted.push(expr.alias(&name));
+    lift_which(expr, "", lifted, &|_| true)
+}
+
+fn lift_which(
+    expr: Expr,
+    mark: &str,
+    lifted: &mut Vec<Expr>,
+    is_wanted: &dyn Fn(&Subquery) -> bool,
+) -> PlanResult<Expr> {
+    let changed = expr.transform_up(|expr| match &expr {
+        Expr::ScalarSubquery(subquery) if is_wanted(subquery) => {
+            // Twice the same is computed once, and stays the same.
+            let is_same = |known: &Expr| matches!(known, Expr::Alias(known) if *known.expr == expr);
+            let at = lifted.iter().position(is_same).unwrap_or(lifted.len());
+            let name = format!("{PRIVATE}subquery{mark}{at}");
+            if at == lifted.len() {
+                lifted.push(expr.alias(&name));
+            }
             Ok(Transformed::yes(Expr::Column(Column::from_name(name))))
         }
-        expr => Ok(Transformed::no(expr)),
+        _ => Ok(Transformed::no(expr)),
     })?;
     Ok(changed.data)
 }
@@ -89,6 +116,89 @@ fn before_sort(mut sort: Sort) -> PlanResult<Transformed<LogicalPlan>> {
     let plan = LogicalPlanBuilder::from(input)
         .project(computed)?
         .sort_with_limit(sort.expr, sort.fetch)?
+        .project(columns)?
+        .build()?;
+    Ok(Transformed::yes(plan))
+}
+
+fn before_window(window: Window) -> PlanResult<Transformed<LogicalPlan>> {
+    let node = LogicalPlan::Window(window.clone());
+    let mut lifted = vec![];
+    let exprs = lift_named(&node, &window.window_expr, &mut lifted)?;
+    if lifted.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    let mut computed = columns_of(&window.input);
+    computed.extend(lifted);
+    let input = LogicalPlanBuilder::from(window.input).project(computed)?;
+    let window = Window::try_new(exprs, Arc::new(input.build()?))?;
+    let plan = LogicalPlanBuilder::from(LogicalPlan::Window(window))
+        .project(columns_of(&node))?
+        .build()?;
+    Ok(Transformed::yes(plan))
+}
+
+fn before_choice(chosen: DistinctOn) -> PlanResult<Transformed<LogicalPlan>> {
+    let node = LogicalPlan::Distinct(Distinct::On(chosen.clone()));
+    let mut lifted = vec![];
+    let on = chosen.on_expr.into_iter();
+    let on = on.map(|expr| lift_from(expr, &mut lifted));
+    let on = on.collect::<PlanResult<_>>()?;
+    let selected = lift_named(&node, &chosen.select_expr, &mut lifted)?;
+    let mut order = chosen.sort_expr;
+    for by in order.iter_mut().flatten() {
+        by.expr = lift_from(by.expr.clone(), &mut lifted)?;
+    }
+    if lifted.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    let mut computed = columns_of(&chosen.input);
+    computed.extend(lifted);
+    let input = LogicalPlanBuilder::from(chosen.input).project(computed)?;
+    let chosen = DistinctOn::try_new(on, selected, order, Arc::new(input.build()?))?;
+    let plan = LogicalPlan::Distinct(Distinct::On(chosen));
+    Ok(Transformed::yes(plan))
+}
+
+fn before_join(join: Join) -> PlanResult<Transformed<LogicalPlan>> {
+    let looks_at = |side: &LogicalPlan, subquery: &Subquery| {
+        let outer = subquery.outer_ref_columns.iter();
+        let is_there = |outer: &Expr| match outer {
+            Expr::OuterReferenceColumn(_, column) => side.schema().has_column(column),
+            _ => false,
+        };
+        !subquery.outer_ref_columns.is_empty() && outer.into_iter().all(is_there)
+    };
+    let (mut of_left, mut of_right) = (vec![], vec![]);
+    let mut lift = |expr: Expr| {
+        let expr = lift_which(expr, "l", &mut of_left, &|one| looks_at(&join.left, one))?;
+        lift_which(expr, "r", &mut of_right, &|one| looks_at(&join.right, one))
+    };
+    let filter = join.filter.clone().map(&mut lift).transpose()?;
+    let on = join.on.iter().cloned();
+    let on = on.map(|(left, right)| Ok((lift(left)?, lift(right)?)));
+    let on = on.collect::<PlanResult<Vec<_>>>()?;
+    if of_left.is_empty() && of_right.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let columns = columns_of(&LogicalPlan::Join(join.clone()));
+    let with = |side: &Arc<LogicalPlan>, lifted: Vec<Expr>| {
+        let mut computed = columns_of(side);
+        computed.extend(lifted);
+        let side = LogicalPlanBuilder::from(side.clone()).project(computed)?;
+        side.build().map(Arc::new)
+    };
+    let joined = Join::try_new(
+        with(&join.left, of_left)?,
+        with(&join.right, of_right)?,
+        on,
+        filter,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let plan = LogicalPlanBuilder::from(LogicalPlan::Join(joined))
         .project(columns)?
         .build()?;
     Ok(Transformed::yes(plan))

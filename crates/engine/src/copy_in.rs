@@ -43,7 +43,7 @@ pub struct CopyIn {
     table: TableName,
     columns: Vec<Column>,
     format: CopyFormat,
-    coercer: Coercer,
+    coercer: Box<Coercer>,
     /// Where the table's columns are in what is sent; what is not sent is its default.
     sources: Vec<Source>,
     /// `None` is the end.
@@ -220,7 +220,7 @@ pub(crate) async fn begin(
     });
 
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let coercer = Coercer::new(&snapshot);
+    let coercer = Box::new(Coercer::new(&snapshot));
     let rows = stream::unfold(
         Feed {
             receiver,
@@ -244,7 +244,7 @@ pub(crate) async fn begin(
         task: scope.warehouse.cpu().spawn(work),
         guard: guard.clone(),
     };
-    Ok(Outcome::CopyIn(copy))
+    Ok(Outcome::CopyIn(Box::new(copy)))
 }
 
 struct Feed {

@@ -10,6 +10,7 @@ use datafusion::{
         Column, JoinType, NullEquality, Result as PlanResult, ScalarValue, TableReference,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
+    functions_aggregate::expr_fn::count,
     logical_expr::{
         Aggregate, Expr, Filter, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Operator,
         Projection, Subquery, expr_rewriter::NamePreserver, lit, logical_plan::Join,
@@ -43,7 +44,9 @@ fn around(
     let exprs = node.expressions().into_iter().map(|expr| {
         let name = names.save(&expr);
         let changed = expr.transform_up(|expr| match expr {
-            Expr::ScalarSubquery(subquery) if is_ranging(&subquery) => {
+            Expr::ScalarSubquery(subquery)
+                if is_ranging(&subquery) || makes_rows(&subquery.subquery) =>
+            {
                 *count += 1;
                 match join(&joined, &subquery, *count)? {
                     Some((plan, value)) => {
@@ -51,6 +54,19 @@ fn around(
                         Ok(Transformed::yes(value))
                     }
                     None => Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
+                }
+            }
+            Expr::Exists(exists) if makes_rows(&exists.subquery.subquery) => {
+                *count += 1;
+                match join(&joined, &counted(&exists.subquery)?, *count)? {
+                    Some((plan, value)) => {
+                        joined = plan;
+                        Ok(Transformed::yes(match exists.negated {
+                            true => value.eq(lit(0_i64)),
+                            false => value.gt(lit(0_i64)),
+                        }))
+                    }
+                    None => Ok(Transformed::no(Expr::Exists(exists))),
                 }
             }
             expr => Ok(Transformed::no(expr)),
@@ -99,6 +115,25 @@ fn is_ranging(subquery: &Subquery) -> bool {
         })
     });
     found
+}
+
+/// Whether a function makes rows of outer values: `FROM unnest(outer.list)`.
+fn makes_rows(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Unnest(unnest) if asks_outside(&unnest.input)))
+    })
+    .is_ok_and(|found| found)
+}
+
+/// How many rows the sub-query has.
+fn counted(subquery: &Subquery) -> PlanResult<Subquery> {
+    let rows = subquery.subquery.as_ref().clone();
+    let count =
+        LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?;
+    Ok(Subquery {
+        subquery: Arc::new(count.build()?),
+        ..subquery.clone()
+    })
 }
 
 fn has_columns(expr: &Expr) -> bool {
@@ -274,6 +309,16 @@ fn carry(plan: &LogicalPlan, domain: &Domain) -> PlanResult<Option<LogicalPlan>>
             exprs.extend(domain.columns(&input)?);
             LogicalPlanBuilder::from(input).project(exprs)?.build()?
         }
+        LogicalPlan::Unnest(unnest) => {
+            let Some(input) = carry(&unnest.input, domain)? else {
+                return Ok(None);
+            };
+            LogicalPlanBuilder::from(input)
+                .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
+                .build()?
+        }
+        // What is LATERAL has nothing beside it but the outer values.
+        LogicalPlan::Subquery(lateral) => return carry(&lateral.subquery, domain),
         LogicalPlan::SubqueryAlias(alias) => {
             let Some(input) = carry(&alias.input, domain)? else {
                 return Ok(None);
@@ -380,6 +425,10 @@ fn of_no_rows(plan: &LogicalPlan) -> PlanResult<Option<LogicalPlan>> {
 /// Nothing of it is computed, so its conditions need no values.
 fn without_outer(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     let changed = plan.transform_up_with_subqueries(|node| {
+        let node = match node {
+            LogicalPlan::Subquery(lateral) => Arc::unwrap_or_clone(lateral.subquery),
+            node => node,
+        };
         node.map_expressions(|expr| {
             expr.transform_up(|expr| match &expr {
                 Expr::OuterReferenceColumn(field, _) => {

@@ -11,6 +11,7 @@ use rapport_udf_recommendation as recommendation;
 use rapport_udf_segmentation as segmentation;
 use rapport_udf_voice as voice;
 
+use crate::model_functions::{self, ModelFunction, STATEMENT_FUNCTIONS, StatementFunction};
 use crate::table_functions::{FUNCTIONS, TableFunction};
 
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
@@ -71,6 +72,8 @@ pub fn manual() -> Vec<ManualPage> {
     let mut pages: Vec<ManualPage> = documented
         .filter_map(|(name, documentation)| Some(page(name, documentation?)))
         .chain(FUNCTIONS.iter().map(page_of_relation))
+        .chain(model_functions::FUNCTIONS.iter().map(page_of_model))
+        .chain(STATEMENT_FUNCTIONS.iter().map(page_of_statement))
         .collect();
     pages.sort();
     pages
@@ -95,19 +98,12 @@ fn page(name: &str, documentation: &Documentation) -> ManualPage {
 }
 
 fn page_of_relation(function: &TableFunction) -> ManualPage {
-    let columns = function.columns.iter();
-    let columns: Vec<String> = columns
-        .map(|(name, pg_type)| match *pg_type {
-            "anyelement" => (*name).to_owned(),
-            pg_type => format!("{name} ({pg_type})"),
-        })
-        .collect();
     let parameters = function.parameters.iter();
     ManualPage {
         section: function.page.section.to_owned(),
         name: function.name.to_owned(),
         syntax: function.syntax(),
-        says: format!("{} Columns: {}.", function.page.says, columns.join(", ")),
+        says: with_columns(function.page.says, function.columns),
         arguments: parameters
             .map(|parameter| {
                 let default = parameter.default.filter(|default| *default != "NULL");
@@ -116,6 +112,49 @@ fn page_of_relation(function: &TableFunction) -> ManualPage {
                 (parameter.name.to_owned(), says)
             })
             .collect(),
+        example: function.page.example.to_owned(),
+    }
+}
+
+fn with_columns(says: &str, columns: &[(&str, &str)]) -> String {
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|(name, pg_type)| match *pg_type {
+            "anyelement" => (*name).to_owned(),
+            pg_type => format!("{name} ({pg_type})"),
+        })
+        .collect();
+    format!("{says} Columns: {}.", columns.join(", "))
+}
+
+fn page_of_statement(function: &'static StatementFunction) -> ManualPage {
+    let parameters = function.parameters.iter();
+    ManualPage {
+        section: function.page.section.to_owned(),
+        name: function.name.to_owned(),
+        syntax: model_functions::syntax(function.name, parameters.clone()),
+        says: with_columns(function.page.says, function.columns),
+        arguments: parameters
+            .map(|parameter| (parameter.name.to_owned(), parameter.says.to_owned()))
+            .collect(),
+        example: function.page.example.to_owned(),
+    }
+}
+
+fn page_of_model(function: &'static ModelFunction) -> ManualPage {
+    let calls: Vec<String> = function.calls().map(|call| call.syntax()).collect();
+    let mut arguments: Vec<(String, String)> = vec![];
+    for parameter in function.calls().flat_map(|call| call.parameters) {
+        if arguments.iter().all(|(name, _)| name != parameter.name) {
+            arguments.push((parameter.name.to_owned(), parameter.says.to_owned()));
+        }
+    }
+    ManualPage {
+        section: function.page.section.to_owned(),
+        name: function.name.to_owned(),
+        syntax: calls.join(" or "),
+        says: function.page.says.to_owned(),
+        arguments,
         example: function.page.example.to_owned(),
     }
 }
@@ -132,7 +171,8 @@ mod tests {
     fn no_function_is_without_its_page() {
         let n = scalar_functions().len() + aggregate_functions().len() + window_functions().len();
         let pages = manual();
-        assert_eq!(pages.len(), n + FUNCTIONS.len());
+        let of_models = model_functions::FUNCTIONS.len() + STATEMENT_FUNCTIONS.len();
+        assert_eq!(pages.len(), n + FUNCTIONS.len() + of_models);
         for page in pages {
             assert!(
                 page.syntax.starts_with(&format!("{}(", page.name)),

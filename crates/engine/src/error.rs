@@ -214,7 +214,10 @@ impl From<DataFusionError> for Error {
                 Self::Windowing { place: "WHERE" }
             }
             DataFusionError::NotImplemented(message)
-                if message.contains("OuterReferenceColumn") =>
+                if message.contains("OuterReferenceColumn")
+                    || message.contains("logical expression ScalarSubquery")
+                    || message.contains("logical expression InSubquery")
+                    || message.contains("logical expression Exists") =>
             {
                 Self::not_supported(
                     "this sub-query, which looks at columns of the query around it, is not supported",
@@ -250,6 +253,13 @@ impl From<DataFusionError> for Error {
                 .unwrap_or_else(|| Self::Read(DataFusionError::ParquetError(parquet))),
             error @ (DataFusionError::ObjectStore(_) | DataFusionError::IoError(_)) => {
                 Self::Read(error)
+            }
+            DataFusionError::Internal(message) if message.contains("Failed to coerce types") => {
+                from_plan("Failed to coerce arguments of BETWEEN".to_owned())
+            }
+            DataFusionError::Internal(message) if message.contains("Cannot run range queries") => {
+                let hint = "Write ROWS in place of RANGE, or order by something else.";
+                Self::not_supported("a RANGE over values of this type is not supported", hint)
             }
             error => Self::Internal(error),
         }
@@ -405,8 +415,19 @@ const CODES: [&str; 11] = [
     "22P02",
 ];
 
+/// What PostgreSQL keeps with each row.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
 fn from_schema(error: SchemaError) -> Error {
     match error {
+        SchemaError::FieldNotFound { field, .. }
+            if SYSTEM_COLUMNS.contains(&field.name.as_str()) =>
+        {
+            Error::not_supported(
+                format!("the system column {} is not supported", field.name),
+                "Rows of the lake have no place of their own. Use a key of the table, or row_number().",
+            )
+        }
         SchemaError::FieldNotFound { field, .. } => Error::UndefinedColumn {
             message: match &field.relation {
                 Some(relation) => {
@@ -488,6 +509,8 @@ fn from_plan(message: String) -> Error {
         "cannot be coerced",
         "failed to match any signature",
         "Failed to coerce arguments",
+        "Can not find compatible types to compare",
+        "There isn't a common type to coerce",
         "Cannot get result type",
     ]) {
         let hint = "You might need to add explicit type casts.".to_owned();
@@ -500,7 +523,7 @@ fn from_plan(message: String) -> Error {
             message: "INSERT has another number of expressions than of target columns".to_owned(),
             position: None,
         }
-    } else if says(&["Cannot automatically convert"]) {
+    } else if says(&["Cannot automatically convert", "Failed to coerce then"]) {
         Error::DatatypeMismatch {
             message,
             hint: None,

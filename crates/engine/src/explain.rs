@@ -1,4 +1,4 @@
-//! `EXPLAIN` of a query: the plan that would run, one line a row, as PostgreSQL answers it.
+//! `EXPLAIN` of a query: the plan that would run, one line a row, or as JSON, as PostgreSQL answers it.
 
 use std::sync::Arc;
 
@@ -7,23 +7,75 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use datafusion::{
-    physical_plan::{display::DisplayableExecutionPlan, execute_stream, memory::MemoryStream},
-    sql::sqlparser::ast,
+    physical_plan::{
+        ExecutionPlan, display::DisplayableExecutionPlan, execute_stream, memory::MemoryStream,
+    },
+    sql::sqlparser::ast::{self, UtilityOption},
 };
 use futures::TryStreamExt;
+use serde_json::{Map, Value};
 
 use crate::{Column, Error, Outcome, Result, cancel::Guard, execute, oid, pins::Pins, plan::Scope};
 
-pub(crate) fn column() -> Column {
-    Column {
+/// In the form that the options ask for.
+pub(crate) fn column(options: Option<&[UtilityOption]>) -> Result<Column> {
+    let pg_type = match is_json(options)? {
+        true => oid::JSON,
+        false => oid::TEXT,
+    };
+    Ok(Column {
         name: "QUERY PLAN".to_owned(),
-        pg_type: oid::TEXT,
+        pg_type,
         typmod: -1,
         least_scale: 0,
         table_oid: 0,
         number: 0,
         data_type: DataType::Utf8,
+    })
+}
+
+fn is_json(options: Option<&[UtilityOption]>) -> Result<bool> {
+    let options = options.into_iter().flatten();
+    let mut formats = options.filter(|option| option.name.value.eq_ignore_ascii_case("format"));
+    let Some(format) = formats.next_back() else {
+        return Ok(false);
+    };
+    let name = format.arg.as_ref().map(ToString::to_string);
+    match name
+        .unwrap_or_default()
+        .trim_matches('\'')
+        .to_lowercase()
+        .as_str()
+    {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        other => Err(Error::not_supported(
+            format!("EXPLAIN in the format {other} is not supported"),
+            "There are text and json.",
+        )),
     }
+}
+
+/// A node with those below it, under PostgreSQL's keys. Costs are not known.
+fn node(plan: &dyn ExecutionPlan, analyze: bool) -> Value {
+    let one = DisplayableExecutionPlan::new(plan).one_line().to_string();
+    let mut node = Map::from_iter([
+        ("Node Type".to_owned(), plan.name().into()),
+        ("Details".to_owned(), one.trim().into()),
+    ]);
+    if let Some(rows) = plan.metrics().and_then(|metrics| metrics.output_rows())
+        && analyze
+    {
+        node.insert("Actual Rows".to_owned(), rows.into());
+    }
+    let children = plan.children().into_iter();
+    let children: Vec<Value> = children
+        .map(|child| self::node(child.as_ref(), analyze))
+        .collect();
+    if !children.is_empty() {
+        node.insert("Plans".to_owned(), children.into());
+    }
+    node.into()
 }
 
 pub(crate) async fn explain(
@@ -47,6 +99,8 @@ pub(crate) async fn explain(
             "EXPLAIN SELECT … works.",
         ));
     };
+    let column = column(options.as_deref())?;
+    let is_json = column.pg_type == oid::JSON;
     let analyze = *analyze
         || options
             .iter()
@@ -83,11 +137,17 @@ pub(crate) async fn explain(
         DataType::Utf8,
         false,
     )]));
-    let lines: StringArray = text.lines().map(Some).collect();
+    let lines = match is_json {
+        true => {
+            let whole = serde_json::json!([{ "Plan": node(plan.as_ref(), analyze) }]);
+            StringArray::from(vec![format!("{whole:#}")])
+        }
+        false => text.lines().map(Some).collect(),
+    };
     let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(lines)])?;
     let stream = MemoryStream::try_new(vec![batch], schema, None)?;
     Ok(Outcome::Rows {
-        columns: vec![column()],
+        columns: vec![column],
         stream: Box::pin(stream),
         tag: "EXPLAIN",
     })

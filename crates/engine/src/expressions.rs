@@ -320,6 +320,25 @@ impl PostgresExpressions {
                 )
         };
         let text = |expr: &Expr| self.call(rapport_udf_postgres::TEXT_OF, vec![expr.clone()]);
+        let concatenated = |left: Expr, right: Expr| {
+            let operator = Operator::StringConcat;
+            Some(datafusion::logical_expr::binary_expr(left, operator, right))
+        };
+        let is_bytea =
+            |data_type: &DataType| matches!(data_type, DataType::Binary | DataType::BinaryView);
+        let is_literal = |expr: &Expr| kind_of(expr, schema).is_none();
+        if is_bytea(&left_type) && is_literal(right) {
+            return concatenated(left.clone(), cast(right.clone(), DataType::Binary));
+        }
+        if is_bytea(&right_type) && is_literal(left) {
+            return concatenated(cast(left.clone(), DataType::Binary), right.clone());
+        }
+        let null = lit(ScalarValue::Utf8View(None));
+        match (left_type.is_null(), right_type.is_null()) {
+            (false, true) if other(&left_type) => return concatenated(text(left)?, null),
+            (true, false) if other(&right_type) => return concatenated(null, text(right)?),
+            _ => {}
+        }
         let is_char = |expr: &Expr| matches!(kind_of(expr, schema), Some(Kind::Char(_)));
         if is_char(left) || is_char(right) {
             let unpadded = |expr: &Expr| match is_char(expr) {
@@ -333,8 +352,12 @@ impl PostgresExpressions {
             ));
         }
         let (left, right) = match (is_text(&left_type), is_text(&right_type)) {
-            (true, false) if other(&right_type) => (left.clone(), text(right)?),
-            (false, true) if other(&left_type) => (text(left)?, right.clone()),
+            (true, false) if other(&right_type) || is_bytea(&right_type) => {
+                (left.clone(), text(right)?)
+            }
+            (false, true) if other(&left_type) || is_bytea(&left_type) => {
+                (text(left)?, right.clone())
+            }
             _ => return None,
         };
         Some(datafusion::logical_expr::binary_expr(
@@ -526,9 +549,23 @@ impl ExprPlanner for PostgresExpressions {
     fn plan_field_access(
         &self,
         expr: RawFieldAccessExpr,
-        _schema: &DFSchema,
+        schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let planned = match &expr.field_access {
+            GetFieldAccess::NamedStructField { name }
+                if kind_of(&expr.expr, schema) == Some(Kind::Jsonb) =>
+            {
+                let key = Expr::Literal(name.clone(), None);
+                self.call(json::GET_JSONB, vec![expr.expr.clone(), key])
+            }
+            GetFieldAccess::ListIndex { key }
+                if kind_of(&expr.expr, schema) == Some(Kind::Jsonb) =>
+            {
+                self.call(
+                    json::GET_JSONB,
+                    vec![expr.expr.clone(), key.as_ref().clone()],
+                )
+            }
             GetFieldAccess::ListIndex { key } => self.call(
                 rapport_udf_postgres::ARRAY_ITEM,
                 vec![expr.expr.clone(), key.as_ref().clone()],

@@ -19,6 +19,7 @@ use rapport_udf_face::{AggregateFunction, ScalarFunction};
 
 use crate::{
     Result, Warehouse,
+    model_functions::{self, Parameter, STATEMENT_FUNCTIONS, StatementFunction},
     pg_type::PgType,
     table_functions::{FUNCTIONS, TableFunction},
 };
@@ -55,6 +56,9 @@ fn declared(state: &SessionState, names: &SystemNames) -> Vec<Function> {
         }
     }
     functions.extend(FUNCTIONS.iter().map(told_of_relation));
+    let of_models = model_functions::FUNCTIONS.iter();
+    functions.extend(of_models.flat_map(|function| function.calls().map(told_of_model)));
+    functions.extend(STATEMENT_FUNCTIONS.iter().map(told_of_statement));
     functions.into_iter().collect()
 }
 
@@ -62,17 +66,11 @@ fn declared(state: &SessionState, names: &SystemNames) -> Vec<Function> {
 fn told_of_relation(function: &TableFunction) -> Function {
     let parameters = function.parameters.iter();
     let arguments = parameters.filter(|parameter| !parameter.is_named_only);
-    let is_column = |name: &str| function.columns.iter().any(|(column, _)| *column == name);
-    let columns = function.columns.iter();
-    let columns: Vec<String> = columns
-        .map(|(name, pg_type)| format!("\"{name}\" {pg_type}"))
-        .collect();
     Function {
         name: function.name.to_owned(),
         arguments: arguments
             .map(|parameter| Argument {
-                // PostgreSQL takes a name for one thing only.
-                name: Some(parameter.name.to_owned()).filter(|name| !is_column(name)),
+                name: named_beside(function.columns, parameter.name),
                 pg_type: match parameter.is_many {
                     true => format!("{}[]", parameter.pg_type),
                     false => parameter.pg_type.to_owned(),
@@ -81,10 +79,62 @@ fn told_of_relation(function: &TableFunction) -> Function {
                 has_default: parameter.default.is_some(),
             })
             .collect(),
-        result: format!("TABLE({})", columns.join(", ")),
+        result: table_of(function.columns),
         is_aggregate: false,
         volatility: "STABLE",
         comment: Some(function.page.says.to_owned()),
+    }
+}
+
+/// PostgreSQL takes a name for one thing only.
+fn named_beside(columns: &[(&str, &str)], parameter: &str) -> Option<String> {
+    let is_column = columns.iter().any(|(column, _)| *column == parameter);
+    (!is_column).then(|| parameter.to_owned())
+}
+
+fn table_of(columns: &[(&str, &str)]) -> String {
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|(name, pg_type)| format!("\"{name}\" {pg_type}"))
+        .collect();
+    format!("TABLE({})", columns.join(", "))
+}
+
+fn told_of_statement(function: &StatementFunction) -> Function {
+    let parameters = function.parameters.iter();
+    Function {
+        name: function.name.to_owned(),
+        arguments: parameters
+            .map(|parameter| Argument {
+                name: named_beside(function.columns, parameter.name),
+                ..told_of_parameter(parameter)
+            })
+            .collect(),
+        result: table_of(function.columns),
+        is_aggregate: false,
+        volatility: function.volatility,
+        comment: Some(function.page.says.to_owned()),
+    }
+}
+
+fn told_of_model(call: model_functions::Call) -> Function {
+    let function = call.function;
+    Function {
+        name: function.name.to_owned(),
+        arguments: call.parameters.into_iter().map(told_of_parameter).collect(),
+        result: function.answers.to_owned(),
+        is_aggregate: false,
+        volatility: "STABLE",
+        comment: Some(function.page.says.to_owned()),
+    }
+}
+
+fn told_of_parameter(parameter: &Parameter) -> Argument {
+    Argument {
+        name: Some(parameter.name.to_owned()),
+        pg_type: parameter.pg_type.to_owned(),
+        is_variadic: false,
+        has_default: parameter.is_optional,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a query orders or cuts its rows by and does not show, where DataFusion cannot plan it: `FETCH FIRST … WITH TIES`, and
 //! the order of rows that functions of the select list make.
 
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, Ident, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, Visit, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    Ident, LimitClause, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, Visit, Visitor, visit_expressions,
 };
 
 use crate::{
@@ -13,11 +14,14 @@ use crate::{
     columns::{Label, label},
     names::folded,
     parse,
+    set_returning::series,
     syntax::{array_of_rows, plain_name},
-    tree::{ascending, call_over, column},
+    tree::{ascending, call, call_over, column},
 };
 
 const RANK: &str = "\u{1}rank";
+/// A row's number before functions made rows of it, and which of these rows it is.
+const PLACE: &str = "\u{1}place";
 
 /// Before what is in the query is looked at.
 pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
@@ -35,7 +39,14 @@ pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
     if has_ties {
         return with_ties(query);
     }
-    if !shows_rows(select) || select.distinct.is_some() {
+    let is_shadowed = keys.iter().any(|key| names_alias(&key.expr, select));
+    if select.distinct.is_some() {
+        if is_shadowed {
+            order_by_places(query);
+        }
+        return Ok(());
+    }
+    if !is_shadowed && !shows_rows(select) {
         return Ok(());
     }
     let mut hidden = vec![];
@@ -53,11 +64,71 @@ pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
             ..key
         }
     });
-    let keys: Vec<OrderByExpr> = keys.collect();
-    if hidden.is_empty() {
+    let mut keys: Vec<OrderByExpr> = keys.collect();
+    let shows_all = select
+        .projection
+        .iter()
+        .any(|item| matches!(label(item), Label::Many));
+    if hidden.is_empty() && shows_all {
         return Ok(());
     }
+    // PostgreSQL makes the rows of a row together, one after the other.
+    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    let made = select.projection.iter().find_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => array_of(expr),
+        _ => None,
+    });
+    if let Some(array) = made.filter(|_| !is_grouped) {
+        hidden.push((PLACE.to_owned(), place(array)));
+        keys.push(ascending(column(PLACE)));
+    }
     hide(query, hidden, keys, None)
+}
+
+/// `SELECT upper(a) AS a FROM t ORDER BY length(a)`: in an expression a name is a column of the tables, whatever is selected
+/// under it.
+fn names_alias(key: &Expr, select: &Select) -> bool {
+    if matches!(key, Expr::Identifier(_) | Expr::Value(_)) {
+        return false;
+    }
+    let aliases = select.projection.iter().filter_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } => {
+            let alias = folded(alias);
+            let is_column = match expr {
+                Expr::Identifier(name) => folded(name) == alias,
+                Expr::CompoundIdentifier(names) => {
+                    names.last().is_some_and(|name| folded(name) == alias)
+                }
+                _ => false,
+            };
+            (!is_column).then_some(alias)
+        }
+        _ => None,
+    });
+    let aliases: HashSet<String> = aliases.collect();
+    visit_expressions(key, |expr| match expr {
+        Expr::Identifier(name) if aliases.contains(&folded(name)) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// What is selected, by its place.
+fn order_by_places(query: &mut Query) {
+    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_ref(), &mut query.order_by)
+    else {
+        return;
+    };
+    let OrderByKind::Expressions(keys) = &mut order_by.kind else {
+        return;
+    };
+    for key in keys {
+        if names_alias(&key.expr, select)
+            && let Some(at) = shown_at(&key.expr, select)
+        {
+            key.expr = Expr::Value(Value::Number((at + 1).to_string(), false).into());
+        }
+    }
 }
 
 /// The rows up to the n-th, and those that are ranked with it.
@@ -215,8 +286,31 @@ fn shows_rows(select: &Select) -> bool {
     })
 }
 
-fn makes_rows(expr: &Expr) -> bool {
-    struct Finds(bool);
+/// As one number: DataFusion takes what numbers the rows for unique when rows have been made of them, and looks no further.
+fn place(array: Expr) -> Expr {
+    let binary = |left, op, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    };
+    let most = Expr::Value(Value::Number("4294967296".to_owned(), false).into());
+    let row = binary(
+        call_over("row_number", vec![]),
+        BinaryOperator::Multiply,
+        most,
+    );
+    let place = call("unnest", vec![call("\u{1}ordinals", vec![array])]);
+    binary(row, BinaryOperator::Plus, place)
+}
+
+/// Whether a function of the expression makes rows.
+pub(crate) fn makes_rows(expr: &Expr) -> bool {
+    array_of(expr).is_some()
+}
+
+/// The array that the first such function makes rows of.
+fn array_of(expr: &Expr) -> Option<Expr> {
+    struct Finds(Option<Expr>);
     impl Visitor for Finds {
         type Break = ();
 
@@ -225,16 +319,42 @@ fn makes_rows(expr: &Expr) -> bool {
         }
 
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Function(Function { name, .. }) = expr
-                && let Some(name) = plain_name(name)
-                && (name == "unnest" || name == "generate_series" || array_of_rows(&name).is_some())
-            {
-                self.0 = true;
+            match expr {
+                Expr::Function(function) if self.0.is_none() => self.0 = array(function),
+                _ => {}
             }
             ControlFlow::Continue(())
         }
     }
-    let mut finds = Finds(false);
+    let mut finds = Finds(None);
     let _ = expr.visit(&mut finds);
     finds.0
+}
+
+fn array(function: &Function) -> Option<Expr> {
+    let name = plain_name(&function.name)?;
+    match name.as_str() {
+        "unnest" => match &function.args {
+            FunctionArguments::List(list) => match list.args.first()? {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(array)) => Some(array.clone()),
+                _ => None,
+            },
+            _ => None,
+        },
+        "generate_series" => {
+            let FunctionArguments::List(list) = &function.args else {
+                return None;
+            };
+            let args = list.args.iter().map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            });
+            Some(series(args.collect::<Option<_>>()?))
+        }
+        name => {
+            let mut array = function.clone();
+            array.name = ObjectName::from(vec![Ident::new(array_of_rows(name)?)]);
+            Some(Expr::Function(array))
+        }
+    }
 }

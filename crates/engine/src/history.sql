@@ -136,6 +136,7 @@ CREATE TABLE consents (
     source      text
 );
 COMMENT ON TABLE consents IS 'What a customer allows, and which channel they prefer';
+COMMENT ON COLUMN consents.purpose IS 'marketing, profiling …; who refuses profiling is left out of models';
 COMMENT ON COLUMN consents.preferred IS 'The customer has said that this is the channel to use';
 
 CREATE TABLE channel_costs (

@@ -17,12 +17,12 @@ use crate::{
     Column, Error, Outcome, Result,
     assigned::check_rows,
     cancel::Guard,
-    columns::{Label, first_select, label},
+    columns::{Label, column_type, first_select, label},
     dialect::RapportDialect,
     execute,
     names::folded,
     pins::Pins,
-    plan::{Planned, Scope},
+    plan::{Planned, Scope, parameter_index},
     privilege::Privilege,
     returning::{Keeper, Listed, Returning, check_described},
     target::{self, Target},
@@ -180,6 +180,7 @@ async fn plan(
         }
         None => None,
     };
+    let declared = &selected(insert, &snapshot, declared);
     let mut insert = insert.clone();
     insert.table =
         TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
@@ -248,6 +249,41 @@ fn check_form(insert: &ast::Insert) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// `INSERT … SELECT $1`: a parameter that is a column's whole value is of the column's type.
+fn selected(
+    insert: &ast::Insert,
+    snapshot: &Snapshot,
+    declared: &[Option<u32>],
+) -> Vec<Option<u32>> {
+    let mut types = declared.to_vec();
+    let source = insert.source.as_ref().map(|source| source.body.as_ref());
+    let Some(SetExpr::Select(select)) = source else {
+        return types;
+    };
+    let schema = &snapshot.definition().schema;
+    for (item, column) in select
+        .projection
+        .iter()
+        .zip(target_columns(insert, snapshot))
+    {
+        if let ast::SelectItem::UnnamedExpr(Expr::Value(value))
+        | ast::SelectItem::ExprWithAlias {
+            expr: Expr::Value(value),
+            ..
+        } = item
+            && let ast::Value::Placeholder(id) = &value.value
+            && let Ok(index) = parameter_index(id)
+            && let Ok(field) = schema.field_with_name(&column)
+        {
+            if types.len() < index {
+                types.resize(index, None);
+            }
+            types[index - 1].get_or_insert(column_type(field).oid);
+        }
+    }
+    types
 }
 
 /// The columns that rows are given for, in their order.

@@ -15,7 +15,7 @@ use datafusion::{
     logical_expr::TableSource,
     sql::sqlparser::ast::{
         self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, TableAlias,
         TableAliasColumnDef, TableFactor, TableVersion, Value, VisitMut, VisitorMut,
     },
 };
@@ -31,7 +31,6 @@ use crate::{
     privilege::{Access, Marked, Privilege},
     system::{self, System},
     times::read_texts,
-    using,
     view::View,
 };
 
@@ -254,7 +253,9 @@ async fn resolve_one(
             };
             provider_as_source(scope.lake_table(snapshot))
         }
-        (Relation::Table(table), None) => provider_as_source(table),
+        (Relation::Table(table), None) => {
+            provider_as_source(scope.warehouse.shown(&name).unwrap_or(table))
+        }
     };
     let source = read_texts(source)?;
     if let Access::Columns(columns) = &access {
@@ -500,10 +501,6 @@ impl VisitorMut for Collect {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(folded(&cte.alias.name));
         }
-        if let Err(error) = check_body(&query.body) {
-            self.error = Some(error);
-            return ControlFlow::Break(());
-        }
         ControlFlow::Continue(())
     }
 }
@@ -560,21 +557,6 @@ fn call(name: &str, args: FunctionArguments) -> Expr {
         over: None,
         within_group: vec![],
     })
-}
-
-/// Refuses what would be answered wrongly.
-fn check_body(body: &SetExpr) -> Result<()> {
-    match body {
-        SetExpr::SetOperation { left, right, .. } => {
-            check_body(left)?;
-            check_body(right)
-        }
-        SetExpr::Select(select) if using::shares_unnamed(select) => Err(Error::not_supported(
-            "this RIGHT or FULL JOIN … USING is not supported",
-            "Name the columns that are selected in place of *, or join ON a.x = b.x and select coalesce(a.x, b.x).",
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {

@@ -7,7 +7,10 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
-use crate::tree::{call, take};
+use crate::{
+    bits::BIT_NOT,
+    tree::{call, take},
+};
 
 /// After the columns have got their names: a function would give another one.
 pub(crate) fn spell_out(statement: &mut Statement) {
@@ -58,14 +61,7 @@ impl VisitorMut for Operators {
                     UnaryOperator::PGAbs => call("abs", vec![operand]),
                     UnaryOperator::PGSquareRoot => call("sqrt", vec![float(operand)]),
                     UnaryOperator::PGCubeRoot => call("cbrt", vec![float(operand)]),
-                    UnaryOperator::BitwiseNot => {
-                        let minus_one = Expr::Value(Value::Number("-1".to_owned(), false).into());
-                        Expr::Nested(Box::new(Expr::BinaryOp {
-                            left: Box::new(minus_one),
-                            op: BinaryOperator::Minus,
-                            right: Box::new(operand),
-                        }))
-                    }
+                    UnaryOperator::BitwiseNot => call(BIT_NOT, vec![operand]),
                     op => Expr::UnaryOp {
                         op: *op,
                         expr: Box::new(operand),

@@ -36,8 +36,8 @@ pub(crate) enum Kind {
     InternalChar,
     /// At most so many characters.
     Varchar(Option<usize>),
-    /// Exactly so many characters, padded with spaces.
-    Char(usize),
+    /// Exactly so many characters, padded with spaces; `None`, `bpchar`, is what is computed of one.
+    Char(Option<usize>),
     Bytea,
     Date,
     Time,
@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Uuid,
     Json,
     Jsonb,
+    /// Made by a query, of no table.
+    Record,
     Array(Box<PgType>),
 }
 
@@ -128,10 +130,11 @@ impl PgType {
                     (oid::VARCHAR, length + 4, Kind::Varchar(Some(most)))
                 }
             },
+            "bpchar" if modifier.is_none() => (oid::BPCHAR, -1, Kind::Char(None)),
             "character" | "char" | "bpchar" => {
                 let length = number(modifier.unwrap_or("1"))?;
                 let exactly = usize::try_from(length).map_err(|_| no_such())?;
-                (oid::BPCHAR, length + 4, Kind::Char(exactly))
+                (oid::BPCHAR, length + 4, Kind::Char(Some(exactly)))
             }
             "bytea" => (oid::BYTEA, -1, Kind::Bytea),
             "date" => (oid::DATE, -1, Kind::Date),
@@ -172,7 +175,8 @@ impl PgType {
             Kind::InternalChar => "\"char\"".to_owned(),
             Kind::Varchar(None) => "character varying".to_owned(),
             Kind::Varchar(Some(most)) => format!("character varying({most})"),
-            Kind::Char(exactly) => format!("character({exactly})"),
+            Kind::Char(None) => "bpchar".to_owned(),
+            Kind::Char(Some(exactly)) => format!("character({exactly})"),
             Kind::Bytea => "bytea".to_owned(),
             Kind::Date => "date".to_owned(),
             Kind::Time => format!("time{} without time zone", self.modifier()),
@@ -182,6 +186,7 @@ impl PgType {
             Kind::Uuid => "uuid".to_owned(),
             Kind::Json => "json".to_owned(),
             Kind::Jsonb => "jsonb".to_owned(),
+            Kind::Record => "record".to_owned(),
             Kind::Array(element) => format!("{}[]", element.name()),
         }
     }
@@ -237,7 +242,8 @@ impl PgType {
             | Kind::Interval
             | Kind::Uuid
             | Kind::Json
-            | Kind::Jsonb => DataType::Utf8,
+            | Kind::Jsonb
+            | Kind::Record => DataType::Utf8,
             Kind::Array(element) => {
                 DataType::List(Arc::new(Field::new("element", element.storage(), true)))
             }
@@ -292,6 +298,7 @@ impl PgType {
                 plain(array_oid(element.oid), Kind::Array(Box::new(element)))
             }
             DataType::Dictionary(_, value) => Self::of_arrow(value),
+            DataType::Struct(_) => plain(oid::RECORD, Kind::Record),
             _ => plain(oid::TEXT, Kind::Text),
         }
     }
@@ -320,7 +327,7 @@ impl PgType {
             oid::OID => Kind::Oid,
             oid::CHAR => Kind::InternalChar,
             oid::VARCHAR => Kind::Varchar(length()),
-            oid::BPCHAR => Kind::Char(length()?),
+            oid::BPCHAR => Kind::Char(length()),
             oid::BYTEA => Kind::Bytea,
             oid::DATE => Kind::Date,
             oid::TIME => Kind::Time,
@@ -451,6 +458,7 @@ pub(crate) fn array_oid(element: u32) -> u32 {
         oid::UUID => 2951,
         oid::JSON => 199,
         oid::JSONB => 3807,
+        oid::RECORD => 2287,
         _ => 1009,
     }
 }

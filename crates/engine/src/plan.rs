@@ -43,13 +43,16 @@ use crate::{
     computed_once::Named,
     copies::number_copies,
     correlated::join_by_any_condition,
+    grouped_expressions::compute_grouped_first,
     inner_values,
     literals::read_literals,
+    model_functions,
     names::{self, Names},
     numbers::interval_function,
     operators, ordered_input,
     origin::origin,
     outer_references::note_types,
+    parameter_places,
     pg_type::PgType,
     pins::Pins,
     privilege::check_marks,
@@ -64,7 +67,7 @@ use crate::{
     table_functions,
     temporary::Temporary,
     times,
-    typed::give_types,
+    typed::{field_of, give_types},
     types::PostgresTypes,
     unions,
     view::View,
@@ -191,6 +194,7 @@ impl Scope {
         columns::check_order(&statement)?;
         columns::name_all(&mut statement);
         reword::reword(&mut statement);
+        model_functions::spell_out(self, pins, &mut statement).await?;
         syntax::spell_out(&mut statement)?;
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
@@ -203,7 +207,7 @@ impl Scope {
         names.add_named(&self.named);
         names.add(private);
         names.call(tables);
-        whole_rows::spell_out(&mut statement, &names);
+        whole_rows::spell_out(&mut statement, &names)?;
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
         let origins: Vec<_> = (0..plan.schema().fields().len())
@@ -239,8 +243,9 @@ impl Scope {
         rows_of_functions::spell_out(&mut statement, |name, form| row_of(&state, name, form));
         cast_parameters(&mut statement, declared);
         let inner = inner_values::planned(self, pins, &mut statement).await?;
-        reword::reword(&mut statement);
         columns::name_all(&mut statement);
+        reword::reword(&mut statement);
+        model_functions::spell_out(self, pins, &mut statement).await?;
         syntax::spell_out(&mut statement)?;
         operators::spell_out(&mut statement);
         collation::leave_out(&mut statement)?;
@@ -255,7 +260,7 @@ impl Scope {
         for (name, values) in inner {
             names.add(&[(&name, values)]);
         }
-        whole_rows::spell_out(&mut statement, &names);
+        whole_rows::spell_out(&mut statement, &names)?;
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));
@@ -344,11 +349,12 @@ fn with_parameters(
         .iter()
         .map(|oid| {
             let data_type = PgType::of_parameter((*oid)?)?;
-            Some(Arc::new(Field::new("", data_type, true)))
+            Some(field_of_parameter((*oid)?, data_type))
         })
         .collect();
     let plan = to_logical(state, names, statement.clone(), known.clone())?;
-    let compared = quantified::parameters(&plan)?;
+    let mut compared = parameter_places::of_plan(&plan)?;
+    compared.extend(quantified::parameters(&plan)?);
     if !compared.is_empty() {
         let told = with_compared(declared, compared)?;
         if told != *declared {
@@ -385,8 +391,9 @@ fn with_parameters(
             (None, Some(field)) if field.data_type() != &DataType::Null => field,
             _ => Arc::new(Field::new("", DataType::Utf8View, true)),
         };
-        oids.push(declared_oid.unwrap_or_else(|| columns::column_type(&field).oid));
-        fields.push(Arc::new(Field::new("", field.data_type().clone(), true)));
+        let oid = declared_oid.unwrap_or_else(|| columns::column_type(&field).oid);
+        oids.push(oid);
+        fields.push(field_of_parameter(oid, field.data_type().clone()));
     }
     let types = fields
         .iter()
@@ -399,6 +406,16 @@ fn with_parameters(
         fields.into_iter().map(Some).collect(),
     )?;
     Ok((plan, Parameters { oids, types }))
+}
+
+/// What json is, only its field tells.
+fn field_of_parameter(oid: u32, data_type: DataType) -> FieldRef {
+    let name = match oid {
+        columns::oid::JSON => "json",
+        columns::oid::JSONB => "jsonb",
+        _ => return Arc::new(Field::new("", data_type, true)),
+    };
+    field_of(data_type, name)
 }
 
 /// DataFusion forgets the types of an INSERT's parameters but those of its VALUES.
@@ -501,6 +518,7 @@ fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Optio
     });
     let mut limits = Limits(&mut types);
     let _ = ast::Visit::visit(statement, &mut limits);
+    parameter_places::of_statement(statement, &mut types);
     types
 }
 
@@ -599,7 +617,8 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    let planned = note_types(unions::match_types(planned)?)?;
+    let planned = compute_grouped_first(planned)?;
+    let planned = unions::undeclare(note_types(unions::match_types(planned)?)?)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = join_by_any_condition(planned)?;

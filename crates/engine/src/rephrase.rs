@@ -64,9 +64,16 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
                     name_grouped_columns(select);
                     select.selection.iter_mut().for_each(rows_exist);
                     select.projection.iter_mut().for_each(|item| {
-                        unnest_series(item);
+                        if let SelectItem::UnnamedExpr(expr)
+                        | SelectItem::ExprWithAlias { expr, .. } = item
+                        {
+                            unnest_series(expr);
+                        }
                         count_what_exists(item);
                     });
+                    if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
+                        by.iter_mut().for_each(unnest_series);
+                    }
                 }
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
                 _ => {}
@@ -279,35 +286,46 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 }
 
 /// A function that gives rows gives a list to DataFusion, which `unnest` makes rows of.
-fn unnest_series(item: &mut SelectItem) {
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-        return;
-    };
-    let mut inner = expr;
-    while let Expr::Cast { expr, .. } | Expr::Nested(expr) = inner {
-        inner = expr;
-    }
-    if let Expr::Function(function) = inner
-        && function.over.is_none()
-        && function
-            .name
-            .to_string()
-            .eq_ignore_ascii_case("generate_series")
-    {
-        let mut series = inner.clone();
-        if let Expr::Function(Function {
-            args: FunctionArguments::List(list),
-            ..
-        }) = &mut series
-        {
-            for arg in &mut list.args {
-                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
-                    *expr = with_type(expr.clone());
-                }
-            }
+fn unnest_series(expr: &mut Expr) {
+    struct Series(usize);
+    impl VisitorMut for Series {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
         }
-        *inner = call("unnest", vec![series], vec![]);
+
+        fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            // Sub-queries are looked at by themselves.
+            if self.0 > 0 {
+                return ControlFlow::Continue(());
+            }
+            if let Expr::Function(function) = expr
+                && function.over.is_none()
+                && function
+                    .name
+                    .to_string()
+                    .eq_ignore_ascii_case("generate_series")
+            {
+                if let FunctionArguments::List(list) = &mut function.args {
+                    for arg in &mut list.args {
+                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                            *expr = with_type(expr.clone());
+                        }
+                    }
+                }
+                *expr = call("unnest", vec![expr.clone()], vec![]);
+            }
+            ControlFlow::Continue(())
+        }
     }
+    let _ = expr.visit(&mut Series(0));
 }
 
 /// DataFusion joins EXISTS where it is a condition, and nowhere else.

@@ -17,7 +17,6 @@ use crate::{
     dialect::RapportDialect,
     names::folded,
     nested_with, same,
-    using::name_shared_columns,
 };
 
 /// Changes the statement where it has to be: recursions, and what is LATERAL.
@@ -52,10 +51,6 @@ impl VisitorMut for Reword {
                     small_literals(left);
                 }
             }
-        }
-        match &mut *query.body {
-            SetExpr::Select(select) => name_shared_columns(select, query.order_by.as_mut()),
-            body => each_select(body, &mut |select| name_shared_columns(select, None)),
         }
         each_select(&mut query.body, &mut |select| {
             one_group(select);
@@ -475,7 +470,8 @@ fn series(factor: &TableFactor) -> Option<Series> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let args = args.join(", ");
         match folded(function).as_str() {
-            "generate_series" => Some((function.clone(), format!("generate_series({args})"))),
+            // In quotes it is the array of them.
+            "generate_series" => Some((function.clone(), format!("\"generate_series\"({args})"))),
             "unnest" => Some((function.clone(), args)),
             _ => None,
         }

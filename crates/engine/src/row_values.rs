@@ -51,11 +51,7 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
         },
         Expr::IsDistinctFrom(left, right) => distinct(left, right)?,
         Expr::IsNotDistinctFrom(left, right) => distinct(left, right)?.map(not),
-        Expr::IsNull(row) => {
-            values(row).map(|values| all(values.into_iter().map(|value| is(Expr::IsNull, value))))
-        }
-        Expr::IsNotNull(row) => values(row)
-            .map(|values| all(values.into_iter().map(|value| is(Expr::IsNotNull, value)))),
+        Expr::IsNull(_) | Expr::IsNotNull(_) => is_null(expr),
         Expr::InList {
             expr: row,
             list,
@@ -90,6 +86,16 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
         },
         _ => None,
     })
+}
+
+/// `row IS NULL` and `row IS NOT NULL`, where the values of the row are known.
+pub(crate) fn is_null(expr: &Expr) -> Option<Expr> {
+    let (row, test): (_, fn(Box<Expr>) -> Expr) = match expr {
+        Expr::IsNull(row) => (row, Expr::IsNull),
+        Expr::IsNotNull(row) => (row, Expr::IsNotNull),
+        _ => return None,
+    };
+    values(row).map(|values| all(values.into_iter().map(|value| is(test, value))))
 }
 
 /// `count(DISTINCT (a, b))`: DataFusion keeps every row that it counts as one of a batch of rows.

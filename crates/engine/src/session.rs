@@ -103,7 +103,7 @@ pub enum Outcome {
         tag: String,
         notices: Vec<Notice>,
     },
-    CopyIn(CopyIn),
+    CopyIn(Box<CopyIn>),
     CopyOut {
         columns: Vec<Column>,
         stream: SendableRecordBatchStream,
@@ -189,7 +189,9 @@ impl Session {
                     since,
                 }));
             }
-            ast::Statement::Explain { .. } => prepared.columns = Some(vec![explain::column()]),
+            ast::Statement::Explain { options, .. } => {
+                prepared.columns = Some(vec![explain::column(options.as_deref())?]);
+            }
             ast::Statement::Insert(insert) => {
                 let planned = insert::prepare(&scope, &pins, insert, param_types, &guard).await?;
                 prepared.params = planned.params;
@@ -364,6 +366,21 @@ impl Session {
             ..self.scope()
         };
         commit::commit(&scope, block.take()).await
+    }
+
+    /// The open block is to land only while `token` fences the table off for `app_id`, see `rapport_lake::Draft::fenced`.
+    pub async fn fence(&mut self, table: &TableName, app_id: &str, token: i64) -> Result<()> {
+        let Some(block) = &self.block else {
+            return Err(Error::not_supported(
+                "only a transaction block can be fenced",
+                "Begin one first.",
+            ));
+        };
+        let scope = self.scope();
+        let base = scope.base(&block.pins, table).await?;
+        let draft = scope.draft(block, &base).await?;
+        block.put(&scope, draft.fenced(app_id, token));
+        Ok(())
     }
 
     pub async fn rollback(&mut self) {

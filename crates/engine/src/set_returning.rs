@@ -5,8 +5,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, Query,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value, visit_expressions,
+    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName,
+    Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    visit_expressions,
 };
 use rapport_udf_postgres::json::{TO_JSON, TO_JSONB};
 
@@ -241,10 +242,7 @@ fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Ve
                 .map(|array| (shown.clone(), array.clone()))
                 .collect(),
         ),
-        "generate_series" if args.iter().any(has_column) => {
-            let args = args.into_iter().map(with_type).collect();
-            Some(vec![(shown, call("generate_series", args))])
-        }
+        "generate_series" if args.iter().any(has_column) => Some(vec![(shown, series(args))]),
         "json_each" => pair("\u{1}json_each_keys", "\u{1}json_each"),
         "jsonb_each" => pair("\u{1}jsonb_each_keys", "\u{1}jsonb_each"),
         "json_each_text" => pair("\u{1}json_each_keys", "\u{1}json_each_text"),
@@ -257,6 +255,15 @@ fn columns(name: &str, args: Vec<Expr>, alias: Option<&TableAlias>) -> Option<Ve
             Some(vec![(column, array)])
         }
     }
+}
+
+/// The values of `generate_series` as an array: in quotes it is not made rows of.
+pub(crate) fn series(args: Vec<Expr>) -> Expr {
+    let mut array = call("", args.into_iter().map(with_type).collect());
+    if let Expr::Function(function) = &mut array {
+        function.name = ObjectName::from(vec![Ident::with_quote('"', "generate_series")]);
+    }
+    array
 }
 
 /// A whole number is an integer where it fits, which a function would take for a bigint.

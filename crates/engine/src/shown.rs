@@ -13,8 +13,8 @@ use datafusion::{
     common::{Column as ColumnRef, DFSchema, Result as PlanResult, ScalarValue},
     functions_aggregate::min_max::max_udaf,
     logical_expr::{
-        Aggregate, Case, Cast, Expr, ExprSchemable, LogicalPlan, Projection, SubqueryAlias, Union,
-        Window,
+        Aggregate, Case, Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan,
+        LogicalPlanBuilder, Projection, SubqueryAlias, Union, Values, Window,
         expr::{AggregateFunction, AggregateFunctionParams, ScalarFunction},
         lit, when,
     },
@@ -147,7 +147,7 @@ fn scale_of(plan: &LogicalPlan, index: usize) -> PlanResult<Option<(LogicalPlan,
         LogicalPlan::Window(window) => {
             let width = window.input.schema().fields().len();
             if index >= width {
-                return Ok(None);
+                return scale_of_window(window, index - width);
             }
             let Some((input, scale)) = scale_of(&window.input, index)? else {
                 return Ok(None);
@@ -171,9 +171,162 @@ fn scale_of(plan: &LogicalPlan, index: usize) -> PlanResult<Option<(LogicalPlan,
             Ok(Some((LogicalPlan::Projection(projection), scale)))
         }
         LogicalPlan::Union(union) => scale_of_union(union, index),
+        LogicalPlan::Values(values) => scale_of_values(values, index),
+        LogicalPlan::Join(join) => scale_of_join(join, index),
         LogicalPlan::Aggregate(aggregate) => scale_of_aggregate(aggregate, index),
         _ => Ok(None),
     }
+}
+
+/// A column of a join shows what it showed on its side.
+fn scale_of_join(join: &Join, index: usize) -> PlanResult<Option<(LogicalPlan, Scale)>> {
+    let has_both = matches!(
+        join.join_type,
+        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+    );
+    if !has_both {
+        return Ok(None);
+    }
+    let width = join.left.schema().fields().len();
+    let (side, at) = match index.checked_sub(width) {
+        None => (&join.left, index),
+        Some(at) => (&join.right, at),
+    };
+    let (wider, scale) = match scale_of(side, at)? {
+        None => return Ok(None),
+        Some((_, Scale::Fixed(scale))) => {
+            let plan = LogicalPlan::Join(join.clone());
+            return Ok(Some((plan, Scale::Fixed(scale))));
+        }
+        Some((wider, Scale::Computed(scale))) => (wider, scale),
+    };
+    let own = side.schema();
+    let name = format!("{SCALE_NAME}{index} beside {}", own.fields().len());
+    let mut columns: Vec<Expr> = (0..own.fields().len())
+        .map(|at| Expr::Column(ColumnRef::from(own.qualified_field(at))))
+        .collect();
+    columns.push(scale.alias(&name));
+    let wider = Arc::new(LogicalPlan::Projection(Projection::try_new(
+        columns,
+        Arc::new(wider),
+    )?));
+    let (left, right) = match index < width {
+        true => (wider, join.right.clone()),
+        false => (join.left.clone(), wider),
+    };
+    let wider = Join::try_new(
+        left,
+        right,
+        join.on.clone(),
+        join.filter.clone(),
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let mut columns: Vec<Expr> = (0..join.schema.fields().len())
+        .map(|at| Expr::Column(ColumnRef::from(join.schema.qualified_field(at))))
+        .collect();
+    let scale = Expr::Column(ColumnRef::new_unqualified(name));
+    columns.push(scale.clone());
+    let plan = Projection::try_new(columns, Arc::new(LogicalPlan::Join(wider)))?;
+    Ok(Some((
+        LogicalPlan::Projection(plan),
+        Scale::Computed(scale),
+    )))
+}
+
+/// Each value shows what it was written with.
+fn scale_of_values(values: &Values, index: usize) -> PlanResult<Option<(LogicalPlan, Scale)>> {
+    let scales = values.values.iter().map(|row| written(&row[index]));
+    let Some(scales) = scales.collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let mut known = scales.iter().flatten();
+    let first = known.next().copied().unwrap_or(0);
+    if known.all(|scale| *scale == first) {
+        let plan = LogicalPlan::Values(values.clone());
+        return Ok(Some((plan, Scale::Fixed(first))));
+    }
+    let rows = values.values.iter().zip(scales).map(|(row, scale)| {
+        let mut row = row.clone();
+        row.push(lit(ScalarValue::Int32(scale)));
+        row
+    });
+    let plan = LogicalPlanBuilder::values(rows.collect())?.build()?;
+    let scale = Scale::Computed(last_column(plan.schema()));
+    Ok(Some((plan, scale)))
+}
+
+/// The digits after the point of a number as it was written, none of NULL; `None` if it is computed.
+#[expect(
+    clippy::option_option,
+    reason = "not known is another answer than no digits"
+)]
+fn written(value: &Expr) -> Option<Option<i32>> {
+    match value {
+        Expr::Literal(value, _) if value.is_null() => Some(None),
+        Expr::Literal(ScalarValue::Decimal128(_, _, scale), _) => Some(Some((*scale).into())),
+        Expr::Literal(value, _) => value.data_type().is_integer().then_some(Some(0)),
+        Expr::Cast(Cast { expr, .. }) | Expr::Negative(expr) => written(expr),
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "-" | WIDENED) => {
+            written(call.args.first()?)
+        }
+        _ => None,
+    }
+}
+
+/// What is taken from another row shows what it showed there.
+fn scale_of_window(window: &Window, at: usize) -> PlanResult<Option<(LogicalPlan, Scale)>> {
+    let Expr::WindowFunction(call) = window.window_expr[at].clone().unalias() else {
+        return Ok(None);
+    };
+    let of_others = matches!(
+        call.fun.name(),
+        "lag" | "lead" | "first_value" | "last_value" | "nth_value"
+    );
+    let mut input = window.input.as_ref().clone();
+    let mut scales = vec![];
+    for place in [0, 2] {
+        match call.params.args.get(place).filter(|_| of_others) {
+            None if place == 0 => return Ok(None),
+            None => {}
+            Some(Expr::Literal(value, _)) if value.is_null() => {}
+            Some(argument) => match scale_of_expr(argument, &mut input)? {
+                Some(scale) => scales.push((place, scale)),
+                None => return Ok(None),
+            },
+        }
+    }
+    let (Some((_, first)), all_same) = (
+        scales.first().cloned(),
+        scales.windows(2).all(|two| two[0].1 == two[1].1),
+    ) else {
+        return Ok(None);
+    };
+    if all_same && matches!(first, Scale::Fixed(_)) {
+        return Ok(Some((LogicalPlan::Window(window.clone()), first)));
+    }
+    let mut call = call;
+    for (place, scale) in scales {
+        call.params.args[place] = scale.expr();
+    }
+    // The columns that the input has got are left out again.
+    let own = &window.schema;
+    let name = format!("{SCALE_NAME}{}", own.fields().len());
+    let mut calls = window.window_expr.clone();
+    calls.push(Expr::WindowFunction(call).alias(&name));
+    let wider = LogicalPlan::Window(Window::try_new(calls, Arc::new(input))?);
+    let mut columns: Vec<Expr> = (0..own.fields().len())
+        .map(|index| Expr::Column(ColumnRef::from(own.qualified_field(index))))
+        .collect();
+    let scale = last_column(wider.schema());
+    columns.push(scale.clone());
+    let projection = Projection::try_new(columns, Arc::new(wider))?;
+    Ok(Some((
+        LogicalPlan::Projection(projection),
+        Scale::Computed(scale),
+    )))
 }
 
 /// Each branch brings the scales of its own.
@@ -220,24 +373,28 @@ fn last_column(schema: &DFSchema) -> Expr {
     Expr::Column(ColumnRef::from(schema.qualified_field(last)))
 }
 
-/// A sum shows as many digits as any of its addends.
+/// A sum shows as many digits as any of its addends, and a group as many as one of its rows.
 fn scale_of_aggregate(
     aggregate: &Aggregate,
     index: usize,
 ) -> PlanResult<Option<(LogicalPlan, Scale)>> {
-    let first = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
-    let Some(expr) = index.checked_sub(first).map(|at| &aggregate.aggr_expr[at]) else {
-        return Ok(None);
-    };
-    let Expr::AggregateFunction(call) = expr else {
-        return Ok(None);
-    };
-    let [argument] = call.params.args.as_slice() else {
-        return Ok(None);
-    };
-    if call.func.name() != "sum" {
+    let is_set = |expr: &Expr| matches!(expr, Expr::GroupingSet(_));
+    if aggregate.group_expr.iter().any(is_set) {
         return Ok(None);
     }
+    let groups = aggregate.group_expr.len();
+    let (argument, filter) = match index.checked_sub(groups) {
+        None => (&aggregate.group_expr[index], None),
+        Some(at) => match &aggregate.aggr_expr[at] {
+            Expr::AggregateFunction(call) if call.func.name() == "sum" => {
+                let [argument] = call.params.args.as_slice() else {
+                    return Ok(None);
+                };
+                (argument, call.params.filter.clone())
+            }
+            _ => return Ok(None),
+        },
+    };
     let mut input = aggregate.input.as_ref().clone();
     let Some(scale) = scale_of_expr(argument, &mut input)? else {
         return Ok(None);
@@ -254,7 +411,7 @@ fn scale_of_aggregate(
         params: AggregateFunctionParams {
             args: vec![scale],
             distinct: false,
-            filter: call.params.filter.clone(),
+            filter,
             order_by: vec![],
             null_treatment: None,
         },

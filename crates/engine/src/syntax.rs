@@ -4,24 +4,30 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
-    SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, Query, Select, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 
-use rapport_udf_postgres::json;
+use rapport_udf_postgres::{json, refusal::Refusal};
 
 use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
-    hidden_columns, hypothetical, ordered_input, ordered_texts, quantified, set_returning,
+    hidden_columns::{self, makes_rows},
+    hypothetical, ordered_input, ordered_texts, quantified, sampled, set_returning,
     tree::{ascending, call, take},
     types_of_values,
 };
 
 /// Changes nothing that PostgreSQL and DataFusion plan alike.
 pub(crate) fn spell_out(statement: &mut Statement) -> Result<()> {
-    match statement.visit(&mut Spelling { depth: 0 }) {
+    let mut spelling = Spelling {
+        depth: 0,
+        is_insert: matches!(statement, Statement::Insert(_)),
+    };
+    match statement.visit(&mut spelling) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -30,6 +36,8 @@ pub(crate) fn spell_out(statement: &mut Statement) -> Result<()> {
 struct Spelling {
     /// Of sub-queries.
     depth: usize,
+    /// Its VALUES are of the types of its columns.
+    is_insert: bool,
 }
 
 impl VisitorMut for Spelling {
@@ -37,8 +45,11 @@ impl VisitorMut for Spelling {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         ordered_input::spell_out_named(query);
-        if let SetExpr::Values(values) = query.body.as_mut() {
-            types_of_values::spell_out(values);
+        if let SetExpr::Values(values) = query.body.as_mut()
+            && let Err(error) =
+                types_of_values::spell_out(values, self.is_insert && self.depth == 0)
+        {
+            return ControlFlow::Break(error);
         }
         self.depth += 1;
         match hidden_columns::spell_out(query) {
@@ -57,6 +68,10 @@ impl VisitorMut for Spelling {
             let what = "DISTINCT is not implemented for window functions";
             let hint = "Keep the first row of each value in a sub-query, and aggregate that.";
             return ControlFlow::Break(Error::not_supported(what, hint));
+        }
+        if let Some(place) = takes_no_rows(expr) {
+            let message = format!("set-returning functions are not allowed in {place}");
+            return ControlFlow::Break(Error::Refused(Refusal::new("0A000", message)));
         }
         if let Some(simpler) = without_subquery(expr) {
             *expr = simpler;
@@ -84,6 +99,10 @@ impl VisitorMut for Spelling {
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         set_returning::unnest_values(factor);
+        name_columns(factor);
+        if let Err(error) = sampled::spell_out(factor) {
+            return ControlFlow::Break(error);
+        }
         if let Some(query) = set_returning::as_query(factor) {
             *factor = query;
         }
@@ -106,9 +125,45 @@ impl VisitorMut for Spelling {
     }
 }
 
+/// `LATERAL (SELECT a.id) AS b`: DataFusion calls a column of the tables beside it otherwise.
+fn name_columns(factor: &mut TableFactor) {
+    let TableFactor::Derived {
+        lateral: true,
+        subquery,
+        ..
+    } = factor
+    else {
+        return;
+    };
+    let SetExpr::Select(select) = subquery.body.as_mut() else {
+        return;
+    };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) = item
+            && let Some(alias) = names.last().cloned()
+        {
+            let expr = Expr::CompoundIdentifier(names.clone());
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
 fn is_distinct_over_window(expr: &Expr) -> bool {
     matches!(expr, Expr::Function(Function { over: Some(_), args: FunctionArguments::List(list), .. })
         if list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
+}
+
+/// What PostgreSQL calls an expression that would have to choose among the rows of a function.
+fn takes_no_rows(expr: &Expr) -> Option<&'static str> {
+    match expr {
+        Expr::Case { .. } if makes_rows(expr) => Some("CASE"),
+        Expr::Function(function)
+            if plain_name(&function.name).as_deref() == Some("coalesce") && makes_rows(expr) =>
+        {
+            Some("COALESCE")
+        }
+        _ => None,
+    }
 }
 
 fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
@@ -212,6 +267,9 @@ fn spelled(expr: &mut Expr) -> Result<Option<Expr>> {
         Expr::Function(function) => {
             if let Some(counted) = hypothetical::spelled(function)? {
                 return Ok(Some(counted));
+            }
+            if let Some(number) = bucket(function) {
+                return Ok(Some(number));
             }
             sort_distinct(function);
             match json_aggregate(function) {
@@ -343,6 +401,43 @@ fn greatest_of_values(expr: &Expr) -> Option<Expr> {
         && values.rows.iter().all(|row| row.content.len() == 1);
     let items = values.rows.iter().map(|row| row.content[0].clone());
     is_plain.then(|| call(name, items.collect()))
+}
+
+/// `width_bucket(a, ARRAY[1, 5])` is how many of the bounds are not above the value.
+fn bucket(function: &Function) -> Option<Expr> {
+    if plain_name(&function.name)? != "width_bucket" {
+        return None;
+    }
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(bounds)),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    let mut bounds = bounds;
+    while let Expr::Cast { expr, .. } | Expr::Nested(expr) = bounds {
+        bounds = expr;
+    }
+    let Expr::Array(bounds) = bounds else {
+        return None;
+    };
+    let reached = bounds.elem.iter().map(|bound| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::Nested(Box::new(binary(
+            value.clone(),
+            BinaryOperator::GtEq,
+            bound.clone(),
+        )))),
+        data_type: DataType::Integer(None),
+        array: false,
+        format: None,
+    });
+    let number = reached.reduce(|left, right| binary(left, BinaryOperator::Plus, right))?;
+    Some(Expr::Nested(Box::new(number)))
 }
 
 /// PostgreSQL finds the distinct values of an aggregate by sorting them, and leaves them sorted.

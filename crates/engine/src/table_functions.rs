@@ -247,6 +247,11 @@ impl Given {
             self.relation = Some(relation.ok_or_else(|| function.no_such_call(why))?);
             return Ok(());
         }
+        if parameter.pg_type == "integer" {
+            for (_, value) in &values {
+                is_count(parameter.name, value)?;
+            }
+        }
         if parameter.is_many {
             let shown = |(name, value): &(Option<String>, Expr)| {
                 let text = name.clone().unwrap_or_else(|| value.to_string());
@@ -275,6 +280,18 @@ impl Given {
     }
 }
 
+/// 22023 for a number that is written down and counts nothing.
+fn is_count(name: &str, value: &Expr) -> Result<()> {
+    let text = value.to_string();
+    match text.parse::<f64>() {
+        Ok(number) if number < 1.0 => Err(Error::InvalidParameter {
+            message: format!("{name} must be at least 1, got {text}"),
+            hint: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
 const RELATION: &str = "relation";
 
 fn relation(value: Expr) -> Option<TableFactor> {
@@ -291,7 +308,7 @@ fn relation(value: Expr) -> Option<TableFactor> {
     }
 }
 
-fn expression(sql: &str) -> Result<Expr> {
+pub(crate) fn expression(sql: &str) -> Result<Expr> {
     match select(&format!("SELECT {sql}"))? {
         (Some(SelectItem::UnnamedExpr(expr)), _) => Ok(expr),
         _ => Err(Error::not_supported("this form of an argument", "")),

@@ -112,7 +112,7 @@ impl House {
     async fn copy(&self, sql: &str) -> CopyIn {
         let mut session = self.session();
         match execute(&mut session, sql, vec![]).await.expect("it begins") {
-            Outcome::CopyIn(copy) => copy,
+            Outcome::CopyIn(copy) => *copy,
             _ => panic!("{sql} does not receive"),
         }
     }

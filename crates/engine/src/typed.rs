@@ -16,7 +16,9 @@ use datafusion::{
         Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF,
         expr::{InList, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
+        lit,
         utils::merge_schema,
+        when,
     },
 };
 use rapport_lake::PG_TYPE;
@@ -25,6 +27,7 @@ use rapport_udf_postgres as udf;
 use crate::{
     Error, Result, coerce,
     columns::column_type,
+    common_kind::{common_kind, is_labelled, is_told, without_length},
     expressions::{boolean, comparable},
     pg_type::{Kind, PgType},
     quantified,
@@ -47,9 +50,13 @@ pub(crate) fn give_types(
             )?);
         }
         let names = NamePreserver::new(&node);
+        let is_sort = matches!(node, LogicalPlan::Sort(_));
         let changed = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let changed = expr.transform_up(|expr| typing.typed(expr, &schema))?;
+            let mut changed = expr.transform_up(|expr| typing.typed(expr, &schema))?;
+            if is_sort && kind_of(&changed.data, &schema) == Some(Kind::Jsonb) {
+                changed = Transformed::yes(typing.call(udf::json::SORT_KEY, vec![changed.data])?);
+            }
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
         is_changed |= changed.transformed;
@@ -88,18 +95,38 @@ pub(crate) fn kind_of(expr: &Expr, schema: &dyn ExprSchema) -> Option<Kind> {
             };
         }
         Expr::Case(case) => {
+            // What stands behind ELSE is the first, and is a NULL if nothing does.
+            let last = case.else_expr.as_deref().map(|last| kind_of(last, schema));
             let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
-            let results = results.chain(case.else_expr.as_deref());
-            let kinds: Vec<Option<Kind>> = results.map(|expr| kind_of(expr, schema)).collect();
-            if let Some(kind) = kinds.into_iter().flatten().find(is_labelled) {
+            let kinds = results.map(|expr| kind_of(expr, schema));
+            let kinds: Vec<Option<Kind>> = std::iter::once(last.flatten()).chain(kinds).collect();
+            if let Some(kind) = common_kind(&kinds) {
+                return Some(kind);
+            }
+        }
+        Expr::ScalarFunction(call) if call.name() == "nullif" && call.args.len() == 2 => {
+            let [one, other] = [0, 1].map(|at| kind_of(&call.args[at], schema));
+            if let Some(kind) = kind_of_nullif(one, other) {
                 return Some(kind);
             }
         }
         Expr::ScalarFunction(call) if takes_type_of_arguments(call.name()) => {
             let kinds = call.args.iter().map(|arg| kind_of(arg, schema));
             let kinds: Vec<Option<Kind>> = kinds.collect();
-            if let Some(kind) = kinds.into_iter().flatten().find(is_labelled) {
+            if let Some(kind) = common_kind(&kinds) {
                 return Some(kind);
+            }
+        }
+        Expr::ScalarFunction(call) if call.name() == udf::ARRAY_ITEM => {
+            if let Some(kind) = kind_of_item(call, schema) {
+                return Some(kind);
+            }
+        }
+        Expr::ScalarFunction(call) if call.name() == "make_array" => {
+            let kinds = call.args.iter().map(|arg| kind_of(arg, schema));
+            let kinds: Vec<Option<Kind>> = kinds.collect();
+            if let Some(kind) = common_kind(&kinds).filter(is_told) {
+                return Some(array_of(kind).kind);
             }
         }
         _ => {}
@@ -108,13 +135,54 @@ pub(crate) fn kind_of(expr: &Expr, schema: &dyn ExprSchema) -> Option<Kind> {
     Some(column_type(&field).kind)
 }
 
-/// Types that only a field's metadata tells.
-fn is_labelled(kind: &Kind) -> bool {
-    matches!(kind, Kind::Uuid | Kind::Json | Kind::Jsonb)
+/// `array[n]`, of an array whose items only their field tells.
+fn kind_of_item(call: &ScalarFunction, schema: &dyn ExprSchema) -> Option<Kind> {
+    match kind_of(call.args.first()?, schema)? {
+        Kind::Array(element) => Some(element.kind).filter(is_told),
+        _ => None,
+    }
+}
+
+/// Of what `=` compares the two as, where that is not what they are to DataFusion.
+fn kind_of_nullif(one: Option<Kind>, other: Option<Kind>) -> Option<Kind> {
+    let is_char = |kind: &Option<Kind>| matches!(kind, Some(Kind::Char(_)));
+    let is_text = |kind: &Option<Kind>| matches!(kind, Some(Kind::Text | Kind::Name));
+    match (&one, &other) {
+        (one, other) if !is_char(one) && !is_char(other) => [one, other]
+            .into_iter()
+            .flatten()
+            .find(|kind| is_labelled(kind))
+            .cloned(),
+        (one, other) if is_text(one) || is_text(other) => Some(Kind::Text),
+        (Some(Kind::Char(length)), _) => Some(Kind::Char(*length)),
+        _ => Some(Kind::Char(None)),
+    }
 }
 
 fn takes_type_of_arguments(function: &str) -> bool {
-    matches!(function, "coalesce" | "nullif" | "greatest" | "least")
+    matches!(function, "coalesce" | "greatest" | "least")
+}
+
+/// Whether an aggregate answers one of the values that it is given. Of a varchar, `min` and `max` make a text.
+fn answers_one_value(aggregate: &str, kind: &Kind) -> bool {
+    match aggregate {
+        "min" | "max" => matches!(kind, Kind::Char(_)),
+        "mode" | "percentile_disc" => is_told(kind),
+        _ => false,
+    }
+}
+
+fn array_of(element: Kind) -> PgType {
+    let element = PgType {
+        oid: 0,
+        typmod: -1,
+        kind: element,
+    };
+    PgType {
+        oid: 0,
+        typmod: -1,
+        kind: Kind::Array(Box::new(element)),
+    }
 }
 
 /// A field of a type that only its metadata tells.
@@ -177,34 +245,89 @@ impl Typing<'_> {
                 ))))
             }
             Expr::ScalarFunction(function) if takes_type_of_arguments(function.name()) => {
-                let expr = Expr::ScalarFunction(function);
-                let Some(kind) = kind_of(&expr, schema).filter(is_labelled) else {
-                    return Ok(Transformed::no(expr));
+                let kinds = function.args.iter().map(|arg| kind_of(arg, schema));
+                let Some(kind) = common_kind(&kinds.collect::<Vec<_>>()) else {
+                    return self.function(function, schema);
                 };
-                let Expr::ScalarFunction(function) = expr else {
-                    return Ok(Transformed::no(expr));
-                };
+                if kind == Kind::Jsonb && matches!(function.name(), "greatest" | "least") {
+                    let message = format!("{} of jsonb is not supported", function.name());
+                    return Err(Error::not_supported(message, "Compare them in a CASE.").into());
+                }
                 let args = function.args.into_iter();
-                let args = args.map(|arg| self.comparable(arg, &kind, schema));
+                let args = args.map(|arg| self.converted(arg, &kind, schema));
                 let args = args.collect::<PlanResult<_>>()?;
                 let made = Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args));
                 Ok(Transformed::yes(labelled(made, field_of_kind(kind))))
             }
-            Expr::AggregateFunction(call) if call.func.name() == "array_agg" => {
-                let kind = call
-                    .params
-                    .args
-                    .first()
-                    .and_then(|arg| kind_of(arg, schema));
-                let expr = Expr::AggregateFunction(call);
-                Ok(match kind.filter(is_labelled) {
-                    Some(kind) => {
-                        let element = field_of_kind(kind);
-                        let list = DataType::List(element.clone());
-                        let of = &element.metadata()[PG_TYPE];
-                        let field = field_of(list, &format!("{of}[]"));
-                        Transformed::yes(labelled(expr, field))
+            Expr::ScalarFunction(function)
+                if function.name() == "nullif" && function.args.len() == 2 =>
+            {
+                let [one, other] = [0, 1].map(|at| kind_of(&function.args[at], schema));
+                let Some(kind) = kind_of_nullif(one, other) else {
+                    return self.function(function, schema);
+                };
+                let Ok([one, other]) = <[Expr; 2]>::try_from(function.args) else {
+                    unreachable!("it was just counted");
+                };
+                let one = text(self.converted(one, &kind, schema)?);
+                let key = |expr: &Expr| self.comparable(expr.clone(), &kind, schema);
+                let other = self.converted(other, &kind, schema)?;
+                let made = when(
+                    key(&one)?.eq(key(&other)?),
+                    lit(ScalarValue::Utf8View(None)),
+                )
+                .otherwise(one)?;
+                Ok(Transformed::yes(labelled(made, field_of_kind(kind))))
+            }
+            Expr::ScalarFunction(function) if function.name() == udf::ARRAY_ITEM => {
+                let kind = kind_of_item(&function, schema);
+                let expr = Expr::ScalarFunction(function);
+                Ok(match kind {
+                    Some(kind) => Transformed::yes(labelled(expr, field_of_kind(kind))),
+                    None => Transformed::no(expr),
+                })
+            }
+            Expr::ScalarFunction(function) if function.name() == "make_array" => {
+                let kinds = function.args.iter().map(|arg| kind_of(arg, schema));
+                let kind = common_kind(&kinds.collect::<Vec<_>>()).filter(is_told);
+                let Some(kind) = kind else {
+                    return Ok(Transformed::no(Expr::ScalarFunction(function)));
+                };
+                let args = function.args.into_iter();
+                let args = args.map(|arg| self.converted(arg, &kind, schema));
+                let args = args.collect::<PlanResult<_>>()?;
+                let made = Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args));
+                Ok(Transformed::yes(labelled(made, list_of(kind))))
+            }
+            Expr::AggregateFunction(mut call) => {
+                let name = call.func.name().to_owned();
+                if name == "string_agg"
+                    && let Some(joined) = call.params.args.first_mut()
+                    && matches!(kind_of(joined, schema), Some(Kind::Char(_)))
+                {
+                    let padded = joined.clone();
+                    *joined = self.call(udf::UNPADDED, vec![padded.clone()])?;
+                    // Of distinct texts, those that they are sorted by have to be the same.
+                    let keys = call.params.order_by.iter_mut();
+                    for key in keys.filter(|key| key.expr == padded) {
+                        key.expr = joined.clone();
                     }
+                    return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+                }
+                check_arguments(&name, &call.params.args, schema)?;
+                let field = field_of_aggregate(&name, &call.params.args, schema);
+                let expr = Expr::AggregateFunction(call);
+                Ok(match field {
+                    Some(field) => Transformed::yes(labelled(expr, field)),
+                    None => Transformed::no(expr),
+                })
+            }
+            Expr::WindowFunction(call) => {
+                check_window(call.fun.name(), &call.params.args)?;
+                let field = field_of_aggregate(call.fun.name(), &call.params.args, schema);
+                let expr = Expr::WindowFunction(call);
+                Ok(match field {
+                    Some(field) => Transformed::yes(labelled(expr, field)),
                     None => Transformed::no(expr),
                 })
             }
@@ -217,15 +340,16 @@ impl Typing<'_> {
                 })
             }
             Expr::Case(case) => {
-                let expr = Expr::Case(case);
-                let Some(kind) = kind_of(&expr, schema).filter(is_labelled) else {
-                    return Ok(Transformed::no(expr));
+                let last = case.else_expr.as_deref().map(|last| kind_of(last, schema));
+                let results = case.when_then_expr.iter();
+                let kinds = results.map(|(_, then)| kind_of(then, schema));
+                let kinds = std::iter::once(last.flatten()).chain(kinds);
+                let Some(kind) = common_kind(&kinds.collect::<Vec<_>>()) else {
+                    return Ok(Transformed::no(Expr::Case(case)));
                 };
-                let Expr::Case(mut case) = expr else {
-                    return Ok(Transformed::no(expr));
-                };
+                let mut case = case;
                 let result = |result: Box<Expr>| -> PlanResult<Box<Expr>> {
-                    Ok(Box::new(self.comparable(*result, &kind, schema)?))
+                    Ok(Box::new(self.converted(*result, &kind, schema)?))
                 };
                 case.else_expr = case.else_expr.map(result).transpose()?;
                 let branches = case.when_then_expr.into_iter();
@@ -271,10 +395,14 @@ impl Typing<'_> {
         if let Some(items) = items_of_literal(&array)? {
             return self.array_of(items, kind, schema);
         }
-        let Expr::ScalarFunction(mut made) = array else {
+        if !matches!(array.clone().unalias(), Expr::ScalarFunction(made) if made.name() == "make_array")
+        {
             return Ok(array);
+        }
+        let Expr::ScalarFunction(mut made) = array.unalias() else {
+            unreachable!("it was just looked at");
         };
-        if made.name() == "make_array" {
+        {
             let items = std::mem::take(&mut made.args).into_iter();
             let items = items.map(|item| match (kind, kind_of(&item, schema)) {
                 (Kind::Uuid, None | Some(Kind::Text)) => Err(Error::UndefinedFunction {
@@ -304,6 +432,17 @@ impl Typing<'_> {
         let from = kind_of(&inner, schema);
         let declared = field.metadata().get(PG_TYPE);
         let target = declared.and_then(|text| PgType::parse(text).ok());
+        if let Some(from) = &from {
+            let to = match &target {
+                Some(target) => target.clone(),
+                None => PgType::of_arrow(field.data_type()),
+            };
+            // A literal that fits is an integer, and only those are truth values.
+            let is_small = matches!(&*inner, Expr::Literal(ScalarValue::Int64(Some(number)), _)
+                if i32::try_from(*number).is_ok());
+            let from = if is_small { &Kind::Int4 } else { from };
+            check_cast(from, &to.kind)?;
+        }
         let same = |inner: Box<Expr>, field: FieldRef| {
             Ok(Transformed::no(Expr::Cast(Cast::new_from_field(
                 inner, field,
@@ -318,6 +457,9 @@ impl Typing<'_> {
             );
             if is_bytea && is_text && !matches!(*inner, Expr::Literal(..)) {
                 return Ok(Transformed::yes(self.call(udf::TO_BYTEA, vec![*inner])?));
+            }
+            if matches!(from, Some(Kind::Json | Kind::Jsonb)) {
+                return self.cast_of_json(*inner, field, from == Some(Kind::Jsonb));
             }
             if matches!(from, Some(Kind::Char(_))) {
                 let inner = Box::new(self.call(udf::UNPADDED, vec![*inner])?);
@@ -387,7 +529,10 @@ impl Typing<'_> {
                 self.call(udf::json::TO_JSONB, vec![text(*inner)])?
             }
             (Kind::Uuid | Kind::Json | Kind::Jsonb, _) => return Err(refused()),
-            (Kind::Text | Kind::Name | Kind::Varchar(None), from) => {
+            (Kind::Char(None), Some(Kind::Char(_))) => {
+                return Ok(Transformed::yes(labelled(*inner, field)));
+            }
+            (Kind::Text | Kind::Name | Kind::Varchar(None) | Kind::Char(None), from) => {
                 return match from {
                     // What numbers and times look like is told elsewhere.
                     Some(Kind::Array(_) | Kind::Bytea) => {
@@ -401,7 +546,7 @@ impl Typing<'_> {
                     _ => same(inner, field),
                 };
             }
-            (Kind::Char(length) | Kind::Varchar(Some(length)), from) => {
+            (Kind::Char(Some(length)) | Kind::Varchar(Some(length)), from) => {
                 let name = match target.kind {
                     Kind::Char(_) => udf::TO_CHAR,
                     _ => udf::TO_VARCHAR,
@@ -421,6 +566,30 @@ impl Typing<'_> {
         Ok(Transformed::yes(done))
     }
 
+    /// To a type that its Arrow type tells: of a jsonb that is a number or a truth value.
+    fn cast_of_json(
+        &self,
+        inner: Expr,
+        field: FieldRef,
+        is_jsonb: bool,
+    ) -> PlanResult<Transformed<Expr>> {
+        let to = field.data_type();
+        let name = PgType::of_arrow(to).name_alone();
+        if !is_jsonb || !(to.is_numeric() || *to == DataType::Boolean) {
+            let from = if is_jsonb { "jsonb" } else { "json" };
+            let message = format!("cannot cast type {from} to {name}");
+            return Err(Error::CannotCoerce { message }.into());
+        }
+        let name = Expr::Literal(ScalarValue::Utf8View(Some(name)), None);
+        let mut scalar = self.call(udf::json::SCALAR, vec![inner, name])?;
+        if to.is_integer() {
+            // A fraction is rounded.
+            scalar = datafusion::logical_expr::cast(scalar, udf::numeric::ANY_SCALE);
+        }
+        let cast = Cast::new_from_field(Box::new(scalar), field);
+        Ok(Transformed::yes(Expr::Cast(cast)))
+    }
+
     /// Both sides in the form in which they are equal as texts if they are equal.
     fn comparison(
         &self,
@@ -438,6 +607,9 @@ impl Typing<'_> {
                 | Operator::IsDistinctFrom
                 | Operator::IsNotDistinctFrom
         );
+        if binary.op == Operator::StringConcat {
+            return self.concatenation(binary, schema);
+        }
         if !is_comparison {
             return Ok(Transformed::no(Expr::BinaryExpr(binary)));
         }
@@ -473,6 +645,26 @@ impl Typing<'_> {
         Ok(Transformed::yes(self.call(name, vec![left, right])?))
     }
 
+    /// A char(n) is without its padding beside a text.
+    fn concatenation(
+        &self,
+        mut binary: BinaryExpr,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Transformed<Expr>> {
+        let mut changed = false;
+        for side in [&mut binary.left, &mut binary.right] {
+            if matches!(kind_of(side, schema), Some(Kind::Char(_))) {
+                **side = self.call(udf::UNPADDED, vec![std::mem::take(&mut **side)])?;
+                changed = true;
+            }
+        }
+        let expr = Expr::BinaryExpr(binary);
+        Ok(match changed {
+            true => Transformed::yes(expr),
+            false => Transformed::no(expr),
+        })
+    }
+
     fn comparable(&self, expr: Expr, kind: &Kind, schema: &dyn ExprSchema) -> PlanResult<Expr> {
         let own = kind_of(&expr, schema);
         Ok(match (kind, own) {
@@ -485,6 +677,17 @@ impl Typing<'_> {
             }
             _ => expr,
         })
+    }
+
+    /// As a value of the kind that it stands for with others.
+    fn converted(&self, expr: Expr, kind: &Kind, schema: &dyn ExprSchema) -> PlanResult<Expr> {
+        match (kind, kind_of(&expr, schema)) {
+            (Kind::Char(_), _) => Ok(expr),
+            (Kind::Text | Kind::Varchar(_), Some(Kind::Char(_))) => {
+                self.call(udf::UNPADDED, vec![expr])
+            }
+            _ => self.comparable(expr, kind, schema),
+        }
     }
 
     fn function(
@@ -547,9 +750,16 @@ impl Typing<'_> {
                     | "concat"
                     | "concat_ws"
                     | "format"
+                    | "make_array"
                     | "nullif"
                     | "octet_length"
                     | "pg_typeof"
+                    | "similar_to"
+                    | "struct"
+                    | "textregexeq"
+                    | "textregexne"
+                    | "texticregexeq"
+                    | "texticregexne"
             );
         let mut changed = false;
         if !keeps_padding {
@@ -585,6 +795,47 @@ fn items_of_literal(array: &Expr) -> PlanResult<Option<Vec<Expr>>> {
         let items = items.map(|item| Expr::Literal(ScalarValue::Utf8View(item), None));
         items.collect()
     }))
+}
+
+/// Whether PostgreSQL has such a cast; DataFusion has more.
+fn check_cast(from: &Kind, to: &Kind) -> Result<()> {
+    use Kind as K;
+    let is_text = |kind: &K| {
+        matches!(
+            kind,
+            K::Text | K::Name | K::Varchar(_) | K::Char(_) | K::InternalChar | K::Record
+        )
+    };
+    let is_number = |kind: &K| {
+        matches!(
+            kind,
+            K::Int2 | K::Int4 | K::Int8 | K::Float4 | K::Float8 | K::Numeric(_)
+        )
+    };
+    let is_known = match (from, to) {
+        (from, to) if is_text(from) || is_text(to) => true,
+        (K::Bool, to) => matches!(to, K::Bool | K::Int4),
+        (K::Uuid, to) => *to == K::Uuid,
+        (K::Json, to) => matches!(to, K::Json | K::Jsonb),
+        (K::Jsonb, to) => matches!(to, K::Json | K::Jsonb | K::Bool) || is_number(to),
+        (K::Bytea, to) => *to == K::Bytea,
+        (K::Array(_), to) => matches!(to, K::Array(_)),
+        (from, to) if is_number(from) => match to {
+            K::Bool => *from == K::Int4,
+            to => is_number(to) || *to == K::Oid,
+        },
+        (_, to) => !matches!(
+            to,
+            K::Array(_) | K::Bool | K::Bytea | K::Uuid | K::Json | K::Jsonb
+        ),
+    };
+    if is_known {
+        return Ok(());
+    }
+    let (from, to) = (bare_name(from.clone()), bare_name(to.clone()));
+    Err(Error::CannotCoerce {
+        message: format!("cannot cast type {from} to {to}"),
+    })
 }
 
 /// What `pg_typeof` answers.
@@ -627,12 +878,68 @@ fn fills(expr: &Expr, kind: &Kind, schema: &dyn ExprSchema) -> bool {
         (Expr::Literal(value, _), None) => value
             .try_as_str()
             .flatten()
-            .is_some_and(|text| text.chars().count() == *length && !text.ends_with(' ')),
+            .is_some_and(|text| Some(text.chars().count()) == *length && !text.ends_with(' ')),
+        // Of several lengths.
+        (_, Some(Kind::Char(None))) => false,
         (_, own) => own.as_ref() == Some(kind),
     }
 }
 
-fn field_of_kind(kind: Kind) -> FieldRef {
+/// The functions themselves say it otherwise, or not at all.
+fn check_window(name: &str, args: &[Expr]) -> PlanResult<()> {
+    let (at, code) = match name {
+        "ntile" => (0, "22014"),
+        "nth_value" => (1, "22016"),
+        _ => return Ok(()),
+    };
+    let number = match args.get(at) {
+        Some(Expr::Literal(value, _)) => value.cast_to(&DataType::Int64)?,
+        _ => return Ok(()),
+    };
+    match number {
+        ScalarValue::Int64(Some(..=0)) => Err(udf::refusal::refuse(
+            code,
+            format!("argument of {name} must be greater than zero"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// DataFusion takes more than PostgreSQL does, and other things.
+fn check_arguments(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Result<()> {
+    let kinds = args.iter().map(|arg| kind_of(arg, schema));
+    let kinds: Vec<Option<Kind>> = kinds.collect();
+    match (name, kinds.as_slice()) {
+        ("count", [_, _, ..]) => {
+            let named = |kind: Option<Kind>| kind.map_or("unknown".to_owned(), bare_name);
+            let kinds: Vec<String> = kinds.into_iter().map(named).collect();
+            Err(Error::UndefinedFunction {
+                message: format!("function count({}) does not exist", kinds.join(", ")),
+                hint: Some("Count a row of them: count((a, b)).".to_owned()),
+            })
+        }
+        ("string_agg", [Some(Kind::Bytea), ..]) => Err(Error::not_supported(
+            "string_agg of bytea is not supported",
+            "Put the texts together: string_agg(encode(value, 'hex'), '').",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn field_of_aggregate(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Option<FieldRef> {
+    let kind = kind_of(args.first()?, schema).filter(is_told)?;
+    if name == "array_agg" {
+        return Some(list_of(without_length(kind)));
+    }
+    answers_one_value(name, &kind).then(|| field_of_kind(without_length(kind)))
+}
+
+fn list_of(element: Kind) -> FieldRef {
+    let name = array_of(element.clone()).name();
+    field_of(DataType::List(field_of_kind(element)), &name)
+}
+
+pub(crate) fn field_of_kind(kind: Kind) -> FieldRef {
     let pg_type = PgType {
         oid: 0,
         typmod: -1,

@@ -108,8 +108,7 @@ fn text_field(sql_type: &ast::DataType) -> Option<FieldRef> {
                 }
                 "varchar" => "character varying".to_owned(),
                 "bpchar" if !arguments.is_empty() => format!("character({})", arguments[0]),
-                "bpchar" => "text".to_owned(),
-                other @ ("name" | "json" | "jsonb" | "uuid") => other.to_owned(),
+                other @ ("bpchar" | "name" | "json" | "jsonb" | "uuid") => other.to_owned(),
                 _ => return None,
             }
         }

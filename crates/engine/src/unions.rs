@@ -7,19 +7,29 @@ use arrow::datatypes::DataType;
 use datafusion::{
     common::{
         Column, Result as PlanResult,
+        metadata::FieldMetadata,
         tree_node::{Transformed, TreeNodeRecursion},
     },
     logical_expr::{
-        ColumnarValue, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, RecursiveQuery,
-        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility, cast,
-        type_coercion::binary::comparison_coercion,
+        ColumnarValue, Distinct, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Projection,
+        RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility,
+        cast, type_coercion::binary::comparison_coercion,
     },
 };
 use rapport_lake::PG_TYPE;
 
-use crate::{Error, Result, columns::column_type, pg_type::Kind};
+use rapport_udf_postgres::unpadded_texts;
+
+use crate::{
+    Error, Result,
+    columns::column_type,
+    common_kind::{common_kind, is_labelled},
+    pg_type::Kind,
+    typed::field_of_kind,
+};
 
 pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
+    check_distinct_chars(&plan)?;
     let function = without_type();
     let changed = plan.transform_up_with_subqueries(|node| {
         let inputs: Vec<Arc<LogicalPlan>> = match &node {
@@ -35,8 +45,11 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
         if !differs.contains(&true) {
             return Ok(Transformed::no(node));
         }
+        let kinds = differs.iter().enumerate();
+        let kinds = kinds.map(|(column, differs)| kind_of(&inputs, column).filter(|_| *differs));
+        let kinds: Vec<Option<Kind>> = kinds.collect();
         let inputs = inputs.iter();
-        let inputs = inputs.map(|input| undeclared(input, &differs, &function));
+        let inputs = inputs.map(|input| undeclared(input, &differs, &kinds, &function));
         let mut inputs = inputs.collect::<PlanResult<Vec<_>>>()?;
         let changed = match node {
             LogicalPlan::RecursiveQuery(query) => {
@@ -230,22 +243,108 @@ fn differs(inputs: &[Arc<LogicalPlan>], column: usize) -> bool {
     declared.any(|other| Some(other) != first)
 }
 
+/// Of texts that are not all of one type.
+fn kind_of(inputs: &[Arc<LogicalPlan>], column: usize) -> Option<Kind> {
+    let kinds = inputs.iter().map(|input| {
+        let is_typed = !is_untyped(input, column);
+        is_typed.then(|| column_type(input.schema().field(column)).kind)
+    });
+    let kinds: Vec<Option<Kind>> = kinds.collect();
+    let common = common_kind(&kinds)?;
+    // A literal that is no NULL would have to be read.
+    let fits = |(kind, input): (&Option<Kind>, &Arc<LogicalPlan>)| match kind {
+        Some(kind) => *kind == common,
+        None => is_null(input, column),
+    };
+    let all_fit = !is_labelled(&common) || kinds.iter().zip(inputs).all(fits);
+    all_fit.then_some(common)
+}
+
+fn is_null(input: &LogicalPlan, column: usize) -> bool {
+    match input {
+        _ if input.schema().field(column).data_type().is_null() => true,
+        LogicalPlan::Projection(projection) => {
+            matches!(projection.expr[column].clone().unalias(), Expr::Literal(value, _) if value.is_null())
+        }
+        _ => false,
+    }
+}
+
+/// `'a  '` and `'a'` are equal as bpchar, and PostgreSQL keeps the first that it meets.
+fn check_distinct_chars(plan: &LogicalPlan) -> Result<()> {
+    let mut is_refused = false;
+    plan.apply_with_subqueries(|node| {
+        // INTERSECT and EXCEPT; what else is joined so is still a sub-query.
+        if let LogicalPlan::Join(Join {
+            join_type: JoinType::LeftSemi | JoinType::LeftAnti,
+            left,
+            right,
+            ..
+        }) = node
+        {
+            let width = left
+                .schema()
+                .fields()
+                .len()
+                .min(right.schema().fields().len());
+            let kind = |side: &LogicalPlan, at: usize| column_type(side.schema().field(at)).kind;
+            is_refused |= (0..width).any(|at| {
+                let kinds = [kind(left, at), kind(right, at)];
+                let has_char = kinds.iter().any(|kind| matches!(kind, Kind::Char(_)));
+                has_char && kinds[0] != kinds[1]
+            });
+        }
+        let (LogicalPlan::Distinct(Distinct::All(_)), Some(LogicalPlan::Union(union))) =
+            (node, node.inputs().first())
+        else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        let mut kinds = (0..union.schema.fields().len()).map(|at| kind_of(&union.inputs, at));
+        is_refused |= kinds.any(|kind| kind == Some(Kind::Char(None)));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if is_refused {
+        return Err(Error::not_supported(
+            "a UNION, INTERSECT or EXCEPT of char(n) and texts of other lengths is not supported",
+            "Cast all of them to text, or write UNION ALL.",
+        ));
+    }
+    Ok(())
+}
+
 fn undeclared(
     input: &Arc<LogicalPlan>,
     differs: &[bool],
+    kinds: &[Option<Kind>],
     function: &Arc<ScalarUDF>,
 ) -> PlanResult<Arc<LogicalPlan>> {
-    let exprs: Vec<Expr> = input
-        .schema()
-        .iter()
-        .zip(differs)
-        .map(|((qualifier, field), differs)| {
+    let columns = input.schema().iter().zip(differs).zip(kinds);
+    let exprs: Vec<Expr> = columns
+        .map(|(((qualifier, field), differs), kind)| {
             let column = Expr::Column(Column::from((qualifier, field)));
-            match *differs && field.metadata().contains_key(PG_TYPE) {
-                true => function
+            let as_text = |column: Expr| match column_type(field).kind {
+                Kind::Char(_) => unpadded_texts().call(vec![column]),
+                _ => function.call(vec![column]),
+            };
+            match (*differs, kind) {
+                (true, Some(kind)) => {
+                    let value = match kind {
+                        _ if field.data_type().is_null() => cast(column, DataType::Utf8View),
+                        Kind::Char(_) => function.call(vec![column]),
+                        _ => as_text(column),
+                    };
+                    let label = field_of_kind(kind.clone());
+                    let label = FieldMetadata::from(label.metadata());
+                    value.alias_qualified_with_metadata(
+                        qualifier.cloned(),
+                        field.name(),
+                        Some(label),
+                    )
+                }
+                (true, None) if field.metadata().contains_key(PG_TYPE) => function
                     .call(vec![column])
                     .alias_qualified(qualifier.cloned(), field.name()),
-                false => column,
+                _ => column,
             }
         })
         .collect();

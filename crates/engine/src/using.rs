@@ -1,279 +1,230 @@
-//! `JOIN … USING (id)`: the column that two tables share is one column to PostgreSQL. DataFusion finds it in what is
-//! selected and ordered by, not in WHERE, not where three tables share it, and takes the left table's in a RIGHT and a FULL
-//! JOIN too; so it is named.
-
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+//! `JOIN … USING (id)` and `NATURAL JOIN`: the column that two tables share is one column to PostgreSQL, stands first in `*`, and is
+//! not the left table's in a RIGHT or a FULL JOIN. DataFusion has it otherwise; so such joins get a condition.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select,
-    SelectItem, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, SetExpr, TableFactor,
+    TableWithJoins, Value,
 };
 
-use crate::{names::folded, reword::expression};
+use crate::{names::folded, parse, tree::call};
 
-/// What stands for a shared column.
-struct Shared {
-    expr: Expr,
-    /// Not the left table's, or shared by three: named in what is selected too.
-    is_other: bool,
+/// A column of what is joined.
+#[derive(Clone)]
+pub(crate) struct Column {
+    pub name: String,
+    pub expr: Expr,
+    /// Of two tables or more.
+    pub is_shared: bool,
 }
 
-type SharedColumns = BTreeMap<String, Shared>;
+/// What a table in FROM is called, and its columns, if they are known.
+pub(crate) trait Tables {
+    fn of(&self, factor: &TableFactor) -> Option<(String, Vec<String>)>;
+}
 
-/// Changes one SELECT, and what orders its rows.
-pub(crate) fn name_shared_columns(select: &mut Select, order_by: Option<&mut OrderBy>) {
-    let mut shared = SharedColumns::new();
-    let shows_all = shows_all(select);
-    for from in &mut select.from {
-        let mut conditions = vec![];
-        let _ = find(from, &mut shared, &mut conditions);
-        for (join, condition) in conditions.into_iter().filter(|_| !shows_all) {
-            if let Some(constraint) = constraint(&mut from.joins[join].join_operator) {
-                *constraint = JoinConstraint::On(condition);
-            }
-        }
+/// The columns that `*` shows of it. `None` if they are not known.
+pub(crate) fn columns(table: &TableWithJoins, tables: &impl Tables) -> Option<Vec<Column>> {
+    let mut columns = columns_of(&table.relation, tables)?;
+    for join in &table.joins {
+        columns = joined(columns, &join.join_operator, &join.relation, tables)?.0;
     }
-    if shared.is_empty() {
-        return;
-    }
-    if let Some(selection) = &mut select.selection {
-        replace(selection, &shared, false);
-    }
-    if !shared.values().any(|column| column.is_other) {
-        return;
-    }
-    let mut names = vec![];
-    for item in &mut select.projection {
-        match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
-                if let Some(column) = shared.get(&folded(name)) {
-                    let (expr, alias) = (column.expr.clone(), name.clone());
-                    *item = SelectItem::ExprWithAlias { expr, alias };
+    Some(columns)
+}
+
+/// Gives the joins conditions. `false` if one has a column that cannot be named.
+pub(crate) fn name_conditions(table: &mut TableWithJoins, tables: &impl Tables) -> bool {
+    let mut left = columns_of(&table.relation, tables);
+    let mut all = name_within(&mut table.relation, tables);
+    for join in &mut table.joins {
+        let found = left
+            .take()
+            .and_then(|left| joined(left, &join.join_operator, &join.relation, tables));
+        all &= name_within(&mut join.relation, tables);
+        match found {
+            Some((columns, condition)) => {
+                if let Some(condition) = condition
+                    && let Some(constraint) = constraint_of(&mut join.join_operator)
+                {
+                    *constraint = JoinConstraint::On(condition);
                 }
+                left = Some(columns);
             }
-            SelectItem::UnnamedExpr(expr) => replace(expr, &shared, true),
-            SelectItem::ExprWithAlias { expr, .. } => replace(expr, &shared, true),
-            _ => {}
-        }
-        if let SelectItem::ExprWithAlias { alias, .. } = item {
-            names.push(folded(alias));
+            None => all &= !merges(&join.join_operator),
         }
     }
-    if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
-        for expr in by {
-            replace(expr, &shared, true);
-        }
-    }
-    if let Some(having) = &mut select.having {
-        replace(having, &shared, true);
-    }
-    if let Some(OrderBy {
-        kind: OrderByKind::Expressions(order),
-        ..
-    }) = order_by
-    {
-        for by in order {
-            match &by.expr {
-                // What is selected goes before what is joined.
-                Expr::Identifier(name) if names.contains(&folded(name)) => {}
-                _ => replace(&mut by.expr, &shared, true),
-            }
-        }
-    }
+    all
 }
 
-/// Whether a RIGHT or FULL JOIN shares columns that cannot be named: `*` shows them, or it is not known whose they are.
-pub(crate) fn shares_unnamed(select: &Select) -> bool {
-    let shows_all = shows_all(select);
-    select.from.iter().any(|from| {
-        let merges = from.joins.iter().any(|join| {
-            matches!(
-                join.join_operator,
-                JoinOperator::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                    | JoinOperator::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                    | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
-            )
-        });
-        merges && (shows_all || find(from, &mut SharedColumns::new(), &mut vec![]).is_none())
-    })
-}
-
-fn shows_all(select: &Select) -> bool {
-    select.projection.iter().any(|item| {
-        matches!(
-            item,
-            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
-        )
-    })
-}
-
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
-/// `None` if a RIGHT or FULL JOIN has columns that cannot be named. Joins whose columns were shared before get conditions: in
-/// USING, DataFusion finds a column of two tables to the left of it, not of three.
-fn find(
-    from: &TableWithJoins,
-    shared: &mut SharedColumns,
-    conditions: &mut Vec<(usize, Expr)>,
-) -> Option<()> {
-    let mut found_all = Some(());
-    let mut tables = vec![name_of_table(&from.relation)];
-    for (number, join) in from.joins.iter().enumerate() {
-        let right = name_of_table(&join.relation);
-        let (columns, side) = match &join.join_operator {
-            JoinOperator::Join(JoinConstraint::Using(columns))
-            | JoinOperator::Inner(JoinConstraint::Using(columns)) => {
-                (columns.as_slice(), Side::Any)
-            }
-            JoinOperator::Left(JoinConstraint::Using(columns))
-            | JoinOperator::LeftOuter(JoinConstraint::Using(columns)) => {
-                (columns.as_slice(), Side::Left)
-            }
-            JoinOperator::Right(JoinConstraint::Using(columns))
-            | JoinOperator::RightOuter(JoinConstraint::Using(columns)) => {
-                (columns.as_slice(), Side::Right)
-            }
-            JoinOperator::FullOuter(JoinConstraint::Using(columns)) => {
-                (columns.as_slice(), Side::Both)
-            }
-            JoinOperator::Right(JoinConstraint::Natural)
-            | JoinOperator::RightOuter(JoinConstraint::Natural)
-            | JoinOperator::FullOuter(JoinConstraint::Natural) => {
-                found_all = None;
-                (&[][..], Side::Both)
-            }
-            _ => (&[][..], Side::Any),
+/// `(a JOIN b USING (id)) AS j` is a sub-query.
+pub(crate) fn enclose(table: &mut TableWithJoins) {
+    let joins = table.joins.iter_mut().map(|join| &mut join.relation);
+    for factor in std::iter::once(&mut table.relation).chain(joins) {
+        let TableFactor::NestedJoin {
+            table_with_joins,
+            alias,
+        } = factor
+        else {
+            continue;
         };
-        let mut equal = vec![];
-        for column in columns {
-            let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
-                continue;
-            };
-            let before = shared.remove(&folded(column)).map(|before| Shared {
-                is_other: true,
-                ..before
-            });
-            if let (Some(before), Some(right)) = (&before, &right) {
-                let right = Shared::of(right, column);
-                equal.push(format!("{} = {}", before.expr, right.expr));
-            }
-            let left = before.or_else(|| match tables.as_slice() {
-                [Some(table)] => Some(Shared::of(table, column)),
-                _ => None,
-            });
-            let right = right.as_ref();
-            let right = right.map(|table| Shared::of(table, column));
-            let found = match side {
-                Side::Any => left.or(right),
-                Side::Left => left,
-                Side::Right => right.map(|right| Shared {
-                    is_other: true,
-                    ..right
-                }),
-                Side::Both => left
-                    .zip(right)
-                    .and_then(|(left, right)| left.or_else(&right)),
-            };
-            match (found, side) {
-                (Some(found), _) => {
-                    shared.insert(folded(column), found);
-                }
-                (None, Side::Right | Side::Both) => found_all = None,
-                (None, _) => {}
-            }
+        let (Some(alias), Ok(mut query)) = (alias.take(), parse::query("SELECT * FROM t")) else {
+            enclose(table_with_joins);
+            continue;
+        };
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            std::mem::swap(&mut select.from[0], table_with_joins);
         }
-        if !columns.is_empty() && equal.len() == columns.len() {
-            let condition = expression(&equal.join(" AND "));
-            conditions.extend(condition.map(|condition| (number, condition)));
-        }
-        tables.push(right);
-    }
-    found_all
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Any,
-    Left,
-    Right,
-    Both,
-}
-
-impl Shared {
-    fn of(table: &Ident, column: &Ident) -> Self {
-        Self {
-            expr: Expr::CompoundIdentifier(vec![table.clone(), column.clone()]),
-            is_other: false,
-        }
-    }
-
-    fn or_else(&self, other: &Self) -> Option<Self> {
-        Some(Self {
-            expr: expression(&format!("coalesce({}, {})", self.expr, other.expr))?,
-            is_other: true,
-        })
+        *factor = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(query),
+            alias: Some(alias),
+            sample: None,
+        };
     }
 }
 
-fn name_of_table(factor: &TableFactor) -> Option<Ident> {
+fn name_within(factor: &mut TableFactor, tables: &impl Tables) -> bool {
     match factor {
-        TableFactor::Table { alias, name, .. } => match alias {
-            Some(alias) => Some(alias.name.clone()),
-            None => name.0.last().and_then(|part| part.as_ident()).cloned(),
-        },
-        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => name_conditions(table_with_joins, tables),
+        _ => true,
+    }
+}
+
+/// All that is joined.
+pub(crate) fn factors(table: &TableWithJoins) -> Vec<&TableFactor> {
+    let joins = table.joins.iter().map(|join| &join.relation);
+    let all = std::iter::once(&table.relation).chain(joins);
+    let within = all.flat_map(|factor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins,
+            alias: None,
+        } => factors(table_with_joins),
+        factor => vec![factor],
+    });
+    within.collect()
+}
+
+fn columns_of(factor: &TableFactor, tables: &impl Tables) -> Option<Vec<Column>> {
+    if let TableFactor::NestedJoin {
+        table_with_joins,
+        alias: None,
+    } = factor
+    {
+        return columns(table_with_joins, tables);
+    }
+    let (table, names) = tables.of(factor)?;
+    let columns = names.into_iter().map(|name| Column {
+        expr: Expr::CompoundIdentifier(vec![
+            Ident::with_quote('"', &table),
+            Ident::with_quote('"', &name),
+        ]),
+        name,
+        is_shared: false,
+    });
+    Some(columns.collect())
+}
+
+/// The columns of both sides, and the condition that stands for USING or NATURAL.
+fn joined(
+    mut left: Vec<Column>,
+    operator: &JoinOperator,
+    right: &TableFactor,
+    tables: &impl Tables,
+) -> Option<(Vec<Column>, Option<Expr>)> {
+    let mut right = columns_of(right, tables)?;
+    let has = |columns: &[Column], name: &str| columns.iter().any(|column| column.name == name);
+    let names: Vec<String> = match constraint(operator) {
+        Some(JoinConstraint::Using(names)) => names
+            .iter()
+            .map(|name| name.0.last()?.as_ident().map(folded))
+            .collect::<Option<_>>()?,
+        Some(JoinConstraint::Natural) => left
+            .iter()
+            .map(|column| column.name.clone())
+            .filter(|name| has(&right, name))
+            .collect(),
+        _ => {
+            left.extend(right);
+            return Some((left, None));
+        }
+    };
+    let (mut columns, mut condition) = (vec![], None);
+    for name in names {
+        let (own, other) = (only(&mut left, &name)?, only(&mut right, &name)?);
+        let equal = binary(own.expr.clone(), BinaryOperator::Eq, other.expr.clone());
+        condition = Some(match condition {
+            Some(before) => binary(before, BinaryOperator::And, equal),
+            None => equal,
+        });
+        let expr = match operator {
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => other.expr,
+            JoinOperator::FullOuter(_) => call("coalesce", vec![own.expr, other.expr]),
+            _ => own.expr,
+        };
+        columns.push(Column {
+            name,
+            expr,
+            is_shared: true,
+        });
+    }
+    columns.extend(left);
+    columns.extend(right);
+    let condition = condition.unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()));
+    Some((columns, Some(condition)))
+}
+
+/// Takes the one column of that name out.
+fn only(columns: &mut Vec<Column>, name: &str) -> Option<Column> {
+    let at = columns.iter().position(|column| column.name == name)?;
+    let found = columns.remove(at);
+    let is_only = columns.iter().all(|column| column.name != name);
+    is_only.then_some(found)
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
+/// Whether the shared column is not the left table's.
+fn merges(operator: &JoinOperator) -> bool {
+    matches!(
+        operator,
+        JoinOperator::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
+            | JoinOperator::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
+            | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
+    )
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    use JoinOperator as J;
+    match operator {
+        J::Join(constraint)
+        | J::Inner(constraint)
+        | J::Left(constraint)
+        | J::LeftOuter(constraint)
+        | J::Right(constraint)
+        | J::RightOuter(constraint)
+        | J::FullOuter(constraint)
+        | J::CrossJoin(constraint) => Some(constraint),
         _ => None,
     }
 }
 
-/// Bare names, those of sub-queries left out: there they may be others' columns.
-fn replace(expr: &mut Expr, shared: &SharedColumns, others_only: bool) {
-    let _ = expr.visit(&mut Replace {
-        shared,
-        others_only,
-        depth: 0,
-    });
-}
-
-struct Replace<'a> {
-    shared: &'a SharedColumns,
-    others_only: bool,
-    depth: usize,
-}
-
-impl VisitorMut for Replace<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Identifier(name) = &*expr
-            && let Some(column) = self.shared.get(&folded(name))
-            && (column.is_other || !self.others_only)
-        {
-            *expr = column.expr.clone();
-        }
-        ControlFlow::Continue(())
+fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    use JoinOperator as J;
+    match operator {
+        J::Join(constraint)
+        | J::Inner(constraint)
+        | J::Left(constraint)
+        | J::LeftOuter(constraint)
+        | J::Right(constraint)
+        | J::RightOuter(constraint)
+        | J::FullOuter(constraint) => Some(constraint),
+        _ => None,
     }
 }

@@ -29,13 +29,15 @@ use tokio::runtime::Handle;
 use crate::{
     Error, Limits, Result, Session,
     array_of_query::or_empty,
-    bits::bigint_of_64_bits,
+    bits::{bigint_of_64_bits, bit_not},
     cancel::Guard,
     cpu::{Cpu, Spent},
     domain,
     expressions::PostgresExpressions,
     literals::ReadMoments,
     mirror::Followed,
+    model_functions,
+    numbered_sessions::NumberSessions,
     numbers::PostgresNumbers,
     one_row::{one_row, value_of_one_row},
     origin::Oids,
@@ -52,21 +54,31 @@ use crate::{
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Warehouse(Arc<Inner>);
+pub struct Warehouse {
+    house: Arc<Inner>,
+    share: Arc<Share>,
+}
 
-struct Inner {
-    lake: Lake,
-    catalogue: Option<Catalogue>,
+/// What statements compute with.
+struct Share {
     limits: Limits,
     cpu: Cpu,
     runtime: Arc<RuntimeEnv>,
-    main_runtime: Handle,
     /// Cloned for each statement.
     template: SessionState,
+}
+
+/// What all see alike.
+struct Inner {
+    lake: Lake,
+    catalogue: Option<Catalogue>,
+    main_runtime: Handle,
     store_url: ObjectStoreUrl,
     stores: Arc<Stores>,
     /// The newest version of each table that has been scanned, with what was computed from its log.
     tables: Mutex<HashMap<TableName, Arc<LakeTable>>>,
+    /// What is read in the place of a table.
+    shown: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
     views: RwLock<Arc<Views>>,
     privileges: Privileges,
     oids: Oids,
@@ -97,23 +109,16 @@ impl Warehouse {
         if let Some(host) = lake.store_url().host_str() {
             stores.add(host, lake.store());
         }
-        let runtime = runtime(stores.clone(), &limits)?;
-        let cpu = Cpu::new(limits.threads).map_err(|error| Error::OutOfMemory {
-            message: format!("no threads for queries: {error}"),
-        })?;
+        let share = Share::new(stores.clone(), limits)?;
         let views = Views::load(&lake).await?;
-        let template = state(&limits, runtime.clone(), false);
-        let warehouse = Self(Arc::new(Inner {
+        let house = Arc::new(Inner {
             lake,
             catalogue,
-            limits,
-            cpu,
-            runtime,
             main_runtime: Handle::current(),
-            template,
             store_url,
             stores,
             tables: Mutex::default(),
+            shown: RwLock::default(),
             views: RwLock::new(Arc::new(views)),
             privileges: Privileges::default(),
             oids: Oids::default(),
@@ -122,23 +127,34 @@ impl Warehouse {
             rewrites: Mutex::default(),
             writer: format!("rapport.rewrite.{}", uuid::Uuid::new_v4()),
             landing: tokio::sync::RwLock::default(),
-        }));
+        });
+        let share = Arc::new(share);
+        let warehouse = Self { house, share };
         temporary::remove_abandoned(&warehouse).await?;
         warehouse.declare_functions().await?;
         warehouse.restore_catalogue().await?;
         Ok(warehouse)
     }
 
+    /// The same warehouse for work that is to leave the rest to others: with threads and memory of its own.
+    pub fn beside(&self, limits: Limits) -> Result<Warehouse> {
+        let share = Share::new(self.house.stores.clone(), limits)?;
+        Ok(Self {
+            house: self.house.clone(),
+            share: Arc::new(share),
+        })
+    }
+
     pub fn lake(&self) -> &Lake {
-        &self.0.lake
+        &self.house.lake
     }
 
     pub fn catalogue(&self) -> Option<&Catalogue> {
-        self.0.catalogue.as_ref()
+        self.house.catalogue.as_ref()
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.share.limits
     }
 
     pub fn session(&self, role: &str) -> Session {
@@ -147,21 +163,21 @@ impl Warehouse {
 
     /// Statements at work now.
     pub fn running(&self) -> usize {
-        self.0.cpu.running()
+        self.share.cpu.running()
     }
 
     /// All our functions, no table, no store: what a source's SELECT is run in.
     pub fn bare_context(&self) -> SessionContext {
         let runtime = RuntimeEnv {
             object_store_registry: Arc::new(NoStores),
-            ..self.0.runtime.as_ref().clone()
+            ..self.share.runtime.as_ref().clone()
         };
-        SessionContext::new_with_state(state(&self.0.limits, Arc::new(runtime), true))
+        SessionContext::new_with_state(state(&self.share.limits, Arc::new(runtime), true))
     }
 
     /// As [`Self::bare_context`], and able to read the lake's files: for plans over [`Self::provider`].
     pub fn lake_context(&self) -> SessionContext {
-        SessionContext::new_with_state(state(&self.0.limits, self.0.runtime.clone(), true))
+        SessionContext::new_with_state(state(&self.share.limits, self.share.runtime.clone(), true))
     }
 
     /// The newest version of a table, to register in [`Self::lake_context`].
@@ -172,7 +188,7 @@ impl Warehouse {
 
     /// A version as it is scanned. The newest one that was asked for is kept.
     pub(crate) fn lake_table(&self, snapshot: Arc<Snapshot>) -> Arc<LakeTable> {
-        let mut tables = self.0.tables.lock().expect("never held over a panic");
+        let mut tables = self.house.tables.lock().expect("never held over a panic");
         let name = snapshot.name().clone();
         let version = snapshot.version();
         match tables.get(&name) {
@@ -189,8 +205,19 @@ impl Warehouse {
         }
     }
 
+    /// From now on statements read `rows` in the place of the table, which is there and has the same columns.
+    pub fn show(&self, table: TableName, rows: Arc<dyn TableProvider>) {
+        let mut shown = self.house.shown.write().expect("never held over a panic");
+        shown.insert(table, rows);
+    }
+
+    pub(crate) fn shown(&self, table: &TableName) -> Option<Arc<dyn TableProvider>> {
+        let shown = self.house.shown.read().expect("never held over a panic");
+        shown.get(table).cloned()
+    }
+
     pub(crate) fn forget_table(&self, name: &TableName) {
-        self.0
+        self.house
             .tables
             .lock()
             .expect("never held over a panic")
@@ -198,33 +225,33 @@ impl Warehouse {
     }
 
     pub(crate) fn stores(&self) -> &Arc<Stores> {
-        &self.0.stores
+        &self.house.stores
     }
 
     /// What commits of blocks wait for, and statements that look at tables.
     pub(crate) fn landing(&self) -> &tokio::sync::RwLock<i64> {
-        &self.0.landing
+        &self.house.landing
     }
 
     pub(crate) fn writer(&self) -> &str {
-        &self.0.writer
+        &self.house.writer
     }
 
     pub(crate) fn store_url(&self) -> ObjectStoreUrl {
-        self.0.store_url.clone()
+        self.house.store_url.clone()
     }
 
     pub(crate) fn template(&self) -> &SessionState {
-        &self.0.template
+        &self.share.template
     }
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
-        &self.0.runtime
+        &self.share.runtime
     }
 
     /// The runtime that the warehouse was opened on.
     pub(crate) fn main_runtime(&self) -> &Handle {
-        &self.0.main_runtime
+        &self.house.main_runtime
     }
 
     /// Whether a function of this name, of any kind, can be computed over the lake.
@@ -234,26 +261,27 @@ impl Warehouse {
             || template.aggregate_functions().contains_key(name)
             || template.window_functions().contains_key(name)
             || table_functions::find(name).is_some()
+            || model_functions::find(name).is_some()
     }
 
     pub(crate) fn cpu(&self) -> &Cpu {
-        &self.0.cpu
+        &self.share.cpu
     }
 
     pub(crate) fn followed(&self) -> &tokio::sync::Mutex<Followed> {
-        &self.0.followed
+        &self.house.followed
     }
 
     pub(crate) fn privileges(&self) -> &Privileges {
-        &self.0.privileges
+        &self.house.privileges
     }
 
     pub(crate) fn oids(&self) -> &Oids {
-        &self.0.oids
+        &self.house.oids
     }
 
     pub(crate) async fn lock_definitions(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.definitions.lock().await
+        self.house.definitions.lock().await
     }
 
     /// Waits until no other statement of this process rewrites the table.
@@ -262,7 +290,7 @@ impl Warehouse {
         name: &TableName,
     ) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
-            let mut rewrites = self.0.rewrites.lock().expect("never held over a panic");
+            let mut rewrites = self.house.rewrites.lock().expect("never held over a panic");
             rewrites.entry(name.clone()).or_default().clone()
         };
         lock.lock_owned().await
@@ -270,13 +298,13 @@ impl Warehouse {
 
     pub(crate) fn rewrite_txn(&self) -> Txn {
         Txn {
-            app_id: self.0.writer.clone(),
+            app_id: self.house.writer.clone(),
             version: Utc::now().timestamp_micros(),
         }
     }
 
     pub(crate) fn views(&self) -> Arc<Views> {
-        self.0
+        self.house
             .views
             .read()
             .expect("never held over a panic")
@@ -286,7 +314,7 @@ impl Warehouse {
     /// Looks for views of other processes. Answers whether there was any change.
     pub(crate) async fn reload_views(&self) -> Result<bool> {
         let views = Views::load(self.lake()).await?;
-        let mut known = self.0.views.write().expect("never held over a panic");
+        let mut known = self.house.views.write().expect("never held over a panic");
         let changed = **known != views;
         if changed {
             *known = Arc::new(views);
@@ -301,10 +329,10 @@ impl Warehouse {
         guard: &Guard,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let budget = self.0.limits.planning_timeout;
+        let budget = self.share.limits.planning_timeout;
         let spent = Arc::new(Spent::default());
         let metered = spent.clone().metered(work);
-        let mut planning = pin!(self.0.cpu.run(guard, metered));
+        let mut planning = pin!(self.share.cpu.run(guard, metered));
         loop {
             let left = budget.saturating_sub(spent.time());
             if left.is_zero() {
@@ -317,6 +345,22 @@ impl Warehouse {
                 return result;
             }
         }
+    }
+}
+
+impl Share {
+    fn new(stores: Arc<Stores>, limits: Limits) -> Result<Self> {
+        let runtime = runtime(stores, &limits)?;
+        let cpu = Cpu::new(limits.threads).map_err(|error| Error::OutOfMemory {
+            message: format!("no threads for queries: {error}"),
+        })?;
+        let template = state(&limits, runtime.clone(), false);
+        Ok(Self {
+            limits,
+            cpu,
+            runtime,
+            template,
+        })
     }
 }
 
@@ -352,6 +396,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(or_empty());
     functions.push(named_cast());
     functions.push(bigint_of_64_bits());
+    functions.push(bit_not());
     functions.push(without_type());
     functions
 }
@@ -417,6 +462,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_analyzer_rule(Arc::new(ReadMoments))
         .with_analyzer_rule(Arc::new(PostgresTimes))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))
+        .with_physical_optimizer_rule(Arc::new(NumberSessions))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(
             SessionStateDefaults::default_table_functions()

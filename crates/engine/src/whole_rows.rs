@@ -1,5 +1,6 @@
-//! The columns of what stands in FROM, for what PostgreSQL says with its name alone: `row_to_json(t)`, `count(t)`,
-//! `(t).a`, `t (a)` that renames the first column and leaves the others, and `a, *` that answers a column twice.
+//! The columns of what stands in FROM, for what PostgreSQL says with its name alone: `SELECT t`, `row_to_json(t)`, `count(t)`,
+//! `(t).a`, `t (a)` that renames the first column and leaves the others, a column that `using` finds in two tables, and the
+//! `*` of `stars`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,197 +9,158 @@ use std::{
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
-    VisitMut, VisitorMut,
+    AccessExpr, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement,
+    TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
-use rapport_udf_postgres::json;
+use rapport_udf_postgres::{TEXT_OF, json};
 
 use crate::{
-    columns::{Label, MARK, label},
-    names::{Names, PRIVATE, folded, key, parts},
+    Error, Result,
+    columns::{Label, label},
+    names::{Names, folded},
     parse,
     privilege::quoted,
-    tree::call,
+    row_values,
+    shapes::{Item, Shapes, name_all},
+    stars,
+    tree::{call, take},
+    using,
 };
 
 /// After the names are known.
-pub(crate) fn spell_out(statement: &mut Statement, names: &Names) {
+pub(crate) fn spell_out(statement: &mut Statement, names: &Names) -> Result<()> {
     let mut rows = Rows {
-        names,
-        ctes: vec![],
+        shapes: Shapes::new(names),
         scopes: vec![],
     };
-    let _ = statement.visit(&mut rows);
-}
-
-/// The names of an item's columns; `None` if they are not known here.
-type Shape = Option<Vec<String>>;
-
-struct Item {
-    name: String,
-    shape: Shape,
-    /// An outer join may have no row of it.
-    may_be_missing: bool,
-    /// Whether a column may be put beside its own, by which a row is known from none.
-    may_be_marked: bool,
-    is_marked: bool,
+    match statement.visit(&mut rows) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 /// The column that is true in each row of an item, and NULL where an outer join has none.
 const THERE: &str = "\u{1}there";
 
 struct Rows<'a> {
-    names: &'a Names,
-    ctes: Vec<HashMap<String, Shape>>,
-    /// What stands in FROM, of the innermost query last.
-    scopes: Vec<Vec<Item>>,
+    shapes: Shapes<'a>,
+    /// Of the innermost query last.
+    scopes: Vec<Scope>,
+}
+
+/// What the names of a query stand for.
+#[derive(Default)]
+struct Scope {
+    /// What stands in FROM.
+    items: Vec<Item>,
+    /// Columns of two tables or more.
+    shared: HashMap<String, Expr>,
+    /// What ORDER BY finds in the select list first.
+    aliases: HashSet<String>,
 }
 
 impl Rows<'_> {
-    fn of_query(&self, query: &Query) -> Shape {
-        let mut body = &*query.body;
-        loop {
-            body = match body {
-                SetExpr::SetOperation { left, .. } => left,
-                SetExpr::Query(query) => &query.body,
-                SetExpr::Values(values) => {
-                    let width = values.rows.first()?.content.len();
-                    return Some((1..=width).map(|at| format!("column{at}")).collect());
-                }
-                SetExpr::Select(select) => return self.of_select(select),
-                _ => return None,
-            };
-        }
-    }
-
-    fn of_select(&self, select: &Select) -> Shape {
-        let mut columns = vec![];
-        for item in &select.projection {
-            match item {
-                SelectItem::Wildcard(_) => {
-                    for table in &select.from {
-                        columns.extend(self.of_joined(table)?);
-                    }
-                }
-                SelectItem::QualifiedWildcard(
-                    SelectItemQualifiedWildcardKind::ObjectName(name),
-                    _,
-                ) => {
-                    let items = select.from.iter().flat_map(|table| self.items(table));
-                    let wanted = parts(name).ok()?.pop()?;
-                    let mut found = items.filter(|item| item.name == wanted);
-                    columns.extend(found.next()?.shape?);
-                }
-                item => match label(item) {
-                    Label::One(name) if name.starts_with(PRIVATE) => {}
-                    Label::One(name) => columns.push(name),
-                    Label::Many => return None,
-                },
-            }
-        }
-        Some(columns)
-    }
-
-    fn of_joined(&self, table: &TableWithJoins) -> Shape {
-        let mut columns = self.item(&table.relation)?.shape?;
-        for join in &table.joins {
-            match constraint(&join.join_operator) {
-                Some(JoinConstraint::On(_) | JoinConstraint::None) => {}
-                _ => return None,
-            }
-            columns.extend(self.item(&join.relation)?.shape?);
-        }
-        Some(columns)
-    }
-
-    fn items_of(&self, select: &Select) -> Vec<Item> {
+    fn scope_of(&self, select: &Select) -> Scope {
         let tables = select.from.iter();
-        tables.flat_map(|table| self.items(table)).collect()
-    }
-
-    fn items(&self, table: &TableWithJoins) -> Vec<Item> {
-        let mut items: Vec<Item> = self.item(&table.relation).into_iter().collect();
-        for join in &table.joins {
-            use JoinOperator as J;
-            let (left, right) = match &join.join_operator {
-                J::Join(_) | J::Inner(_) | J::CrossJoin(_) => (false, false),
-                J::Left(_) | J::LeftOuter(_) => (false, true),
-                J::Right(_) | J::RightOuter(_) => (true, false),
-                _ => (true, true),
-            };
-            items
-                .iter_mut()
-                .for_each(|item| item.may_be_missing |= left);
-            if let Some(mut item) = self.item(&join.relation) {
-                item.may_be_missing = right;
-                items.push(item);
-            }
-        }
-        items
-    }
-
-    fn item(&self, factor: &TableFactor) -> Option<Item> {
-        let (base, name, alias) = match factor {
-            TableFactor::Table {
-                name,
-                alias,
-                args: None,
-                ..
-            } => {
-                let parts = parts(name).ok()?;
-                (self.of_table(&parts), parts.last().cloned(), alias)
-            }
-            TableFactor::Derived {
-                subquery, alias, ..
-            } => (self.of_query(subquery), None, alias),
-            _ => return None,
+        let columns =
+            tables.flat_map(|table| using::columns(table, &self.shapes).unwrap_or_default());
+        let columns: Vec<using::Column> = columns.collect();
+        let is_only = |column: &&using::Column| {
+            let others = columns.iter().filter(|other| other.name == column.name);
+            column.is_shared && others.count() == 1
         };
-        let given = alias.iter().flat_map(|alias| &alias.columns);
-        let given = given.map(|column| folded(&column.name));
-        let shape = base.map(|mut columns| {
-            for (at, name) in given.enumerate() {
-                if let Some(column) = columns.get_mut(at) {
-                    *column = name;
-                }
-            }
-            columns
-        });
-        Some(Item {
-            name: alias.as_ref().map(|alias| folded(&alias.name)).or(name)?,
-            shape,
-            may_be_missing: false,
-            may_be_marked: false,
-            is_marked: false,
-        })
-    }
-
-    fn of_table(&self, parts: &[String]) -> Shape {
-        if let [name] = parts
-            && let Some(shape) = self.ctes.iter().rev().find_map(|ctes| ctes.get(name))
-        {
-            return shape.clone();
+        let shared = columns.iter().filter(is_only).cloned();
+        Scope {
+            items: self.shapes.items_of(select),
+            shared: shared.map(|column| (column.name, column.expr)).collect(),
+            aliases: HashSet::new(),
         }
-        self.names.columns(&key(parts))
     }
 
     /// What the name stands for, if it cannot be a column.
     fn whole(&mut self, name: &Ident) -> Option<&mut Item> {
         let name = folded(name);
         for scope in self.scopes.iter_mut().rev() {
-            let is_column = |item: &Item| match &item.shape {
-                Some(columns) => columns.contains(&name),
-                None => true,
-            };
-            if scope.iter().any(is_column) {
+            if scope.aliases.contains(&name) || scope.may_be_column(&name) {
                 return None;
             }
-            if let Some(item) = scope.iter_mut().find(|item| item.name == name) {
+            if let Some(item) = scope.items.iter_mut().find(|item| item.name == name) {
                 return Some(item);
             }
         }
         None
+    }
+
+    /// The column of several tables that the name stands for.
+    fn shared(&self, name: &Ident) -> Option<Expr> {
+        let name = folded(name);
+        for scope in self.scopes.iter().rev() {
+            if let Some(expr) = scope.shared.get(&name) {
+                return Some(expr.clone());
+            }
+            if scope.may_be_column(&name) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn is_row(&mut self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Nested(inner) => self.is_row(inner),
+            Expr::Identifier(name) => self.whole(name).is_some(),
+            Expr::QualifiedWildcard(..) | Expr::Tuple(_) => true,
+            Expr::Function(function) => is_call(function, "row"),
+            _ => false,
+        }
+    }
+
+    /// The row that the name stands for.
+    fn row(&mut self, name: &Ident) -> Option<Expr> {
+        let item = self.whole(name)?;
+        let columns = item.shape.clone()?;
+        let there = match item.may_be_missing {
+            true => Some(item.there(name)?),
+            false => None,
+        };
+        let is_value = item.is_value;
+        let mut columns = columns
+            .iter()
+            .map(|column| Expr::CompoundIdentifier(vec![name.clone(), quoted_ident(column)]));
+        if is_value {
+            return columns.next();
+        }
+        Some(if_there(there, call("row", columns.collect())))
+    }
+
+    /// Marks the rows of the item of that name.
+    fn mark(&self, table: &mut TableWithJoins, name: &str) {
+        let joins = table.joins.iter_mut().map(|join| &mut join.relation);
+        for factor in std::iter::once(&mut table.relation).chain(joins) {
+            if let TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } = factor
+            {
+                self.mark(table_with_joins, name);
+            } else if self.shapes.item(factor).is_some_and(|own| own.name == name) {
+                mark(factor, name);
+            }
+        }
+    }
+
+    /// Of rows put together, `array_agg(t)`, JSON is made one by one.
+    fn objects_in(&mut self, array: &mut Function) {
+        if !is_call(array, "array_agg") {
+            return;
+        }
+        if let FunctionArguments::List(list) = &mut array.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(row))) = list.args.first_mut()
+            && let Some(object) = self.object("row_to_json", row)
+        {
+            *row = object;
+        }
     }
 
     fn object(&mut self, function: &str, expr: &Expr) -> Option<Expr> {
@@ -217,21 +179,7 @@ impl Rows<'_> {
                 Expr::CompoundIdentifier(vec![name.clone(), Ident::with_quote('"', column)]),
             ]
         });
-        let object = call(function, members.collect());
-        // It is NULL where there is none, and not a row of NULLs.
-        Some(match there {
-            Some(condition) => Expr::Case {
-                case_token: AttachedToken::empty(),
-                end_token: AttachedToken::empty(),
-                operand: None,
-                conditions: vec![CaseWhen {
-                    condition,
-                    result: object,
-                }],
-                else_result: None,
-            },
-            None => object,
-        })
+        Some(if_there(there, call(function, members.collect())))
     }
 
     fn function(&mut self, function: &mut Function) -> Option<Expr> {
@@ -242,10 +190,16 @@ impl Rows<'_> {
         let FunctionArguments::List(list) = &mut function.args else {
             return None;
         };
+        if called.contains("json") {
+            for given in &mut list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(array))) = given {
+                    self.objects_in(array);
+                }
+            }
+        }
         let Some(FunctionArg::Unnamed(first)) = list.args.first_mut() else {
             return None;
         };
-        // `t.*` is the row too.
         if let FunctionArgExpr::QualifiedWildcard(name) = &*first
             && let [table] = name.0.as_slice()
         {
@@ -260,19 +214,6 @@ impl Rows<'_> {
             "to_jsonb" => self.object("jsonb_build_object", first),
             json::ITEM => {
                 *first = self.object(json::ROW, first)?;
-                None
-            }
-            // Rows come on lines of their own.
-            "string_agg" => {
-                let is_rows = matches!(&*first, Expr::Function(item) if is_call(item, json::ITEM)
-                    && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, json::ROW)));
-                if let (
-                    true,
-                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(separator)))),
-                ) = (is_rows, list.args.get_mut(1))
-                {
-                    separator.value = Value::SingleQuotedString(", \n ".to_owned());
-                }
                 None
             }
             "count" => {
@@ -291,6 +232,36 @@ impl Rows<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// A row is NULL where there is none, and not a row of NULLs.
+fn if_there(there: Option<Expr>, row: Expr) -> Expr {
+    match there {
+        Some(condition) => Expr::Case {
+            case_token: AttachedToken::empty(),
+            end_token: AttachedToken::empty(),
+            operand: None,
+            conditions: vec![CaseWhen {
+                condition,
+                result: row,
+            }],
+            else_result: None,
+        },
+        None => row,
+    }
+}
+
+fn quoted_ident(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+impl Scope {
+    fn may_be_column(&self, name: &String) -> bool {
+        self.items.iter().any(|item| match &item.shape {
+            Some(columns) => columns.contains(name),
+            None => true,
+        })
     }
 }
 
@@ -329,74 +300,6 @@ fn mark(factor: &mut TableFactor, name: &str) {
     *factor = marked;
 }
 
-/// `SELECT a, * FROM t`: what `*` answers too gets a name of its own, of which the client sees the first part.
-fn tell_apart(select: &mut Select, items: &[Item]) {
-    let mut shown: HashSet<(&str, &str)> = HashSet::new();
-    for item in &select.projection {
-        let all = wildcard(item);
-        let wanted = items.iter().filter(|item| match &all {
-            Some(Some(name)) => item.name == *name,
-            Some(None) => true,
-            None => false,
-        });
-        for item in wanted {
-            let columns = item.shape.iter().flatten();
-            shown.extend(columns.map(|column| (item.name.as_str(), column.as_str())));
-        }
-    }
-    if shown.is_empty() {
-        return;
-    }
-    for (index, item) in select.projection.iter_mut().enumerate() {
-        let (name, expr) = match &*item {
-            SelectItem::UnnamedExpr(Expr::Identifier(column)) => {
-                let column = folded(column);
-                let is_shown = shown.iter().any(|(_, shown)| *shown == column);
-                if !is_shown {
-                    continue;
-                }
-                (column, None)
-            }
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
-                let names: Vec<String> = names.iter().map(folded).collect();
-                match names.as_slice() {
-                    [.., table, column] if shown.contains(&(table, column)) => {
-                        (column.clone(), None)
-                    }
-                    _ => continue,
-                }
-            }
-            SelectItem::ExprWithAlias { alias, expr } => {
-                let name = folded(alias);
-                let is_shown = shown.iter().any(|(_, shown)| *shown == name);
-                if !is_shown {
-                    continue;
-                }
-                (name, Some(expr.clone()))
-            }
-            _ => continue,
-        };
-        let expr = match (expr, &*item) {
-            (Some(expr), _) => expr,
-            (None, SelectItem::UnnamedExpr(expr)) => expr.clone(),
-            _ => continue,
-        };
-        let alias = Ident::with_quote('"', format!("{name}{MARK}{index}"));
-        *item = SelectItem::ExprWithAlias { expr, alias };
-    }
-}
-
-/// Whether it is `*`, and of what.
-fn wildcard(item: &SelectItem) -> Option<Option<String>> {
-    match item {
-        SelectItem::Wildcard(_) => Some(None),
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-            Some(Some(parts(name).ok()?.pop()?))
-        }
-        _ => None,
-    }
-}
-
 /// What a table or a sub-query in FROM is called.
 fn alias(factor: &mut TableFactor) -> Option<&mut TableAlias> {
     match factor {
@@ -405,18 +308,48 @@ fn alias(factor: &mut TableFactor) -> Option<&mut TableAlias> {
     }
 }
 
-/// Gives those columns their own names that an alias leaves out.
-fn name_all(alias: &mut TableAlias, columns: &[String]) {
-    if alias.columns.is_empty() {
+/// `SELECT a AS t FROM t GROUP BY t`: a name of the select list goes before that of a row.
+fn by_place(select: &mut Select, scope: &Scope) {
+    let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
+        return;
+    };
+    for key in by {
+        let Expr::Identifier(name) = &*key else {
+            continue;
+        };
+        let name = folded(name);
+        let place = select.projection.iter().position(
+            |item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if folded(alias) == name),
+        );
+        if let Some(place) = place
+            && !scope.may_be_column(&name)
+            && scope.items.iter().any(|item| item.name == name)
+        {
+            *key = Expr::Value(Value::Number((place + 1).to_string(), false).into());
+        }
+    }
+}
+
+/// `json_agg(t)` puts each row on a line of its own.
+fn rows_on_lines(function: &mut Function) {
+    if !is_call(function, "string_agg") {
         return;
     }
-    let others = columns.iter().skip(alias.columns.len());
-    let others = others.map(|column| TableAliasColumnDef {
-        name: Ident::with_quote('"', column),
-        data_type: None,
-    });
-    let others: Vec<TableAliasColumnDef> = others.collect();
-    alias.columns.extend(others);
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(item))),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(separator))),
+    ] = list.args.as_mut_slice()
+    else {
+        return;
+    };
+    if is_call(item, json::ITEM)
+        && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, json::ROW))
+    {
+        separator.value = Value::SingleQuotedString(", \n ".to_owned());
+    }
 }
 
 fn is_call(function: &Function, name: &str) -> bool {
@@ -434,87 +367,84 @@ fn only_argument(function: &Function) -> Option<&Expr> {
     }
 }
 
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    use JoinOperator as J;
-    match operator {
-        J::Join(constraint)
-        | J::Inner(constraint)
-        | J::Left(constraint)
-        | J::LeftOuter(constraint)
-        | J::Right(constraint)
-        | J::RightOuter(constraint)
-        | J::FullOuter(constraint)
-        | J::CrossJoin(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
 impl VisitorMut for Rows<'_> {
-    type Break = ();
+    type Break = Error;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.ctes.push(HashMap::new());
-        let ctes = query.with.iter_mut();
-        for cte in ctes.flat_map(|with| &mut with.cte_tables) {
-            let mut shape = self.of_query(&cte.query);
-            if let Some(columns) = &mut shape {
-                for (column, given) in columns.iter_mut().zip(&cte.alias.columns) {
-                    *column = folded(&given.name);
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.shapes.enter(query);
+        // What stands in FROM is seen by ORDER BY too, behind what is selected.
+        let scope = match query.body.as_ref() {
+            SetExpr::Select(select) if query.order_by.is_some() => {
+                let mut scope = self.scope_of(select);
+                for item in &select.projection {
+                    if let Label::One(name) = label(item) {
+                        scope.shared.remove(&name);
+                        scope.aliases.insert(name);
+                    }
                 }
-                name_all(&mut cte.alias, columns);
+                if stars::shows_all(select) {
+                    scope.shared.clear();
+                }
+                scope
             }
-            if let Some(ctes) = self.ctes.last_mut() {
-                ctes.insert(folded(&cte.alias.name), shape);
-            }
-        }
-        // What stands in FROM is seen by ORDER BY too.
-        let items = match query.body.as_ref() {
-            SetExpr::Select(select) if query.order_by.is_some() => self.items_of(select),
-            _ => vec![],
+            _ => Scope::default(),
         };
-        self.scopes.push(items);
+        self.scopes.push(scope);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.ctes.pop();
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.shapes.leave();
         self.scopes.pop();
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let mut items = self.items_of(select);
-        tell_apart(select, &items);
-        let shows_all = select
-            .projection
-            .iter()
-            .any(|item| wildcard(item).is_some());
-        for item in &mut items {
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        for table in &mut select.from {
+            using::enclose(table);
+        }
+        let mut scope = self.scope_of(select);
+        stars::tell_apart(select, &scope.items);
+        stars::spell_out(select, &self.shapes);
+        let shows_all = stars::shows_all(select);
+        for item in &mut scope.items {
             item.may_be_marked = !shows_all;
         }
-        self.scopes.push(items);
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let items = self.scopes.pop().unwrap_or_default();
-        for item in items.into_iter().filter(|item| item.is_marked) {
-            let joined = select.from.iter_mut().flat_map(|table| {
-                let joins = table.joins.iter_mut().map(|join| &mut join.relation);
-                std::iter::once(&mut table.relation).chain(joins)
-            });
-            for factor in joined {
-                if self.item(factor).is_some_and(|own| own.name == item.name) {
-                    mark(factor, &item.name);
-                }
+        by_place(select, &scope);
+        for table in &mut select.from {
+            if !using::name_conditions(table, &self.shapes) {
+                return ControlFlow::Break(Error::not_supported(
+                    "this RIGHT or FULL JOIN … USING is not supported",
+                    "Join ON a.x = b.x, and select coalesce(a.x, b.x).",
+                ));
+            }
+        }
+        self.scopes.push(scope);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item
+                && (self.whole(name).is_some() || self.shared(name).is_some())
+            {
+                *item = SelectItem::ExprWithAlias {
+                    alias: name.clone(),
+                    expr: Expr::Identifier(name.clone()),
+                };
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let scope = self.scopes.pop().unwrap_or_default();
+        for item in scope.items.into_iter().filter(|item| item.is_marked) {
+            let tables = select.from.iter_mut();
+            tables.for_each(|table| self.mark(table, &item.name));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         let is_renamed = alias(factor).is_some_and(|alias| !alias.columns.is_empty());
-        let item = is_renamed.then(|| self.item(factor)).flatten();
+        let item = is_renamed.then(|| self.shapes.item(factor)).flatten();
         if let Some(columns) = item.and_then(|item| item.shape)
             && let Some(alias) = alias(factor)
         {
@@ -523,19 +453,42 @@ impl VisitorMut for Rows<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        // `t.*` is the row too.
+        if let Expr::QualifiedWildcard(name, _) = &*expr
+            && let [table] = name.0.as_slice()
+            && let Some(table) = table.as_ident()
+        {
+            *expr = Expr::Identifier(table.clone());
+        }
         let spelled = match expr {
             Expr::Function(function) => self.function(function),
+            Expr::Cast {
+                expr: row,
+                data_type: DataType::Text | DataType::Varchar(None),
+                ..
+            } if self.is_row(row) => {
+                **row = call(TEXT_OF, vec![take(row)]);
+                None
+            }
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let mut root = root.as_ref();
                 while let Expr::Nested(inner) = root {
                     root = inner;
                 }
                 match (root, access_chain.as_slice()) {
-                    (Expr::Identifier(name), [AccessExpr::Dot(Expr::Identifier(column))])
-                        if self.whole(name).is_some() =>
-                    {
-                        Some(Expr::CompoundIdentifier(vec![name.clone(), column.clone()]))
+                    (
+                        Expr::Identifier(name),
+                        [AccessExpr::Dot(Expr::Identifier(column)), rest @ ..],
+                    ) if self.whole(name).is_some() => {
+                        let column = Expr::CompoundIdentifier(vec![name.clone(), column.clone()]);
+                        Some(match rest {
+                            [] => column,
+                            rest => Expr::CompoundFieldAccess {
+                                root: Box::new(column),
+                                access_chain: rest.to_vec(),
+                            },
+                        })
                     }
                     // A row that a function has answered.
                     (row, [AccessExpr::Dot(Expr::Identifier(column))]) => {
@@ -546,10 +499,35 @@ impl VisitorMut for Rows<'_> {
                     _ => None,
                 }
             }
+            Expr::IsNull(row) | Expr::IsNotNull(row) => {
+                if let Expr::Identifier(name) = row.as_ref()
+                    && let Some(item) = self.whole(name)
+                    && let Some(columns) = item.shape.clone()
+                {
+                    let columns = columns.iter().map(|column| {
+                        Expr::CompoundIdentifier(vec![name.clone(), quoted_ident(column)])
+                    });
+                    **row = Expr::Tuple(columns.collect());
+                }
+                row_values::is_null(expr)
+            }
             _ => None,
         };
         if let Some(spelled) = spelled {
             *expr = spelled;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match expr {
+            Expr::Identifier(name) => {
+                if let Some(spelled) = self.shared(name).or_else(|| self.row(name)) {
+                    *expr = spelled;
+                }
+            }
+            Expr::Function(function) => rows_on_lines(function),
+            _ => {}
         }
         ControlFlow::Continue(())
     }

@@ -13,7 +13,7 @@ use datafusion::{
     logical_expr::{
         Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
         Operator, Projection, Union, WindowFunctionDefinition, cast,
-        expr::{InList, ScalarFunction},
+        expr::{InList, ScalarFunction, WindowFunction},
         expr_rewriter::NamePreserver,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
         utils::merge_schema,
@@ -31,7 +31,13 @@ use rapport_udf_postgres::{
     widest,
 };
 
-use crate::{Error, Result, parts_of_aggregates::split, pg_type::PgType, typed::type_of};
+use crate::{
+    Error, Result,
+    expressions::boolean,
+    parts_of_aggregates::split,
+    pg_type::PgType,
+    typed::{kind_of, type_of},
+};
 
 /// A bigint has nineteen digits; a sum of them may have any number.
 const SUM: DataType = DataType::Decimal128(28, 0);
@@ -61,7 +67,7 @@ pub(crate) fn widen(plan: LogicalPlan) -> Result<LogicalPlan> {
         let changed = changed.map_data(LogicalPlan::recompute_schema)?;
         changed.transform_data(|node| match node {
             LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => split(node),
-            LogicalPlan::Union(union) => unified(union),
+            LogicalPlan::Union(union) => unified(union)?.transform_data(as_values),
             node => Ok(Transformed::no(node)),
         })
     });
@@ -119,7 +125,18 @@ fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
             .any(|(own, common)| own != common)
     };
     if !union.inputs.iter().any(|input| differs(input)) {
-        return Ok(Transformed::no(LogicalPlan::Union(union)));
+        // Literals have become smaller since.
+        let types = union.schema.fields().iter().map(|field| field.data_type());
+        let is_known = types
+            .zip(&common)
+            .all(|(own, common)| common.as_ref().is_none_or(|common| common == own));
+        return match is_known {
+            true => Ok(Transformed::no(LogicalPlan::Union(union))),
+            false => {
+                let union = Union::try_new_with_loose_types(union.inputs)?;
+                Ok(Transformed::yes(LogicalPlan::Union(union)))
+            }
+        };
     }
     let mut inputs = vec![];
     for input in union.inputs {
@@ -133,11 +150,7 @@ fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
             let column = Expr::Column(Column::from((qualifier, field)));
             match common {
                 Some(common) if common != field.data_type() => {
-                    let wide = match common.is_decimal() {
-                        true => conversion::widened(common.clone()).call(vec![column]),
-                        false => cast(column, common.clone()),
-                    };
-                    wide.alias_qualified(qualifier.cloned(), field.name())
+                    wide(column, common).alias_qualified(qualifier.cloned(), field.name())
                 }
                 _ => column,
             }
@@ -149,10 +162,60 @@ fn unified(union: Union) -> PlanResult<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Union(union)))
 }
 
+/// `SELECT 1 UNION ALL SELECT 2` is VALUES: DataFusion loses the order of a union of constants that is joined.
+fn as_values(plan: LogicalPlan) -> PlanResult<Transformed<LogicalPlan>> {
+    let LogicalPlan::Union(union) = &plan else {
+        return Ok(Transformed::no(plan));
+    };
+    let rows = union.inputs.iter().map(|input| match input.as_ref() {
+        LogicalPlan::Projection(projection)
+            if matches!(projection.input.as_ref(), LogicalPlan::EmptyRelation(nothing)
+                if nothing.produce_one_row)
+                && projection
+                    .schema
+                    .fields()
+                    .iter()
+                    .all(|field| field.metadata().is_empty()) =>
+        {
+            let values = projection
+                .expr
+                .iter()
+                .map(|expr| match expr.clone().unalias() {
+                    value @ Expr::Literal(..) => Some(value),
+                    _ => None,
+                });
+            values.collect::<Option<Vec<_>>>()
+        }
+        _ => None,
+    });
+    let Some(rows) = rows.collect::<Option<Vec<_>>>() else {
+        return Ok(Transformed::no(plan));
+    };
+    let values = LogicalPlanBuilder::values(rows)?.build()?;
+    let schema = &union.schema;
+    let fields = schema.iter().zip(values.schema().columns());
+    let columns = fields.map(|((qualifier, field), column)| {
+        Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
+    });
+    let columns: Vec<Expr> = columns.collect();
+    let values = LogicalPlanBuilder::from(values).project(columns)?.build()?;
+    let is_same = values.schema().fields().iter().zip(schema.fields());
+    let is_same = is_same
+        .into_iter()
+        .all(|(own, other)| own.data_type() == other.data_type());
+    Ok(match is_same {
+        true => Transformed::yes(values),
+        false => Transformed::no(plan),
+    })
+}
+
 /// The type that both numbers or times have room in; none if there is none.
 fn common_number_or_time(left: &DataType, right: &DataType) -> Option<DataType> {
-    if left == right {
+    if left == right || right.is_null() {
         return Some(left.clone());
+    }
+    if left.is_null() {
+        return Some(right.clone());
     }
     if let Some(time) = widest(left, right) {
         return Some(time);
@@ -161,7 +224,12 @@ fn common_number_or_time(left: &DataType, right: &DataType) -> Option<DataType> 
         return None;
     }
     if let Some(common) = common_type(left, right) {
-        return Some(common);
+        // Unlike operators, which compute in double precision.
+        let has_double = [left, right].contains(&&DataType::Float64);
+        return Some(match common {
+            DataType::Float64 if !has_double => DataType::Float32,
+            common => common,
+        });
     }
     let (left, right) = (Digits::of(left)?, Digits::of(right)?);
     let digits = Digits {
@@ -216,6 +284,7 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
         Expr::BinaryExpr(binary) => match operation(binary.op) {
             Some(operation) => computed(operation, binary, schema),
             None if is_comparison(binary.op) => compared(binary, schema),
+            None if is_shift(binary.op) => Ok(shifted(binary, schema)),
             None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
         },
         Expr::Negative(inner) => {
@@ -254,7 +323,7 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             let list = InList::new(expr, list, negated);
             Ok(given(changed, Expr::InList(list)))
         }
-        Expr::Case(case) => Ok(chosen(case, schema)),
+        Expr::Case(case) => chosen(case, schema),
         Expr::ScalarFunction(call)
             if call.func.name() == "nullif" && are_integers(&call.args, schema) =>
         {
@@ -267,10 +336,12 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
         Expr::ScalarFunction(mut call)
             if matches!(
                 call.func.name(),
-                "coalesce" | "greatest" | "least" | "nullif" | "nvl"
+                "coalesce" | "greatest" | "least" | "nullif" | "nvl" | "make_array"
             ) =>
         {
-            let changed = as_floats(&mut call.args, schema);
+            let is_array = call.func.name() == "make_array";
+            let is_read = is_array && read_literals(&mut call.args, schema)?;
+            let changed = is_read | as_floats_alike(&mut call.args, schema);
             let ScalarFunction { func, args } = call;
             Ok(given(
                 changed,
@@ -292,8 +363,55 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             }
             Ok(Transformed::no(Expr::ScalarFunction(call)))
         }
+        Expr::WindowFunction(call) if matches!(call.fun.name(), "lag" | "lead") => {
+            beside_default(*call, schema)
+        }
         expr => Ok(summed(expr, schema)),
     }
+}
+
+fn is_shift(op: Operator) -> bool {
+    matches!(op, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight)
+}
+
+/// Of the type of what is shifted, by whatever number.
+fn shifted(mut binary: BinaryExpr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    let types = (binary.left.get_type(schema), binary.right.get_type(schema));
+    let changed = match types {
+        (Ok(left), Ok(right)) if left.is_integer() && right.is_integer() && left != right => {
+            *binary.right = cast(std::mem::take(&mut *binary.right), left);
+            true
+        }
+        _ => false,
+    };
+    given(changed, Expr::BinaryExpr(binary))
+}
+
+/// `lag(value, n, default)` is of the type that has room for both numbers.
+fn beside_default(
+    mut call: WindowFunction,
+    schema: &dyn ExprSchema,
+) -> PlanResult<Transformed<Expr>> {
+    let types = match call.params.args.as_slice() {
+        [value, _, default] => (value.get_type(schema), default.get_type(schema)),
+        _ => return Ok(Transformed::no(Expr::WindowFunction(Box::new(call)))),
+    };
+    let common = match &types {
+        (Ok(value), Ok(default)) if value.is_numeric() && default.is_numeric() => {
+            common_number_or_time(value, default)
+        }
+        _ => None,
+    };
+    let (Some(common), (Ok(value_type), _)) = (common, types) else {
+        return Ok(Transformed::no(Expr::WindowFunction(Box::new(call))));
+    };
+    if value_type == common {
+        return Ok(Transformed::no(Expr::WindowFunction(Box::new(call))));
+    }
+    // The function itself casts the default.
+    let value = &mut call.params.args[0];
+    *value = wide(std::mem::take(value), &common);
+    Ok(Transformed::yes(Expr::WindowFunction(Box::new(call))))
 }
 
 fn given(changed: bool, expr: Expr) -> Transformed<Expr> {
@@ -480,6 +598,55 @@ fn compared(binary: BinaryExpr, schema: &dyn ExprSchema) -> PlanResult<Transform
     Ok(given(changed, binary))
 }
 
+/// Literals without a type are of that of the others.
+fn read_literals(all: &mut [Expr], schema: &dyn ExprSchema) -> PlanResult<bool> {
+    let is_literal = |expr: &Expr| is_unknown(expr) && kind_of(expr, schema).is_none();
+    if !all.iter().any(is_literal) {
+        return Ok(false);
+    }
+    let known = all.iter().filter(|expr| !is_literal(expr));
+    let known = known.filter_map(|expr| expr.get_type(schema).ok());
+    let known: Vec<DataType> = known.filter(|data_type| !data_type.is_null()).collect();
+    let Some(first) = known.first() else {
+        return Ok(false);
+    };
+    let numbers = known.iter().cloned().map(Some);
+    let number = numbers.reduce(|one, other| common_number_or_time(&one?, &other?));
+    let common = match number.flatten() {
+        Some(number) if number.is_numeric() => number,
+        _ => match first {
+            DataType::Boolean | DataType::Binary | DataType::List(_) => first.clone(),
+            _ => return Ok(false),
+        },
+    };
+    for expr in all.iter_mut().filter(|expr| is_literal(expr)) {
+        *expr = match &common {
+            DataType::Boolean => boolean(expr)?.unwrap_or_else(|| expr.clone()),
+            common if common.is_numeric() => number_like(expr.clone(), common)?,
+            common => cast(expr.clone(), common.clone()),
+        };
+    }
+    Ok(true)
+}
+
+/// As [`as_floats`], for what stands for one another: `real` if none of them is `double precision`.
+fn as_floats_alike(all: &mut [Expr], schema: &dyn ExprSchema) -> bool {
+    let types = all.iter().filter_map(|expr| expr.get_type(schema).ok());
+    let floats: Vec<DataType> = types.filter(DataType::is_floating).collect();
+    if floats.is_empty() || floats.contains(&DataType::Float64) {
+        return as_floats(all, schema);
+    }
+    let mut changed = false;
+    for expr in all {
+        let data_type = expr.get_type(schema);
+        if data_type.is_ok_and(|own| own.is_numeric() && own != DataType::Float32) {
+            *expr = cast(expr.clone(), DataType::Float32);
+            changed = true;
+        }
+    }
+    changed
+}
+
 /// If one of them is a float, the decimals become floats too.
 fn as_floats(all: &mut [Expr], schema: &dyn ExprSchema) -> bool {
     let types = all.iter().map(|expr| expr.get_type(schema).ok());
@@ -501,14 +668,17 @@ fn as_floats(all: &mut [Expr], schema: &dyn ExprSchema) -> bool {
     changed
 }
 
-fn chosen(mut case: Case, schema: &dyn ExprSchema) -> Transformed<Expr> {
+/// All results of a CASE in one type: DataFusion would take that of the first for the result's.
+fn chosen(mut case: Case, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
     let mut results: Vec<Expr> = case
         .when_then_expr
         .iter()
         .map(|(_, then)| then.as_ref().clone())
         .collect();
     results.extend(case.else_expr.as_deref().cloned());
-    let changed = as_floats(&mut results, schema);
+    let changed = read_literals(&mut results, schema)?
+        | as_floats_alike(&mut results, schema)
+        | as_common(&mut results, schema);
     if changed {
         if case.else_expr.is_some() {
             case.else_expr = results.pop().map(Box::new);
@@ -517,7 +687,45 @@ fn chosen(mut case: Case, schema: &dyn ExprSchema) -> Transformed<Expr> {
             **then = result;
         }
     }
-    given(changed, Expr::Case(case))
+    Ok(given(changed, Expr::Case(case)))
+}
+
+/// Unlike numbers in the type that has room for all of them.
+fn as_common(all: &mut [Expr], schema: &dyn ExprSchema) -> bool {
+    let types = all.iter().filter_map(|expr| expr.get_type(schema).ok());
+    let mut common = None;
+    for data_type in types.filter(|data_type| !data_type.is_null()) {
+        common = match common {
+            _ if !data_type.is_numeric() => return false,
+            None => Some(data_type),
+            Some(common) => match common_number_or_time(&common, &data_type) {
+                Some(common) => Some(common),
+                None => return false,
+            },
+        };
+    }
+    let Some(common) = common else {
+        return false;
+    };
+    let mut changed = false;
+    for expr in all {
+        let differs = expr
+            .get_type(schema)
+            .is_ok_and(|data_type| data_type != common && !data_type.is_null());
+        if differs {
+            *expr = wide(expr.clone(), &common);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// A number in a type that has room for it.
+fn wide(number: Expr, data_type: &DataType) -> Expr {
+    match data_type.is_decimal() {
+        true => conversion::widened(data_type.clone()).call(vec![number]),
+        false => cast(number, data_type.clone()),
+    }
 }
 
 /// An integer that fits is an integer, one that no bigint holds is numeric, and there is room before the point.

@@ -9,7 +9,6 @@
 //! Values are hashed as text, so a number has one identity in CSV, JSON and Parquet. The hash is taken over: the
 //! source's name, then 1 (key) or 2 (whole row), then the parts, each led by its length in four bytes.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -46,8 +45,10 @@ pub struct Keys {
     columns: Vec<String>,
     /// A row whose key is not there is taken as a whole, not refused.
     optional: bool,
-    /// How often a row came in this file so far.
-    seen: HashMap<u128, u32, BuildHasherDefault<Spread>>,
+    /// The rows of this file so far: 17 bytes each, and room for as many again.
+    seen: IdSet,
+    /// How often those came again that did.
+    again: HashMap<u128, u32, BuildHasherDefault<Spread>>,
     buffer: Vec<u8>,
 }
 
@@ -57,13 +58,15 @@ impl Keys {
             source: source.name.clone(),
             columns: source.key.clone(),
             optional: source.targets.iter().all(|target| target.select.is_none()),
-            seen: HashMap::default(),
+            seen: IdSet::default(),
+            again: HashMap::default(),
             buffer: vec![],
         }
     }
 
     pub fn next_file(&mut self) {
-        self.seen.clear();
+        self.seen = IdSet::default();
+        self.again.clear();
     }
 
     /// The identity of each raw row. `sources`: each row's own source, where the file tells it.
@@ -137,21 +140,13 @@ impl Keys {
                 }
             }
             let row = XxHash3_128::oneshot(&self.buffer);
-            let n = match self.seen.entry(row) {
-                Entry::Vacant(entry) => {
-                    entry.insert(1);
-                    0
-                }
-                Entry::Occupied(mut entry) => {
-                    *entry.get_mut() += 1;
-                    *entry.get() - 1
-                }
-            };
-            ids.push(if n == 0 {
-                row
-            } else {
-                derived(row, &n.to_le_bytes())
-            });
+            if self.seen.insert(row) {
+                ids.push(row);
+                continue;
+            }
+            let n = self.again.entry(row).or_insert(0);
+            *n += 1;
+            ids.push(derived(row, &n.to_le_bytes()));
         }
         Ok(ids)
     }

@@ -163,8 +163,12 @@ async fn check_files(
     progress: &(dyn Fn(CheckProgress) + Sync),
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    let mut checked = stream::iter(snapshot.files())
-        .map(async |file| (file, check_file(table, file).await))
+    // Owned, or the compiler does not see that the check may be sent to another thread.
+    let mut checked = stream::iter(snapshot.files().to_vec())
+        .map(|file| async move {
+            let outcome = check_file(table, &file).await;
+            (file, outcome)
+        })
         .buffer_unordered(PARALLEL_FILES);
     let (mut files_done, mut bytes_done) = (0, 0);
     while let Some((file, outcome)) = checked.next().await {
@@ -175,7 +179,7 @@ async fn check_files(
                 table: Some(table.name().clone()),
                 path: file.path.clone(),
                 what,
-                remedy: remedy(file),
+                remedy: remedy(&file),
             });
         }
         progress(CheckProgress {

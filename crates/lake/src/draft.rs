@@ -18,7 +18,7 @@ use crate::log::commit::conflict;
 use crate::rows::{FILE_BYTES, Plan, RowsWriter, Written, discard};
 use crate::snapshot::setting;
 use crate::{
-    BatchStream, DataFile, Definition, Error, Expect, Lake, Result, Snapshot, Table, TableName,
+    BatchStream, DataFile, Definition, Error, Expect, Lake, Result, Snapshot, Table, TableName, Txn,
 };
 
 /// Cheap to clone: a savepoint is a clone that is kept.
@@ -35,6 +35,7 @@ pub struct Draft {
     is_truncated: bool,
     /// The table that was there has been dropped, and this is another one.
     is_new: bool,
+    fence: Option<Txn>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -55,6 +56,7 @@ impl Table {
             adds: Arc::default(),
             is_truncated: false,
             is_new: false,
+            fence: None,
         }
     }
 }
@@ -76,6 +78,7 @@ impl Lake {
             adds: Arc::default(),
             is_truncated: false,
             is_new: true,
+            fence: None,
         })
     }
 }
@@ -93,6 +96,16 @@ impl Draft {
     /// Whether it is another table than the one that everybody sees under the name, if there is one.
     pub fn is_new(&self) -> bool {
         self.is_new && self.now.is_some()
+    }
+
+    /// It is to land only while `token` is the one that [`Table::fence`] has put there for `app_id`; then all drafts that
+    /// are committed with it land, and else none.
+    pub fn fenced(mut self, app_id: &str, token: i64) -> Self {
+        self.fence = Some(Txn {
+            app_id: app_id.to_owned(),
+            version: token,
+        });
+        self
     }
 
     fn now(&self) -> Result<Arc<Snapshot>> {
@@ -245,8 +258,12 @@ impl Draft {
             (None, Some(_)) => Err(Error::TableExists(self.name().clone())),
             (Some(_), None) => Err(conflict(self.name(), "it was dropped")),
             (Some(base), Some(newest)) => {
+                let work = self.work();
+                if let Some(work) = &work {
+                    work.check_fence(&newest)?;
+                }
                 check_same_table(base, &newest)?;
-                match self.work() {
+                match work {
                     Some(work) => work.change(&newest).map(|_| ()),
                     None => Ok(()),
                 }
@@ -270,6 +287,10 @@ impl Draft {
             metadata,
             base: self.base.as_ref().map(base_metadata),
             txn: None,
+            fence: self
+                .fence
+                .clone()
+                .map(|fence| (fence.app_id, fence.version)),
         };
         let Some(now) = &self.now else {
             self.base.as_ref()?;
@@ -301,8 +322,11 @@ impl Draft {
             true => Kind::Truncate,
             false => Kind::Change,
         };
-        let is_nothing =
-            !self.is_truncated && adds.is_empty() && removes.is_empty() && metadata.is_none();
+        let is_nothing = !self.is_truncated
+            && adds.is_empty()
+            && removes.is_empty()
+            && metadata.is_none()
+            && self.fence.is_none();
         (!is_nothing).then(|| work(kind, metadata, removes, adds))
     }
 }

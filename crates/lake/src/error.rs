@@ -41,6 +41,15 @@ pub enum Error {
     #[error("table {table} was changed meanwhile: {what}; nothing was written, try again")]
     Conflict { table: TableName, what: String },
 
+    /// Whoever holds the lease now has fenced the table off. Nothing of ours is visible.
+    #[error(
+        "a later run has taken table {table} over from the one with token {token}; nothing was written"
+    )]
+    Fenced { table: TableName, token: i64 },
+
+    #[error("somebody else has taken over the lease {name:?}")]
+    LeaseLost { name: String },
+
     #[error("rows for table {table} must arrive sorted by {by}, row {row} does not")]
     NotSorted {
         table: TableName,

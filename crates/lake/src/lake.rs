@@ -1,6 +1,7 @@
 //! The lake as a whole: its root, its tables.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -29,6 +30,8 @@ struct Inner {
     location: Location,
     store: Arc<dyn ObjectStore>,
     tables: RwLock<HashMap<TableName, Table>>,
+    /// A transaction of this process has been left in the middle; its journal is there.
+    is_unfinished: AtomicBool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +51,7 @@ impl Lake {
             location,
             store,
             tables: RwLock::default(),
+            is_unfinished: AtomicBool::new(false),
         }));
         lake.exists().await?;
         Ok(lake)
@@ -95,6 +99,10 @@ impl Lake {
                 error,
             )),
         }
+    }
+
+    pub(crate) fn is_unfinished(&self) -> &AtomicBool {
+        &self.0.is_unfinished
     }
 
     pub fn location(&self) -> &Location {

@@ -97,7 +97,7 @@ impl Table {
                     .iter()
                     .map(|file| remove_of(newest, file, !same_rows))
                     .collect(),
-                metadata: None,
+                ..Change::default()
             })
         })
         .await

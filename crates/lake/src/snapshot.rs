@@ -95,6 +95,21 @@ impl Snapshot {
         self.txns.get(&self.scoped(app_id)).copied()
     }
 
+    /// Whether `app_id` has ever committed `version` or a later one to this name.
+    pub(crate) fn has_ever_seen(&self, app_id: &str, version: i64) -> bool {
+        let is_of = |key: &str| {
+            let rest = key.strip_prefix(app_id);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+        };
+        let mut seen = self.txns.iter();
+        seen.any(|(key, seen)| *seen >= version && is_of(key))
+    }
+
+    /// The token that has fenced the table off, see [`Draft::fenced`](crate::Draft::fenced).
+    pub(crate) fn fence(&self, app_id: &str) -> Option<i64> {
+        self.txns.get(app_id).copied()
+    }
+
     /// `operation` of the commit that made this version.
     pub fn last_operation(&self) -> Option<&str> {
         self.operation.as_deref()

@@ -12,7 +12,7 @@ use crate::log::group::Pending;
 use crate::log::replay::{self, Listing, Replay, read_commit};
 use crate::rows::remove_of;
 use crate::snapshot::setting;
-use crate::{Definition, Error, Result, Snapshot, TableName};
+use crate::{Definition, Error, Result, Snapshot, TableName, Txn};
 
 /// A snapshot loaded longer ago is loaded anew from a listing: log clean-up may have removed the commit after it, and then
 /// a probe would find nothing for ever.
@@ -219,6 +219,36 @@ impl Table {
         Ok(landed.snapshot.version)
     }
 
+    /// From now on drafts that are [`fenced`](crate::Draft::fenced) for `app_id` with a smaller token are refused. Fails
+    /// with [`Error::Fenced`] if a greater one was here before.
+    pub async fn fence(&self, app_id: &str, token: i64) -> Result<()> {
+        let header = Header {
+            operation: "FENCE",
+            ..Header::default()
+        };
+        let fence = Txn {
+            app_id: app_id.to_owned(),
+            version: token,
+        };
+        commit::commit(self, &header, |newest| {
+            if newest.is_dropped() {
+                return Err(Error::NoSuchTable(self.name().clone()));
+            }
+            if newest.fence(app_id).is_some_and(|there| there > token) {
+                return Err(Error::Fenced {
+                    table: self.name().clone(),
+                    token,
+                });
+            }
+            Ok(Change {
+                fence: Some(fence.clone()),
+                ..Change::default()
+            })
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Remove all rows; what was loaded before may be loaded again.
     pub async fn truncate(&self) -> Result<u64> {
         self.snapshot().await?;
@@ -251,7 +281,7 @@ impl Table {
                 .map(|file| remove_of(newest, file, true))
                 .collect(),
             metadata: Some(metadata),
-            adds: vec![],
+            ..Change::default()
         })
     }
 }

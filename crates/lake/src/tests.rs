@@ -6,6 +6,7 @@ mod compact;
 mod faults;
 mod interop;
 mod lake;
+mod lease;
 mod speed;
 mod vacuum;
 

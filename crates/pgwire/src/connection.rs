@@ -45,6 +45,8 @@ pub struct Client<S> {
     pub skipping: bool,
     /// Within a message of several statements, which are one transaction.
     pub is_implicit_block: bool,
+    /// Within a message of several statements.
+    pub is_among_others: bool,
     /// Portals that there have been.
     pub portals_made: u64,
 }
@@ -119,6 +121,12 @@ impl From<rapport_engine::Error> for Stop {
     }
 }
 
+impl From<rapport_models::Error> for Stop {
+    fn from(error: rapport_models::Error) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
 impl From<rapport_catalog_postgres::Error> for Stop {
     fn from(error: rapport_catalog_postgres::Error) -> Self {
         Stop::Failure(error.into())
@@ -179,6 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             portals: HashMap::new(),
             skipping: false,
             is_implicit_block: false,
+            is_among_others: false,
             portals_made: 0,
         };
         let ended = match client.welcome(login.settings, login.database).await {
@@ -384,6 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Tells the client of an error; a transaction block fails with it.
     pub fn fail(&mut self, failure: Failure) {
         tracing::debug!(code = failure.code(), "a statement failed");
+        self.shared.config.counters.count_failed();
         self.wire.put(failure.into_message());
         self.transaction.fail();
     }
@@ -441,6 +451,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
             flushed = self.wire.flush_if_full() => Ok(flushed?),
+        }
+    }
+
+    /// Sends what is there, however little.
+    pub async fn flush_all_guarded(&mut self, run: &Run) -> Result<(), Stop> {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            biased;
+            stop = interrupted(run, &ended) => Err(stop),
+            flushed = self.wire.flush() => Ok(flushed?),
         }
     }
 

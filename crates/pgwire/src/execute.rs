@@ -92,6 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         self.do_call(run, portal, call).await?;
                     }
                 }
+                Kind::Model(asked) => self.ask_models(run, portal, asked).await?,
                 Kind::Engine(prepared) => {
                     if let Some(done) = self.ask_engine(run, portal, prepared).await? {
                         portal.progress = Progress::Ended;
@@ -226,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(Some(Completion::Complete { tag, rows: 0 }))
             }
             Outcome::CopyIn(copy) => self
-                .copy_in(run, copy, copied_table(prepared))
+                .copy_in(run, *copy, copied_table(prepared))
                 .await
                 .map(Some),
             Outcome::CopyOut {
@@ -531,6 +532,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 PgWireBackendMessage::PortalSuspended(PortalSuspended::new())
             }
             Completion::Complete { tag, .. } => {
+                self.shared.config.counters.count_completed();
                 PgWireBackendMessage::CommandComplete(CommandComplete::new(tag))
             }
         });
@@ -552,16 +554,17 @@ pub fn portal_columns(portal: &Portal) -> Option<Vec<ColumnInfo>> {
 fn has_rows(statement: &Arc<Statement>) -> bool {
     match &statement.kind {
         Kind::Engine(prepared) => prepared.columns.is_some(),
-        Kind::Catalogue { .. } => true,
+        Kind::Catalogue { .. } | Kind::Model(_) => true,
         Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => false,
     }
 }
 
-/// `SELECT 5`, `INSERT 0 5`; `EXPLAIN` and `SHOW` do not count. What was written counts with the rows that were fetched
+/// `SELECT 5`, `INSERT 0 5`; `EXPLAIN`, `SHOW` and what is about models do not count. What was written counts with the rows that were fetched
 /// before.
 fn tag_of_rows(tag: &str, rows: u64, before: u64) -> String {
     match tag {
         "EXPLAIN" | "SHOW" => tag.to_owned(),
+        _ if tag.ends_with(" MODEL") || tag.ends_with(" MODELS") => tag.to_owned(),
         "INSERT" => format!("INSERT 0 {}", before + rows),
         "UPDATE" | "DELETE" => format!("{tag} {}", before + rows),
         _ => format!("{tag} {rows}"),

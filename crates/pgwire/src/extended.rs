@@ -17,7 +17,7 @@ use crate::lexer;
 use crate::rows::Form;
 use crate::sqlstate::Failure;
 use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
-use crate::{types, value};
+use crate::{models, types, value};
 
 /// Statements and portals that one session may keep.
 const MAX_KEPT: usize = 10_000;
@@ -245,6 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Kind::Catalogue { fields, .. } => fields
                 .as_ref()
                 .map(|fields| fields.iter().map(ColumnInfo::from).collect()),
+            Kind::Model(asked) => Some(models::columns(asked)),
             Kind::Command(command) => self.columns_of_command(command)?,
         })
     }

@@ -15,6 +15,7 @@
 //!     │   ├ command.rs    statements about the session, read; session.rs  and run
 //!     │   ├ prepare.rs    all others: route.rs says whose question it is
 //!     │   └ execute.rs    portals (statement.rs) to rows, COPY (copy.rs) both ways
+//!     │       ├ models.rs    statements about models, and how far they are
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
 //!     │           └ rows.rs     Arrow to text (text.rs of udfs/postgres, style.rs) and binary
 //!     ├ settings.rs, transaction.rs   what a session remembers;
@@ -29,10 +30,12 @@ mod charset;
 mod command;
 mod connection;
 mod copy;
+mod counters;
 mod execute;
 mod extended;
 mod lexer;
 mod login;
+mod models;
 mod parse;
 mod prepare;
 mod pump;
@@ -51,5 +54,6 @@ mod types;
 mod value;
 mod wire;
 
+pub use counters::Counters;
 pub use server::{Error, ServerConfig, scram_verifier, serve};
 pub use tls::{Tls, TlsError};

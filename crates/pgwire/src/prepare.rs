@@ -11,6 +11,7 @@ use crate::calls::{self, Call};
 use crate::command::{self, Command};
 use crate::connection::{Client, Run, Stop};
 use crate::lexer::Piece;
+use crate::models;
 use crate::route::{Whose, whose};
 use crate::sqlstate::Failure;
 use crate::statement::{Kind, Statement};
@@ -48,6 +49,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         types: &[u32],
         describe: bool,
     ) -> Result<Arc<Statement>, Stop> {
+        // Before SHOW is taken for a setting's.
+        if let Some(statement) = rapport_models::Statement::read(piece.text) {
+            self.check_block(None)?;
+            return Ok(Arc::new(models::prepared(statement?, types)));
+        }
         let command = command::read(piece)?;
         self.check_block(command.as_ref())?;
         if let Some(Command::Declare {
@@ -264,6 +270,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     )
                     .into()
             }
+            // Of models PostgreSQL knows nothing.
+            Ok(_) if ours.message().starts_with("model \"") => ours.into(),
+            // What PostgreSQL takes is not wrong.
+            Ok(_) => Failure::not_supported(ours.message())
+                .with_hint("PostgreSQL can answer this; say it in other words.")
+                .into(),
             _ => ours.into(),
         }
     }

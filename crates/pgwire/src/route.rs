@@ -90,10 +90,7 @@ fn has_function(system: &SystemNames, name: &[String]) -> bool {
 }
 
 fn is_system_schema(schema: &str) -> bool {
-    matches!(
-        schema,
-        "pg_catalog" | "information_schema" | "pg_toast" | "system"
-    )
+    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast")
 }
 
 /// Called like functions, and known to PostgreSQL's grammar instead of `pg_proc`.
@@ -251,6 +248,7 @@ mod tests {
         check("select * from interactions", Whose::Engine);
         check("select * from pg_class, interactions", Whose::Engine);
         check("select * from public.pg_class", Whose::Engine);
+        check("select * from system.job_runs", Whose::Engine);
         check("select * from pg_customers", Whose::Engine);
         check(
             "with c as (select * from interactions) select * from c",

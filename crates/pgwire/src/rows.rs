@@ -211,7 +211,7 @@ impl Unit {
 }
 
 impl<'a> Cell<'a> {
-    fn new(
+    pub fn new(
         array: &'a ArrayRef,
         type_oid: u32,
         least_scale: Option<i8>,
@@ -803,6 +803,10 @@ fn natural_oid(data_type: &DataType) -> u32 {
         DataType::Timestamp(_, None) => oid::TIMESTAMP,
         DataType::Interval(_) | DataType::Duration(TimeUnit::Microsecond) => oid::INTERVAL,
         DataType::Dictionary(_, values) => natural_oid(values),
+        DataType::Struct(_) => oid::RECORD,
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => {
+            types::array_of(natural_oid(innermost(data_type))).unwrap_or(oid::TEXT)
+        }
         _ => oid::TEXT,
     }
 }

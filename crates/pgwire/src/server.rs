@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rapport_catalog_postgres::Catalogue;
 use rapport_engine::Warehouse;
+use rapport_models::Models;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Registry;
 use crate::connection;
+use crate::counters::Counters;
 use crate::sqlstate::Failure;
 use crate::tls::Tls;
 
@@ -25,10 +27,12 @@ pub enum Error {
 }
 
 /// What bounds the endpoint; the command line fills it from its settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerConfig {
     /// The runtime that queries compute on; the caller's own runtime only moves bytes.
     pub cpu: Handle,
+    /// Those of the warehouse that is served.
+    pub models: Models,
     /// Sessions beyond this are answered 53300.
     pub max_connections: usize,
     /// From the first byte to the end of the login.
@@ -45,13 +49,16 @@ pub struct ServerConfig {
     pub tls: Option<Arc<Tls>>,
     /// What the answers about roles that do not exist are made of; the same over restarts, and nobody else's to know.
     pub secret: [u8; 32],
+    /// Kept up to date; for whoever watches.
+    pub counters: Arc<Counters>,
 }
 
 impl ServerConfig {
     /// The defaults, with queries computed on `cpu` and a secret that lasts until the process ends.
-    pub fn new(cpu: Handle) -> Self {
+    pub fn new(cpu: Handle, models: Models) -> Self {
         Self {
             cpu,
+            models,
             max_connections: 100,
             login_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(120),
@@ -60,6 +67,7 @@ impl ServerConfig {
             shutdown_grace: Duration::from_secs(5),
             tls: None,
             secret: rand::random(),
+            counters: Arc::default(),
         }
     }
 }
@@ -175,6 +183,7 @@ fn refuse(stream: TcpStream) {
 async fn serve_one(stream: TcpStream, shared: Arc<Shared>) {
     // Answers are flushed when they are complete; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
+    let _open = shared.config.counters.open();
     connection::serve(stream, shared).await;
 }
 

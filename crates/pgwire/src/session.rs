@@ -531,13 +531,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => {
                 false
             }
+            Kind::Model(asked) => asked.tag() == "SELECT",
         };
         if !is_query {
             return Err(Failure::new("42601", "a cursor can only be declared for a query").into());
         }
         self.refuse_portal(name)?;
-        if let Kind::Engine(prepared) = &statement.kind {
-            self.ask_engine(run, &mut portal, prepared).await?;
+        match &statement.kind {
+            Kind::Engine(prepared) => drop(self.ask_engine(run, &mut portal, prepared).await?),
+            Kind::Model(asked) => self.ask_models(run, &mut portal, asked).await?,
+            _ => {}
         }
         self.keep_portal(name.to_owned(), portal)?;
         Ok(tagged("DECLARE CURSOR"))
@@ -762,5 +765,8 @@ fn no_cursor(name: &str) -> Failure {
 }
 
 fn is_preparable(statement: &Statement) -> bool {
-    matches!(statement.kind, Kind::Engine(_) | Kind::Catalogue { .. })
+    matches!(
+        statement.kind,
+        Kind::Engine(_) | Kind::Catalogue { .. } | Kind::Model(_)
+    )
 }

@@ -22,8 +22,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.session().begin()?;
         }
         self.is_implicit_block = implicit;
+        self.is_among_others = pieces.len() > 1;
         let done = self.simple_statements(&pieces, implicit).await;
         self.is_implicit_block = false;
+        self.is_among_others = false;
         if !self.transaction.in_block() {
             self.close_portals(matches!(done, Ok(true)));
         }

@@ -159,8 +159,12 @@ pub fn engine_notice(given: &Notice) -> PgWireBackendMessage {
 
 /// A warning of our own.
 pub fn warning(code: &str, message: &str) -> PgWireBackendMessage {
+    said("WARNING", code, message)
+}
+
+pub fn said(severity: &str, code: &str, message: &str) -> PgWireBackendMessage {
     notice(&ErrorFields {
-        severity: "WARNING".into(),
+        severity: severity.into(),
         code: code.into(),
         message: message.into(),
         ..ErrorFields::default()
@@ -300,6 +304,40 @@ impl From<rapport_engine::Error> for Failure {
     }
 }
 
+impl From<rapport_models::Error> for Failure {
+    fn from(error: rapport_models::Error) -> Self {
+        use rapport_models::Error as E;
+        let (message, hint) = (error.to_string(), error.hint());
+        let code = match error {
+            E::Syntax { position, .. } => {
+                let mut failure = Failure::new("42601", message);
+                failure.0.position = position.and_then(|position| u32::try_from(position).ok());
+                return failure;
+            }
+            E::Engine(error) => return error.into(),
+            E::OptionTwice(_) => "42601",
+            E::MissingParameter(_) => "08P01",
+            E::NoValue { .. } => "22004",
+            E::NoVersion(_) | E::Invalid { .. } | E::Stats(_) => "22023",
+            E::ArgumentCount { .. } => "42883",
+            E::NotLiteral(_) | E::Alone(_) => "0A000",
+            E::NoSuchModel(_) | E::NoSuchVersion { .. } => "42704",
+            E::Exists(_) => "42710",
+            E::NotOwner(_) | E::MayNotCreate => "42501",
+            E::Busy { .. } => "55P03",
+            E::Overtaken { .. } => "40001",
+            E::Unfit { .. } => "22000",
+            E::TooBig { .. } => "53200",
+            E::Lake(error) => return lake(error),
+        };
+        let failure = Failure::new(code, message);
+        match hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
 fn lake(error: rapport_lake::Error) -> Failure {
     use rapport_lake::Error as E;
     let coded = |code: &str| Failure::new(code, error.to_string());
@@ -312,6 +350,9 @@ fn lake(error: rapport_lake::Error) -> Failure {
         }
         E::NoSuchVersion { .. } | E::NoSuchTime { .. } => coded("22023"),
         E::Conflict { .. } => coded("40001").with_hint("Try the statement again."),
+        E::Fenced { .. } | E::LeaseLost { .. } => {
+            coded("40001").with_hint("Another process does the same job now; leave it to that one.")
+        }
         E::NotSorted { .. } | E::WrongSchema { .. } | E::RowsChanged { .. } => coded("XX000"),
         E::NoConditionalCreate { .. } | E::NotALake(_) | E::NewerFormat { .. } => coded("55000"),
         E::StorageFull { .. } => coded("53100"),

@@ -43,6 +43,7 @@ pub enum Kind {
         /// What the session has to do beside it.
         calls: Vec<Call>,
     },
+    Model(rapport_models::Statement),
     /// `COPY (a query for the catalogue) TO STDOUT`.
     CatalogueCopy {
         query: String,

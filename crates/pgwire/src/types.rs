@@ -21,7 +21,7 @@ pub fn size(type_oid: u32) -> i16 {
 pub const CHAR: u32 = 18;
 pub const TIMETZ: u32 = 1266;
 
-const ARRAYS: [(u32, u32); 23] = [
+const ARRAYS: [(u32, u32); 24] = [
     (1000, oid::BOOL),
     (1001, oid::BYTEA),
     (1002, CHAR),
@@ -43,20 +43,27 @@ const ARRAYS: [(u32, u32); 23] = [
     (1187, oid::INTERVAL),
     (1231, oid::NUMERIC),
     (1270, TIMETZ),
+    (2287, oid::RECORD),
     (2951, oid::UUID),
     (3807, oid::JSONB),
 ];
 
+/// The array type of such elements.
+pub fn array_of(element_oid: u32) -> Option<u32> {
+    let mut arrays = ARRAYS.iter();
+    let found = arrays.find(|(_, element)| *element == element_oid);
+    found.map(|(array, _)| *array)
+}
+
 /// Whether values of the type are text in the binary form too; `None` if parts of them are.
 pub fn is_text_in_binary(type_oid: u32) -> Option<bool> {
-    const RECORD: u32 = 2249;
     const XML: u32 = 142;
     match type_oid {
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN | CHAR | XML => {
             Some(true)
         }
         oid::JSON | oid::JSONB => Some(true),
-        RECORD => None,
+        oid::RECORD => None,
         other => match element_of(other) {
             Some(element) if is_text_in_binary(element) != Some(false) => None,
             _ => Some(false),

@@ -15,8 +15,9 @@ use datafusion::common::ScalarValue;
 use rapport_engine::oid;
 
 use crate::parse::{self, Overflow};
-use crate::rows::EPOCH_DAYS;
+use crate::rows::{Cell, EPOCH_DAYS, Form};
 use crate::sqlstate::{Failure, Result};
+use crate::style::Style;
 use crate::types;
 use rapport_udf_postgres::text::{self, MICROS_PER_DAY, Zone};
 
@@ -368,6 +369,18 @@ pub fn parameter(type_oid: u32, binary: bool, bytes: &[u8], zone: Zone) -> Resul
     Ok(ScalarValue::try_from_array(&collector.finish(), 0)?)
 }
 
+/// The same in PostgreSQL's text form, whichever form it came in.
+pub fn parameter_text(type_oid: u32, binary: bool, bytes: &[u8], zone: Zone) -> Result<String> {
+    if !binary {
+        return Ok(utf8(bytes)?.to_owned());
+    }
+    let array = parameter(type_oid, binary, bytes, zone)?.to_array()?;
+    let cell = Cell::new(&array, type_oid, None, Form::Text, Style::plain(zone))?;
+    let mut text = Vec::new();
+    cell.put_text(0, &mut text);
+    Ok(utf8(&text)?.to_owned())
+}
+
 /// NULL, of the parameter's type.
 pub fn null_parameter(type_oid: u32) -> Result<ScalarValue> {
     Ok(ScalarValue::try_from(&parameter_type(type_oid))?)
@@ -698,7 +711,7 @@ mod tests {
                     data_type: array.data_type().clone(),
                 }],
                 forms: vec![form],
-                style: crate::style::Style::plain(Zone::UTC),
+                style: Style::plain(Zone::UTC),
                 charset: crate::charset::Charset::Utf8,
             };
             let schema = Schema::new(vec![Field::new("c", array.data_type().clone(), true)]);

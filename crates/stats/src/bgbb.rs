@@ -23,7 +23,7 @@ pub struct BgBb {
 }
 
 /// Purchases on `occasions` occasions, the last of them on the `last`-th (0 without any).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Occasions {
     purchases: u32,
     last: u32,
@@ -77,7 +77,7 @@ impl BgBb {
                 data.rows.push((occasions, weight));
             }
         }
-        data.rows = alike(data.rows, Ord::cmp);
+        data.rows = alike(&data.rows, |occasions| *occasions);
         let starts = [[1.0, 1.0, 1.0, 2.0], [1.0, 0.5, 0.5, 3.0]];
         fit::maximise(&data, &starts, is_cancelled)
     }

@@ -8,6 +8,8 @@
 //! doi 10.1287/mksc.1040.0098; overflow: Fader & Hardie, note 027. Expectations are evaluated after Euler's transformation
 //! of ₂F₁, where nothing overflows or cancels.
 
+use std::borrow::Cow;
+
 use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -44,7 +46,7 @@ impl BgNbd {
             [0.3, 0.3 / rate, 0.5, 3.0],
             [3.0, 3.0 / rate, 0.1, 1.0],
         ];
-        fit::maximise(&Data(customers), &starts, is_cancelled)
+        fit::maximise(&Data(Cow::Borrowed(customers)), &starts, is_cancelled)
     }
 
     /// ln of equation (6) of the paper: the density of the purchases' times.
@@ -111,7 +113,7 @@ impl BgNbd {
     }
 }
 
-struct Data<'a>(&'a Customers);
+struct Data<'a>(Cow<'a, Customers>);
 
 impl Likelihood<4> for Data<'_> {
     fn log_likelihood<R: Real + Send + Sync>(
@@ -131,6 +133,10 @@ impl Likelihood<4> for Data<'_> {
     fn weight(&self) -> f64 {
         self.0.weight
     }
+
+    fn few(&self) -> Option<Self> {
+        self.0.few().map(Cow::Owned).map(Self)
+    }
 }
 
 /// The part that depends on the number of repeats only: A1 and A2 of the paper, with the times in units of α.
@@ -141,12 +147,12 @@ fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
 /// ln(exp A3 + exp A4) of the paper: still active at the end, or stopped after the last purchase.
 fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
     let x = history.repeats;
-    let active = -((r + x) * (R::constant(history.age) / alpha).ln_1p());
+    let (purchases, per_alpha) = (r + x, R::constant(1.0) / alpha);
+    let active = -(purchases * (per_alpha * history.age).ln_1p());
     if x == 0.0 {
         return active;
     }
-    let stopped =
-        a.ln() - (b + (x - 1.0)).ln() - (r + x) * (R::constant(history.recency) / alpha).ln_1p();
+    let stopped = (a / (b + (x - 1.0))).ln() - purchases * (per_alpha * history.recency).ln_1p();
     ln_sum_exp(active, stopped)
 }
 

@@ -1,8 +1,9 @@
 //! Maximum likelihood for models of a few positive parameters.
 //!
 //! The search runs over the logarithms of the parameters (so that all of them stay positive and a change of units is a
-//! shift) by BFGS with exact gradients, from several starts. Sums over customers are taken in pieces of a fixed size and
-//! added in their order, so that any number of threads gives the same bits.
+//! shift) by BFGS with exact gradients, from several starts; of many customers first with a few that stand for all, and
+//! then, from where that led, with all. Sums over customers are taken in pieces of a fixed size and added in their order,
+//! so that any number of threads gives the same bits.
 
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use crate::linear;
 use crate::{Error, Result};
 
 /// A model's log-likelihood of its data, in nats.
-pub trait Likelihood<const N: usize>: Sync {
+pub trait Likelihood<const N: usize>: Sync + Sized {
     /// Of a cancelled fit nothing is expected but an early end.
     fn log_likelihood<R: Real + Send + Sync>(
         &self,
@@ -21,6 +22,11 @@ pub trait Likelihood<const N: usize>: Sync {
 
     /// Sum of the weights: how many customers the data stand for.
     fn weight(&self) -> f64;
+
+    /// The same of a few rows that stand for all, as [`crate::alike::few`] takes them; nothing where all are few.
+    fn few(&self) -> Option<Self> {
+        None
+    }
 }
 
 /// Asked every few thousand customers; a fit that is no longer wanted ends with [`Error::Cancelled`].
@@ -49,11 +55,13 @@ const ROUNDING: f64 = 1e-12;
 /// Steps one after the other that win no more than that.
 const MOST_IN_VAIN: usize = 3;
 const MOST_STEPS: usize = 500;
+/// A step of the logarithms that changes no digit of the standard errors that is shown.
+const SAME: f64 = 1e-6;
 /// A parameter that is e^±EDGE of where it started has run away.
 const EDGE: f64 = 25.0;
 /// An uncertainty of a parameter's logarithm at which nothing is known about it.
 const UNKNOWN: f64 = 5.0;
-const PIECE: usize = 4_096;
+const PIECE: usize = 1_024;
 
 /// The sum of `f` over `rows`, on all cores, the same on any number of them. Once it is cancelled, what is left is left out.
 pub fn sum<T: Sync, R: Real + Send>(
@@ -84,18 +92,24 @@ pub fn maximise<const N: usize>(
         is_cancelled,
         evaluations: 0,
     };
-    let mut best: Option<Climb<N>> = None;
-    for start in starts {
-        let climb = search.climb(start.map(f64::ln))?;
-        if best
-            .as_ref()
-            .is_none_or(|best| climb.at.value > best.at.value)
-        {
-            best = Some(climb);
+    if let Some(few) = model.few() {
+        let mut ahead = Search {
+            model: &few,
+            is_cancelled,
+            evaluations: 0,
+        };
+        let near = ahead.highest(starts)?;
+        search.evaluations = ahead.evaluations;
+        if near.converged && !is_far(&near.at.logs, &near.start) {
+            let mut climb = search.climb(near.at.logs, Some(near.inverse))?;
+            climb.start = near.start;
+            if climb.converged {
+                return search.finish(&climb);
+            }
         }
     }
-    let best = best.ok_or(Error::TooLittle("there is nowhere to start from"))?;
-    search.finish(&best)
+    let highest = search.highest(starts)?;
+    search.finish(&highest)
 }
 
 struct Search<'a, L, const N: usize> {
@@ -115,6 +129,8 @@ struct Point<const N: usize> {
 struct Climb<const N: usize> {
     start: [f64; N],
     at: Point<N>,
+    /// What was learned of the inverse of minus the curvature.
+    inverse: [[f64; N]; N],
     converged: bool,
 }
 
@@ -138,20 +154,35 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         })
     }
 
-    /// BFGS: the inverse of the curvature is learned from the gradients met on the way.
-    fn climb(&mut self, logs: [f64; N]) -> Result<Climb<N>> {
-        let ended = |at, converged| Climb {
+    fn highest(&mut self, starts: &[[f64; N]]) -> Result<Climb<N>> {
+        let mut highest: Option<Climb<N>> = None;
+        for start in starts {
+            let climb = self.climb(start.map(f64::ln), None)?;
+            if highest
+                .as_ref()
+                .is_none_or(|highest| climb.at.value > highest.at.value)
+            {
+                highest = Some(climb);
+            }
+        }
+        highest.ok_or(Error::TooLittle("there is nowhere to start from"))
+    }
+
+    /// BFGS: the inverse of the curvature is learned from the gradients met on the way, on top of what is `known` of it.
+    fn climb(&mut self, logs: [f64; N], known: Option<[[f64; N]; N]>) -> Result<Climb<N>> {
+        let mut at = self.evaluate(logs)?;
+        let mut is_fresh = known.is_none();
+        let mut inverse = known.unwrap_or_else(identity);
+        let ended = |at, inverse, converged| Climb {
             start: logs,
             at,
+            inverse,
             converged,
         };
-        let mut at = self.evaluate(logs)?;
-        let mut inverse = identity();
-        let mut is_fresh = true;
         let mut in_vain = 0;
         for _ in 0..MOST_STEPS {
             if largest(&at.gradient) < FLAT {
-                return Ok(ended(at, true));
+                return Ok(ended(at, inverse, true));
             }
             let mut direction = times(&inverse, &at.gradient);
             if dot(&direction, &at.gradient) <= 0.0 {
@@ -163,13 +194,13 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             let direction = direction.map(|d| d * scale);
             if dot(&direction, &at.gradient) <= ROUNDING * at.value.abs() {
                 // What could still be won is lost in the rounding of the sum.
-                return Ok(ended(at, true));
+                return Ok(ended(at, inverse, true));
             }
             let Some(next) = self.step(&at, &direction)? else {
                 if is_fresh {
                     // Not even straight uphill is there anything higher.
                     let converged = largest(&at.gradient) < 1e3 * FLAT;
-                    return Ok(ended(at, converged));
+                    return Ok(ended(at, inverse, converged));
                 }
                 (inverse, is_fresh) = (identity(), true);
                 continue;
@@ -182,10 +213,10 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             };
             at = next;
             if in_vain == MOST_IN_VAIN || is_far(&at.logs, &logs) {
-                return Ok(ended(at, largest(&at.gradient) < 1e3 * FLAT));
+                return Ok(ended(at, inverse, largest(&at.gradient) < 1e3 * FLAT));
             }
         }
-        Ok(ended(at, false))
+        Ok(ended(at, inverse, false))
     }
 
     /// Along `direction`, to where the likelihood rises enough and the slope has eased.
@@ -234,7 +265,9 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             if largest(&step) < 1e-2 {
                 let next = self.evaluate(std::array::from_fn(|n| at.logs[n] + step[n]))?;
                 if largest(&next.gradient) < largest(&at.gradient) {
-                    covariance = self.covariance(next.logs)?;
+                    if largest(&step) > SAME {
+                        covariance = self.covariance(next.logs)?;
+                    }
                     at = next;
                 }
             }

@@ -6,7 +6,7 @@
 //!
 //! Source: Fader & Hardie (2013), "The Gamma-Gamma Model of Monetary Value", note 025.
 
-use crate::alike::alike;
+use crate::alike::{alike, few, key_of};
 use crate::dual::{Real, ln_beta};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -62,10 +62,8 @@ impl GammaGamma {
                 data.spends.push((spend, weight));
             }
         }
-        data.spends = alike(data.spends, |a, b| {
-            a.purchases
-                .total_cmp(&b.purchases)
-                .then(a.mean.total_cmp(&b.mean))
+        data.spends = alike(&data.spends, |spend| {
+            [spend.purchases, spend.mean].map(key_of)
         });
         let mean = total / data.weight;
         let starts = [[5.0, 4.0, 0.6 * mean], [1.0, 2.0, mean]];
@@ -126,6 +124,12 @@ impl Likelihood<3> for Data {
 
     fn weight(&self) -> f64 {
         self.weight
+    }
+
+    fn few(&self) -> Option<Self> {
+        let spends = few(&self.spends)?;
+        let weight = spends.iter().map(|(_, weight)| weight).sum();
+        Some(Self { spends, weight })
     }
 }
 

@@ -4,7 +4,7 @@
 //! last purchase, *age* the time from the first purchase to the end of observation, both in any one unit, which is then
 //! the unit of the fitted rates and of every horizon. Source: Fader, Hardie & Lee (2005), Marketing Science 24(2).
 
-use crate::alike::alike;
+use crate::alike::{alike, few, key_of};
 use crate::error::not_negative;
 use crate::{Error, Result};
 
@@ -50,12 +50,18 @@ impl Customers {
                 histories.push((history, weight));
             }
         }
-        let histories = alike(histories, |a, b| {
-            a.repeats
-                .total_cmp(&b.repeats)
-                .then(a.recency.total_cmp(&b.recency))
-                .then(a.age.total_cmp(&b.age))
+        let histories = alike(&histories, |history| {
+            let History {
+                repeats,
+                recency,
+                age,
+            } = *history;
+            [repeats, recency, age].map(key_of)
         });
+        Ok(Self::sorted(histories))
+    }
+
+    fn sorted(histories: Vec<(History, f64)>) -> Self {
         let mut repeats: Vec<(f64, f64)> = vec![];
         for (history, weight) in &histories {
             match repeats.last_mut() {
@@ -64,16 +70,21 @@ impl Customers {
             }
         }
         let weight = histories.iter().map(|(_, weight)| weight).sum();
-        Ok(Self {
+        Self {
             histories,
             repeats,
             weight,
-        })
+        }
     }
 
     /// How many customers the histories stand for.
     pub fn weight(&self) -> f64 {
         self.weight
+    }
+
+    /// A few histories that stand for all; nothing where there are not many.
+    pub(crate) fn few(&self) -> Option<Self> {
+        few(&self.histories).map(Self::sorted)
     }
 
     /// A rate to begin the search with: purchases per unit of time.

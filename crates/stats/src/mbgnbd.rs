@@ -5,6 +5,8 @@
 //! Source: Batislam, Denizel & Filiztekin (2007), "Empirical validation and comparison of models for customer base
 //! analysis", Int. J. of Research in Marketing 24(3); Hoppe & Wagner (2007). Expectations after Euler's transformation.
 
+use std::borrow::Cow;
+
 use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -38,7 +40,7 @@ impl MbgNbd {
             [0.5, 0.5 / rate, 0.5, 1.5],
             [3.0, 3.0 / rate, 0.1, 1.0],
         ];
-        fit::maximise(&Data(customers), &starts, is_cancelled)
+        fit::maximise(&Data(Cow::Borrowed(customers)), &starts, is_cancelled)
     }
 
     /// ln of the density of the purchases' times.
@@ -72,7 +74,7 @@ impl MbgNbd {
     }
 }
 
-struct Data<'a>(&'a Customers);
+struct Data<'a>(Cow<'a, Customers>);
 
 impl Likelihood<4> for Data<'_> {
     fn log_likelihood<R: Real + Send + Sync>(
@@ -92,6 +94,10 @@ impl Likelihood<4> for Data<'_> {
     fn weight(&self) -> f64 {
         self.0.weight
     }
+
+    fn few(&self) -> Option<Self> {
+        self.0.few().map(Cow::Owned).map(Self)
+    }
 }
 
 /// The part that depends on the number of repeats only.
@@ -102,8 +108,9 @@ fn of_repeats<R: Real>([r, alpha, a, b]: [R; 4], x: f64) -> R {
 /// Still active at the end, or stopped after the last purchase.
 fn of_times<R: Real>([r, alpha, a, b]: [R; 4], history: History) -> R {
     let x = history.repeats;
-    let active = -((r + x) * (R::constant(history.age) / alpha).ln_1p());
-    let stopped = a.ln() - (b + x).ln() - (r + x) * (R::constant(history.recency) / alpha).ln_1p();
+    let (purchases, per_alpha) = (r + x, R::constant(1.0) / alpha);
+    let active = -(purchases * (per_alpha * history.age).ln_1p());
+    let stopped = (a / (b + x)).ln() - purchases * (per_alpha * history.recency).ln_1p();
     ln_sum_exp(active, stopped)
 }
 

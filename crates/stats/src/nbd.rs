@@ -6,6 +6,8 @@
 //! Source: Ehrenberg (1959), "The Pattern of Consumer Purchases", Applied Statistics 8(1); the likelihood is that of the
 //! purchases' times, as in Fader, Hardie & Lee (2005).
 
+use std::borrow::Cow;
+
 use crate::dual::{Real, ln_rising};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -30,7 +32,7 @@ impl Nbd {
     pub fn fit(customers: &Customers, is_cancelled: IsCancelled) -> Result<Fit<2>> {
         let rate = customers.rate();
         let starts = [[1.0, 1.0 / rate], [0.3, 0.3 / rate]];
-        fit::maximise(&Data(customers), &starts, is_cancelled)
+        fit::maximise(&Data(Cow::Borrowed(customers)), &starts, is_cancelled)
     }
 
     pub fn log_likelihood(&self, history: History) -> f64 {
@@ -45,7 +47,7 @@ impl Nbd {
     }
 }
 
-struct Data<'a>(&'a Customers);
+struct Data<'a>(Cow<'a, Customers>);
 
 impl Likelihood<2> for Data<'_> {
     fn log_likelihood<R: Real + Send + Sync>(
@@ -64,6 +66,10 @@ impl Likelihood<2> for Data<'_> {
 
     fn weight(&self) -> f64 {
         self.0.weight
+    }
+
+    fn few(&self) -> Option<Self> {
+        self.0.few().map(Cow::Owned).map(Self)
     }
 }
 

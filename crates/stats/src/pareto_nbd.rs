@@ -11,6 +11,8 @@
 //! note 009, with ₂F₁ after Euler's transformation; discounted expected residual transactions of Fader, Hardie & Lee
 //! (2005), "RFM and CLV", J. of Marketing Research 42(4), doi 10.1509/jmkr.2005.42.4.415.
 
+use std::borrow::Cow;
+
 use crate::dual::{Real, ln_diff_exp, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
@@ -43,7 +45,7 @@ impl ParetoNbd {
             [1.0, 1.0 / rate, 1.0, 1.0 / rate],
             [0.5, 0.5 / rate, 0.5, 0.3 / rate],
         ];
-        fit::maximise(&Data(customers), &starts, is_cancelled)
+        fit::maximise(&Data(Cow::Borrowed(customers)), &starts, is_cancelled)
     }
 
     pub fn log_likelihood(&self, history: History) -> f64 {
@@ -108,7 +110,7 @@ fn active_time(s: f64, beta: f64, horizon: f64) -> f64 {
     beta * log * shape
 }
 
-struct Data<'a>(&'a Customers);
+struct Data<'a>(Cow<'a, Customers>);
 
 impl Likelihood<4> for Data<'_> {
     fn log_likelihood<R: Real + Send + Sync>(
@@ -127,6 +129,10 @@ impl Likelihood<4> for Data<'_> {
 
     fn weight(&self) -> f64 {
         self.0.weight
+    }
+
+    fn few(&self) -> Option<Self> {
+        self.0.few().map(Cow::Owned).map(Self)
     }
 }
 

@@ -94,6 +94,8 @@ def df_shows_the_functions_of_rapport():
         skip("PostgreSQL has no such functions")
     out = _psql(r"\df array_has", r"\df+ approx_distinct", r"\sf array_has(anyarray,anyelement)")
     _has(out, "boolean", "anyarray", "agg", "HyperLogLog", "FUNCTION public.array_has")
+    out = _psql(r"\df+ refresh_model")
+    _has(out, "as_of text DEFAULT NULL", "baseline_value double precision", "REFRESH MODEL as a function", "volatile")
     # PostgreSQL's own are not declared a second time.
     _has(_psql(r"\df public.upper"), "(0 rows)")
 

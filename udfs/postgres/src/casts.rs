@@ -46,12 +46,6 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         gives: Kind::Bytea,
         work: to_bytea,
     }];
-    const PLAIN: &[Overload] = &[Overload {
-        takes: &[Kind::Text],
-        more: None,
-        gives: Kind::Text,
-        work: unpadded,
-    }];
     const TYPE_OF: &[Overload] = &[Overload {
         takes: &[Kind::Any],
         more: None,
@@ -93,13 +87,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
             BYTEA,
         )
         .udf(),
-        simple(
-            UNPADDED,
-            "char::text",
-            "Without the spaces at the end.",
-            PLAIN,
-        )
-        .udf(),
+        unpadded_texts(),
         simple(
             "pg_typeof",
             "pg_typeof(any)",
@@ -116,6 +104,23 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         .random()
         .udf(),
     ]
+}
+
+/// [`UNPADDED`].
+pub fn unpadded_texts() -> Arc<ScalarUDF> {
+    const PLAIN: &[Overload] = &[Overload {
+        takes: &[Kind::Text],
+        more: None,
+        gives: Kind::Text,
+        work: unpadded,
+    }];
+    simple(
+        UNPADDED,
+        "char::text",
+        "Without the spaces at the end.",
+        PLAIN,
+    )
+    .udf()
 }
 
 /// In any of the ways that PostgreSQL takes. 22P02 if it is none.

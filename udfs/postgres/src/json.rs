@@ -10,7 +10,9 @@ mod change;
 mod compare;
 mod contain;
 mod get;
+mod order;
 mod query;
+mod scalar;
 mod scan;
 mod sets;
 mod value;
@@ -22,6 +24,8 @@ use datafusion_expr::ScalarUDF;
 pub use build::{FRAGMENT, ITEM, ROW};
 pub use canonical::{TO_JSON, TO_JSONB, canonical, check};
 pub use get::{GET_JSON, GET_JSON_TEXT, GET_JSONB, GET_JSONB_TEXT};
+pub use order::SORT_KEY;
+pub use scalar::SCALAR;
 
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
@@ -31,7 +35,9 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         compare::functions(),
         contain::functions(),
         get::functions(),
+        order::functions(),
         query::functions(),
+        scalar::functions(),
         sets::functions(),
     ]
     .concat()

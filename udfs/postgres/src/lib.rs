@@ -3,6 +3,7 @@
 mod age;
 mod arguments;
 mod array;
+mod bytes;
 mod calendar;
 mod casts;
 mod clock;
@@ -66,7 +67,7 @@ use std::sync::Arc;
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE};
-pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, uuid};
+pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, unpadded_texts, uuid};
 pub use clock::Clock;
 pub use concat::TEXT_OF;
 pub use digits::{DIGITS, to_digits};
@@ -114,6 +115,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(array::functions());
     functions.extend(row_key::functions());
     functions.extend(casts::functions());
+    functions.extend(bytes::functions());
     functions.extend(codec::functions());
     functions.extend(concat::functions());
     functions.extend(format::functions());

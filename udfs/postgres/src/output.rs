@@ -37,6 +37,7 @@ enum Printed {
     Timestamptz,
     Interval,
     List(Box<Output<'static>>),
+    Row(Vec<Output<'static>>),
 }
 
 impl<'a> Output<'a> {
@@ -70,6 +71,11 @@ impl<'a> Output<'a> {
                     Printed::List(Box::new(Output::of_owned(values, zone)?)),
                     None,
                 )
+            }
+            D::Struct(_) => {
+                let fields = array.as_struct().columns().iter();
+                let fields = fields.map(|field| Output::of_owned(field.clone(), zone));
+                (Printed::Row(fields.collect::<Result<_>>()?), None)
             }
             D::LargeList(element) | D::FixedSizeList(element, _) => {
                 return Self::of_owned(cast(array, &D::List(element.clone()))?, zone);
@@ -138,6 +144,20 @@ impl<'a> Output<'a> {
                     .as_primitive::<IntervalMonthDayNanoType>()
                     .value(at);
                 text::push_interval(out, value.months, value.days, value.nanoseconds / 1_000);
+            }
+            Printed::Row(fields) => {
+                out.push(b'(');
+                for (n, field) in fields.iter().enumerate() {
+                    if n > 0 {
+                        out.push(b',');
+                    }
+                    if !field.is_null(at) {
+                        let start = out.len();
+                        field.push(at, out);
+                        text::quote_field(out, start);
+                    }
+                }
+                out.push(b')');
             }
             Printed::List(elements) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();

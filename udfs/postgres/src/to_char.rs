@@ -63,6 +63,8 @@ impl ScalarUDFImpl for ToChar {
             DataType::Interval(_) | DataType::Duration(_) => span_type(),
             DataType::Time64(_) => time_type(),
             DataType::Decimal128(digits, scale) => DataType::Decimal128(*digits, *scale),
+            // A mean has more digits than a template shows.
+            DataType::Decimal256(_, scale) => DataType::Decimal128(38, (*scale).clamp(0, 16)),
             DataType::Float32 => DataType::Float32,
             DataType::Float64 => DataType::Float64,
             DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int32,

@@ -12,14 +12,19 @@ use tempfile::TempDir;
 
 use crate::house::{VERIFIER, ask, check, check_refused};
 
-/// A server with the superuser `postgres`, password "secret", that listens on a socket in its folder.
+/// A server with one superuser, password "secret", that listens on a socket in its folder; with TLS on a port too.
 struct Server {
     dir: TempDir,
     process: Child,
+    superuser: &'static str,
 }
 
 impl Server {
     fn start() -> Option<Server> {
+        Self::start_with("postgres", &["-c", "listen_addresses="])
+    }
+
+    fn start_with(superuser: &'static str, settings: &[&str]) -> Option<Server> {
         let programs = installed()?;
         let dir = TempDir::new().expect("a temporary folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("a chmod");
@@ -34,7 +39,7 @@ impl Server {
                 "-A",
                 "scram-sha-256",
                 "-U",
-                "postgres",
+                superuser,
                 "--no-sync",
                 "-E",
                 "UTF8",
@@ -51,31 +56,47 @@ impl Server {
             .arg(data)
             .arg("-k")
             .arg(dir.path())
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .args(["-c", "fsync=off"])
+            .args(settings)
             .spawn()
             .expect("postgres starts");
-        Some(Server { dir, process })
+        Some(Server {
+            dir,
+            process,
+            superuser,
+        })
     }
 
     async fn open(&self, statement_timeout: Duration) -> Catalogue {
-        let dir = self
-            .dir
-            .path()
-            .to_str()
-            .expect("a plain path")
-            .replace('/', "%2F");
-        let place = Place::Url(format!("postgres://postgres:secret@{dir}/postgres"));
+        let url = self.url(self.superuser);
+        self.open_at(url, statement_timeout)
+            .await
+            .expect("the catalogue opens")
+    }
+
+    fn url(&self, user: &str) -> String {
+        let dir = self.dir.path().to_str().expect("a plain path");
+        format!(
+            "postgres://{user}:secret@{}/postgres",
+            dir.replace('/', "%2F")
+        )
+    }
+
+    /// Waits for the server to start.
+    async fn open_at(&self, url: String, statement_timeout: Duration) -> Result<Catalogue, Error> {
         let config = Config {
-            place,
+            place: Place::Url(url),
             statement_timeout,
         };
         let started = Instant::now();
         loop {
             match Catalogue::open(config.clone()).await {
-                Err(Error::BadServer { .. }) if started.elapsed() < Duration::from_secs(20) => {
+                Err(Error::BadServer { what, .. })
+                    if is_starting(&what) && started.elapsed() < Duration::from_secs(20) =>
+                {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                opened => return opened.expect("the catalogue opens"),
+                opened => return opened,
             }
         }
     }
@@ -86,6 +107,12 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn is_starting(what: &str) -> bool {
+    ["No such file", "refused", "starting up"]
+        .iter()
+        .any(|words| what.contains(words))
 }
 
 /// Debian keeps the programs of each version in a folder of its own.
@@ -118,7 +145,16 @@ fn program(programs: &Path, name: &str) -> Command {
 
 #[tokio::test]
 async fn an_ordinary_postgresql_serves_as_the_catalogue() {
-    let Some(server) = Server::start() else {
+    check_serves("postgres").await;
+}
+
+#[tokio::test]
+async fn its_superuser_may_have_any_name() {
+    check_serves("boss").await;
+}
+
+async fn check_serves(superuser: &'static str) {
+    let Some(server) = Server::start_with(superuser, &["-c", "listen_addresses="]) else {
         return;
     };
     let catalogue = server.open(Duration::from_secs(30)).await;
@@ -223,3 +259,94 @@ async fn a_wrong_password_is_the_servers_own_words() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_role_that_is_no_superuser_is_refused_with_the_reason() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let catalogue = server.open(PATIENCE).await;
+    // A verifier of "secret" is made by the server itself.
+    let sql = "create role maker login createrole createdb password 'secret'";
+    let mut psql = program(&installed().expect("it has been found"), "psql");
+    let made = psql.arg(server.url("postgres")).args(["-c", sql]).status();
+    assert!(made.expect("psql runs").success());
+    drop(catalogue);
+    let refused = server.open_at(server.url("maker"), PATIENCE).await;
+    let refused = refused.expect_err("no superuser").to_string();
+    assert!(refused.contains("maker is no superuser"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_way_to_the_server_is_encrypted_as_the_url_says() {
+    let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tls");
+    let copies = TempDir::new().expect("a temporary folder");
+    fs::set_permissions(copies.path(), fs::Permissions::from_mode(0o755)).expect("a chmod");
+    for name in ["server.crt", "server.key"] {
+        let copy = copies.path().join(name);
+        fs::copy(tls.join(name), &copy).expect("a copy");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).expect("a chmod");
+        if let Some(user) = nobody() {
+            chown(&copy, Some(user), None).expect("a chown");
+        }
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let file = |name: &str| copies.path().join(name).display().to_string();
+    let settings = [
+        "-p".to_owned(),
+        port.to_string(),
+        "-c".to_owned(),
+        "listen_addresses=127.0.0.1,127.0.0.2".to_owned(),
+        "-c".to_owned(),
+        "ssl=on".to_owned(),
+        "-c".to_owned(),
+        format!("ssl_cert_file={}", file("server.crt")),
+        "-c".to_owned(),
+        format!("ssl_key_file={}", file("server.key")),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let Some(server) = Server::start_with("boss", &settings) else {
+        return;
+    };
+    let believed = tls.join("ca.crt").display().to_string();
+    let other = tls.join("other.crt").display().to_string();
+    let open = async |host: &str, more: &str| {
+        let url = format!("postgres://boss:secret@{host}:{port}/postgres{more}");
+        let catalogue = server.open_at(url, PATIENCE).await?;
+        let ssl = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+        let reply = ask(&catalogue, Catalogue::OWNER, ssl).await?;
+        Ok::<_, Error>(crate::house::text(&reply) == ["t"])
+    };
+    for more in [
+        String::new(),
+        "?sslmode=require".to_owned(),
+        format!("?sslmode=verify-ca&sslrootcert={believed}"),
+        format!("?sslmode=verify-full&sslrootcert={believed}"),
+    ] {
+        assert!(open("127.0.0.1", &more).await.expect("it opens"), "{more}");
+    }
+    assert!(
+        !open("127.0.0.1", "?sslmode=disable")
+            .await
+            .expect("it opens")
+    );
+    for more in [
+        format!("?sslmode=require&sslrootcert={other}"),
+        format!("?sslmode=verify-full&sslrootcert={other}"),
+    ] {
+        let refused = open("127.0.0.1", &more).await;
+        assert!(matches!(refused, Err(Error::BadServer { .. })), "{more}");
+    }
+    // The certificate is for localhost and 127.0.0.1.
+    let elsewhere = |mode: &str| format!("?sslmode={mode}&sslrootcert={believed}");
+    assert!(open("127.0.0.2", &elsewhere("verify-full")).await.is_err());
+    assert!(
+        open("127.0.0.2", &elsewhere("verify-ca"))
+            .await
+            .expect("it opens")
+    );
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);

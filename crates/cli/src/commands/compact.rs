@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use clap::Args;
 use rapport_engine::{CompactProgress, Warehouse};
 use rapport_lake::TableName;
@@ -123,19 +122,13 @@ impl Compact {
     }
 
     fn what(&self, settings: &Settings) -> What {
+        let mut policy = settings.compact.policy();
+        if self.today {
+            policy.min_today = 2;
+        }
         What {
-            policy: (!self.maintenance_only).then_some(Policy {
-                big_bytes: settings.compact.big.0,
-                min_today: if self.today {
-                    2
-                } else {
-                    settings.compact.min_today
-                },
-                group_bytes: settings.compact.group.0,
-            }),
-            keep: self
-                .vacuum
-                .then(|| Duration::from_secs(u64::from(settings.vacuum.keep_days) * 86_400)),
+            policy: (!self.maintenance_only).then_some(policy),
+            keep: self.vacuum.then(|| settings.vacuum.keep()),
             below_floor: self.below_floor,
         }
     }
@@ -153,32 +146,26 @@ async fn one(warehouse: Warehouse, name: TableName, what: What) -> Result<Line> 
         table: name.to_string(),
         ..Line::default()
     };
-    if let Some(policy) = &what.policy {
-        let bar = Progress::new("compacting", 0);
-        bar.say(format!("groups of {name}"));
-        let tell = |at: CompactProgress| {
-            bar.set_total(at.groups as u64);
-            bar.set(at.groups_done as u64);
-            bar.say(format!(
-                "groups of {name}, {}",
-                counted(at.rows, "row", "rows")
-            ));
-        };
-        let done = warehouse.compact(&name, policy, Utc::now(), &tell).await?;
-        line.groups = done.groups;
-        line.files_before = done.files_before;
-        line.files_after = done.files_after;
-        line.rows = done.rows;
-        line.bytes_before = done.bytes_before;
-        line.bytes_after = done.bytes_after;
-    }
-    let table = warehouse.lake().table(&name).await?;
-    table.maintain(Utc::now()).await?;
-    if let Some(keep) = what.keep {
-        let gone = table.vacuum(keep, Utc::now(), what.below_floor).await?;
-        line.vacuumed_files = gone.files;
-        line.vacuumed_bytes = gone.bytes;
-    }
+    let bar = Progress::new("compacting", 0);
+    bar.say(format!("groups of {name}"));
+    let tell = |at: CompactProgress| {
+        bar.set_total(at.groups as u64);
+        bar.set(at.groups_done as u64);
+        bar.say(format!(
+            "groups of {name}, {}",
+            counted(at.rows, "row", "rows")
+        ));
+    };
+    let keep = what.keep.map(|keep| (keep, what.below_floor));
+    let done = rapport_jobs::tend(&warehouse, &name, what.policy.as_ref(), keep, &tell).await?;
+    line.groups = done.compacted.groups;
+    line.files_before = done.compacted.files_before;
+    line.files_after = done.compacted.files_after;
+    line.rows = done.compacted.rows;
+    line.bytes_before = done.compacted.bytes_before;
+    line.bytes_after = done.compacted.bytes_after;
+    line.vacuumed_files = done.vacuumed.files;
+    line.vacuumed_bytes = done.vacuumed.bytes;
     line.seconds = start.elapsed().as_secs_f64();
     Ok(line)
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use super::{Context, load, serve};
 use crate::demo::book::{Book, BookFile};
 use crate::demo::world::World;
-use crate::demo::{files, questions, sources};
+use crate::demo::{files, models, questions, sources};
 use crate::failure::{Failure, Result};
 use crate::output::{self, counted, duration};
 use crate::progress::Progress;
@@ -251,6 +251,7 @@ impl Demo {
             catalogue.create_role(USER, &verifier, true).await?;
         }
         warehouse.dump_catalogue().await?;
+        models::make(context, warehouse, USER, |text| self.say(text)).await?;
         if !self.json {
             for question in questions::ALL {
                 let (warehouse, sql) = (warehouse.clone(), question.sql);

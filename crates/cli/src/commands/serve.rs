@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use rapport_engine::Warehouse;
+use rapport_jobs::{Endpoint, Metrics, serve_http};
+use rapport_models::Models;
 use rapport_pgwire::{ServerConfig, Tls};
 use tokio::net::TcpListener;
 
-use super::Context;
+use super::{Context, jobs};
 use crate::failure::{Failure, Result};
 use crate::settings::{Flags, ServeSettings, Settings, TlsMode};
 use crate::{certificate, open, output, runtimes};
@@ -29,6 +31,9 @@ pub struct Serve {
     /// Encrypt with a certificate of the server's own making, which is kept beside the catalogue
     #[arg(long)]
     tls_self_signed: bool,
+    /// Address and port of /metrics, /livez and /readyz over HTTP (setting serve.metrics)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<String>,
 }
 
 impl Serve {
@@ -39,6 +44,7 @@ impl Serve {
             "serve.max_connections",
             self.max_connections,
         );
+        flags.put("--metrics", "serve.metrics", self.metrics.as_ref());
     }
 
     pub async fn run(self, mut context: Context) -> Result {
@@ -82,7 +88,13 @@ impl Serve {
 
 /// Serves until the first Ctrl-C or SIGTERM; the catalogue is closed after the last connection.
 pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context) -> Result {
-    let mut config = config(context);
+    let beside = warehouse.beside(open::job_limits(context.settings()))?;
+    let limits = rapport_models::Limits {
+        lease: context.settings().jobs.lease.or_very_long(),
+    };
+    let models = Models::new(beside, limits).named("rapport serve");
+    let scheduled = Arc::new(jobs::ScheduledModels(models.clone()));
+    let mut config = config(context, models);
     if let Some(tls) = tls(&context.settings().serve)? {
         let tls = Arc::new(tls);
         config.tls = Some(tls.clone());
@@ -97,7 +109,25 @@ pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context)
     }
     let stop = context.interrupt.token.clone();
     let catalogue = warehouse.catalogue().cloned();
+    let counters = config.counters.clone();
+    let endpoint = move || Endpoint {
+        connections: counters.connections(),
+        completed: counters.completed(),
+        failed: counters.failed(),
+    };
+    let metrics = Metrics::new(warehouse.clone(), endpoint, Some(scheduled.clone()));
+    if let Some(address) = context.settings().serve.metrics {
+        let listener = bind(address).await?;
+        let pages = serve_http(listener, warehouse.clone(), metrics.clone(), stop.clone());
+        tokio::spawn(pages);
+    }
+    let who = match listener.local_addr() {
+        Ok(address) => format!("rapport serve on {address}"),
+        Err(_) => "rapport serve".to_owned(),
+    };
+    let jobs = jobs::start(context, &warehouse, metrics, scheduled, who).await?;
     let served = rapport_pgwire::serve(listener, warehouse, config, stop).await;
+    jobs::end(jobs).await;
     if let Some(catalogue) = catalogue {
         catalogue.shutdown().await;
     }
@@ -110,7 +140,7 @@ pub async fn run(listener: TcpListener, warehouse: Warehouse, context: &Context)
     Ok(())
 }
 
-fn config(context: &Context) -> ServerConfig {
+fn config(context: &Context, models: Models) -> ServerConfig {
     let Settings { serve, .. } = context.settings();
     ServerConfig {
         max_connections: serve.max_connections,
@@ -119,7 +149,7 @@ fn config(context: &Context) -> ServerConfig {
         idle_timeout: serve.idle_timeout.limit(),
         max_message_bytes: serve.max_message.bytes(),
         shutdown_grace: serve.shutdown_grace.limit().unwrap_or_default(),
-        ..ServerConfig::new(context.compute.clone())
+        ..ServerConfig::new(context.compute.clone(), models)
     }
 }
 

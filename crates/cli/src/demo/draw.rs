@@ -21,6 +21,7 @@ pub enum Part {
     Surveys,
     Devices,
     Offers,
+    Profiling,
 }
 
 pub struct Draw(Xoshiro256PlusPlus);

@@ -1,4 +1,4 @@
-//! Three questions to the synthetic history, and how an answer is shown.
+//! Four questions to the synthetic history, and how an answer is shown.
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
@@ -65,6 +65,13 @@ SELECT least(contacts, 4) AS contacts,
 FROM cases
 GROUP BY 1
 ORDER BY 1",
+    },
+    Question {
+        title: "4. Who will be worth most in the year to come, and is anybody of them about to leave?",
+        sql: "\
+SELECT customer_id, clv, clv_low, clv_high, round(p_churn::numeric, 2) AS p_churn, segment_name, clv.reason_1
+FROM scores.clv JOIN scores.churn USING (customer_id) LEFT JOIN scores.segments USING (customer_id)
+ORDER BY clv DESC LIMIT 5",
     },
 ];
 

@@ -14,6 +14,7 @@ use chrono::Datelike;
 
 use super::clock::date;
 use super::columns::{agent_id, campaign_id, customer_ref, product_id};
+use super::draw::Part;
 use super::population::Person;
 use super::words::{Language, REASONS, REFUSALS};
 use super::world::{CHANNEL_COSTS, CITIES, World, YEARLY_RISE};
@@ -154,9 +155,23 @@ fn identities(world: &World, people: &[Person]) -> RecordBatch {
     ])
 }
 
-/// Consent is given or refused per channel, and one channel may be declared the preferred one.
+/// Whoever is asked whether they may be profiled, and who refuses then.
+const ASKED_ABOUT_PROFILING: f64 = 0.6;
+const REFUSE_PROFILING: f64 = 0.05;
+
+struct Consent {
+    customer: u32,
+    purpose: &'static str,
+    channel: Option<&'static str>,
+    is_granted: bool,
+    is_preferred: bool,
+    since: f64,
+}
+
+/// Consent to marketing is given or refused per channel, and one channel may be declared the preferred one; consent to
+/// profiling is asked for once.
 fn consents(world: &World, people: &[Person]) -> RecordBatch {
-    let mut rows: Vec<(u32, &str, bool, bool, f64)> = Vec::with_capacity(people.len() * 3);
+    let mut rows: Vec<Consent> = Vec::with_capacity(people.len() * 3);
     for person in people {
         let asked = [
             ("email", person.email_consent),
@@ -164,37 +179,48 @@ fn consents(world: &World, people: &[Person]) -> RecordBatch {
             ("phone", person.phone_consent),
         ];
         let declared = person.declared.map(|channel| channel.text());
+        let marketing = |channel, is_granted, is_preferred| Consent {
+            customer: person.number,
+            purpose: "marketing",
+            channel: Some(channel),
+            is_granted,
+            is_preferred,
+            since: person.born,
+        };
         let mut is_declared_row_there = false;
         for (channel, granted) in asked {
             let Some(granted) = granted else { continue };
             let is_preferred = declared == Some(channel);
             is_declared_row_there |= is_preferred;
             // Who prefers a channel has agreed to it.
-            rows.push((
-                person.number,
-                channel,
-                granted || is_preferred,
-                is_preferred,
-                person.born,
-            ));
+            rows.push(marketing(channel, granted || is_preferred, is_preferred));
         }
         if let Some(channel) = declared.filter(|_| !is_declared_row_there) {
-            rows.push((person.number, channel, true, true, person.born));
+            rows.push(marketing(channel, true, true));
+        }
+        let mut draw = world.draw(Part::Profiling, person.number);
+        if draw.chance(ASKED_ABOUT_PROFILING) {
+            rows.push(Consent {
+                customer: person.number,
+                purpose: "profiling",
+                channel: None,
+                is_granted: !draw.chance(REFUSE_PROFILING),
+                is_preferred: false,
+                since: person.born,
+            });
         }
     }
+    let truths = |of: fn(&Consent) -> bool| -> ArrayRef {
+        Arc::new(BooleanArray::from_iter(rows.iter().map(of).map(Some)))
+    };
+    let channels = rows.iter().map(|row| row.channel);
     table(vec![
-        ("customer_id", numbers(rows.iter().map(|row| row.0))),
-        ("purpose", texts(rows.iter().map(|_| "marketing"))),
-        ("channel", texts(rows.iter().map(|row| row.1))),
-        (
-            "granted",
-            Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.2)))),
-        ),
-        (
-            "preferred",
-            Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.3)))),
-        ),
-        ("since", moments(world, rows.iter().map(|row| row.4))),
+        ("customer_id", numbers(rows.iter().map(|row| row.customer))),
+        ("purpose", texts(rows.iter().map(|row| row.purpose))),
+        ("channel", Arc::new(channels.collect::<StringArray>())),
+        ("granted", truths(|row| row.is_granted)),
+        ("preferred", truths(|row| row.is_preferred)),
+        ("since", moments(world, rows.iter().map(|row| row.since))),
     ])
 }
 

@@ -30,6 +30,7 @@ pub const KEYS: &[Key] = &[
     key("serve.write_timeout", "2min", "A client that takes nothing of a waiting answer for this long counts as gone."),
     key("serve.shutdown_grace", "5s", "How long running statements may go on when the server is asked to stop."),
     key("serve.max_message", "256MB", "The longest message a client may send."),
+    key("serve.metrics", "", "Address and port of /metrics (for Prometheus), /livez and /readyz over HTTP, such as 127.0.0.1:9187; without one there are none."),
     key("catalog.url", "", "A PostgreSQL server of your own for the catalogue (postgres://…) in place of the embedded one."),
     key("catalog.dir", "<lake>/_rapport/catalogue-pg, or ./rapport-catalogue for a lake in a bucket", "Folder of the embedded catalogue."),
     key("catalog.statement_timeout", "30s", "The longest that a catalogue query may take."),
@@ -46,6 +47,17 @@ pub const KEYS: &[Key] = &[
     key("compact.min_today", "8", "Files of today are folded once there are this many; of a past day, week, month or year two are enough."),
     key("compact.group", "4GB", "No more than this is rewritten in one commit."),
     key("vacuum.keep_days", "30", "Vacuum keeps what versions younger than this need (at least 7)."),
+    key("jobs.enabled", "true", "Whether the server runs jobs: these, and the refreshing of models that have a schedule."),
+    key("jobs.compact", "30 1 * * *", "When small files are folded and logs shortened: minute, hour, day, month, weekday; or off."),
+    key("jobs.check", "30 4 * * sun", "When every file is read and compared with what was written; or off."),
+    key("jobs.vacuum", "30 2 * * sun", "When files are removed that no version of the last vacuum.keep_days needs; or off."),
+    key("jobs.time_zone", "UTC", "The time zone of the schedules, such as Europe/Warsaw."),
+    key("jobs.jitter", "5min", "Jobs begin later than their schedule says by up to this, and no more than a tenth of the time between two runs; each job always by as much."),
+    key("jobs.max_run_time", "6h", "A run that takes longer is ended; 0 is no limit."),
+    key("jobs.memory", "a quarter of the machine's", "Memory that jobs, and models that a server refreshes, may hold; 53200 where it is too little."),
+    key("jobs.threads", "half of the cores", "Threads that they compute on, so that others are answered meanwhile."),
+    key("jobs.retries", "3", "How often a run that failed is tried again, after 1, 4, 16 … minutes, before its next time."),
+    key("jobs.lease", "30s", "A server that is silent for this long has lost the job that it ran to others."),
     key("log.level", "info when serving, otherwise warn", "What goes to stderr: error, warn, info, debug, trace, or a filter such as info,rapport_lake=debug."),
 ];
 
@@ -63,7 +75,9 @@ pub fn exists(name: &str) -> bool {
 pub fn nearest(name: &str) -> Option<String> {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['.', '_', '-'], "");
     let asked = plain(name);
+    // Of equally near ones the first.
     KEYS.iter()
+        .rev()
         .map(|key| {
             let known = plain(key.name);
             let last = key.name.rsplit('.').next().map(plain).unwrap_or_default();

@@ -162,6 +162,57 @@ async fn parameters_are_inferred_or_given() {
 }
 
 #[tokio::test]
+async fn the_place_of_a_parameter_tells_its_type() {
+    let house = with_pets().await;
+    let session = house.session();
+    let check = async |sql: &str, expected: &[u32]| {
+        let statement = session.parse(sql).expect("it parses").remove(0);
+        let prepared = session.prepare(&statement, &[]).await;
+        assert_eq!(prepared.expect(sql).params, expected, "{sql}");
+    };
+    let (int8, text, texts) = (oid::INT8, oid::TEXT, 1009);
+    check(
+        "SELECT left(name, $1), lag(id, $2) OVER () FROM pets",
+        &[oid::INT4; 2],
+    )
+    .await;
+    check(
+        "SELECT CASE WHEN id = 1 THEN $1 ELSE id END FROM pets",
+        &[int8],
+    )
+    .await;
+    check(
+        "SELECT sum(CASE WHEN id = 1 THEN $1 ELSE 0 END) FROM pets",
+        &[oid::INT4],
+    )
+    .await;
+    check("SELECT CASE id WHEN $1 THEN 'x' END FROM pets", &[int8]).await;
+    check("SELECT id FROM pets WHERE NOT $1 OR $2", &[oid::BOOL; 2]).await;
+    check(
+        "SELECT id FROM pets WHERE id BETWEEN $1 AND $1 + 10",
+        &[int8],
+    )
+    .await;
+    check("SELECT array[$1, id], array[$2] FROM pets", &[int8, text]).await;
+    check(
+        "SELECT name::jsonb @> $1, name::jsonb #>> $2 FROM pets",
+        &[oid::JSONB, texts],
+    )
+    .await;
+    check("SELECT name::varchar(9) = $1 FROM pets", &[text]).await;
+    check(
+        "SELECT substring(name FROM $1 FOR $2) FROM pets",
+        &[text; 2],
+    )
+    .await;
+    check(
+        "INSERT INTO pets (id, name) SELECT $1, $2",
+        &[int8, oid::VARCHAR],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_table_is_read_as_it_was() {
     let house = House::new().await;
     house.create("CREATE TABLE t (a bigint)").await;
@@ -385,7 +436,7 @@ async fn what_amplifies_is_bounded() {
         "SELECT length(lpad('x', 2147483647, 'y'))",
         "SELECT length(rpad('x', 2147483647, 'y'))",
         "SELECT length(replace(repeat('x', 100000), 'x', repeat('y', 100000)))",
-        "SELECT max(length(s)) FROM (SELECT repeat(n::text, 100000000) AS s FROM generate_series(1, 1000) AS g (n) ORDER BY s || n) AS t",
+        "SELECT max(length(s)) FROM (SELECT repeat(n::text, 100000000) AS s FROM generate_series(1, 1000) AS g (n) ORDER BY repeat(n::text, 100000000) || n) AS t",
         "SELECT length(string_agg(repeat('x', 100000000), '')) FROM generate_series(1, 1000) AS g (n)",
     ] {
         let error = house.error(sql).await;

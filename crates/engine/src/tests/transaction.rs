@@ -143,3 +143,36 @@ async fn a_prepared_statement_sees_what_has_come_since() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_fenced_block_lands_only_before_the_next_fence() {
+    let house = with_tables().await;
+    let name = TableName::public("t");
+    let table = house.warehouse.lake().table(&name).await.expect("a table");
+    table.fence("job", 1).await.expect("a fence");
+    let replace = async |token: i64, value: i64| {
+        let mut session = house.session();
+        session.begin().expect("it begins");
+        for sql in [
+            format!("INSERT INTO u VALUES ({value})"),
+            "DELETE FROM t".to_owned(),
+            format!("INSERT INTO t VALUES ({value})"),
+        ] {
+            run(&mut session, &sql).await.expect("it is staged");
+        }
+        session.fence(&name, "job", token).await.expect("a block");
+        session.commit().await
+    };
+    replace(1, 2).await.expect("it lands");
+    table.fence("job", 2).await.expect("a fence");
+    let refused = replace(1, 3).await;
+    assert!(
+        matches!(
+            refused,
+            Err(Error::Lake(rapport_lake::Error::Fenced { token: 1, .. }))
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(house.ask("SELECT a FROM t").await, ["2"]);
+    assert_eq!(house.ask("SELECT a FROM u").await, ["2"]);
+}

@@ -20,6 +20,8 @@ pub(crate) struct Change {
     pub adds: Vec<Add>,
     pub removes: Vec<Remove>,
     pub metadata: Option<Metadata>,
+    /// A txn that outlives truncation, unlike a header's.
+    pub fence: Option<Txn>,
 }
 
 /// What a commit says about itself.
@@ -91,15 +93,18 @@ pub(crate) async fn write_next(
     let timestamp = Utc::now()
         .timestamp_millis()
         .max(newest.timestamp.timestamp_millis() + 1);
+    let set = |app_id: String, version| SetTransaction {
+        app_id,
+        version,
+        last_updated: Some(timestamp),
+    };
+    let fence = change.fence.iter();
     let txns = headers
         .iter()
         .flat_map(|header| header.txn.iter().chain(&header.marks))
-        .map(|txn| SetTransaction {
-            // A change of epoch takes effect with its own commit.
-            app_id: newest.scoped(&txn.app_id),
-            version: txn.version,
-            last_updated: Some(timestamp),
-        })
+        // A change of epoch takes effect with its own commit.
+        .map(|txn| set(newest.scoped(&txn.app_id), txn.version))
+        .chain(fence.map(|fence| set(fence.app_id.clone(), fence.version)))
         .collect();
     let lines = lines(headers, change, txns, None, timestamp);
     if !put(table, version, &lines).await? {
@@ -172,6 +177,7 @@ fn lines(
         adds,
         removes,
         metadata,
+        fence: _,
     } = change;
     let is_blind = |header: &&Header| header.rows_unchanged_since.is_none();
     let blind = removes.is_empty() && metadata.is_none() && headers.iter().all(is_blind);
