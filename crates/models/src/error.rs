@@ -90,6 +90,9 @@ impl Error {
             Error::NoSuchVersion { .. } => {
                 Some("models.versions lists those that there are.".to_owned())
             }
+            Error::Alone(_) => Some(
+                "models.models, models.versions, models.metrics and models.runs are tables for any query.".to_owned(),
+            ),
             Error::Exists(_) => Some(
                 "REFRESH MODEL fits it anew; CREATE OR REPLACE MODEL gives it other options."
                     .to_owned(),

@@ -123,8 +123,13 @@ impl Models {
                 self.promote(&mut own, role, &model, version, because.as_deref())
                     .await
             }
-            Order::Drop { model, if_exists } => {
-                self.drop_model(&mut own, role, &model, if_exists).await
+            Order::Drop {
+                model,
+                cascade,
+                if_exists,
+            } => {
+                self.drop_model(&mut own, role, &model, cascade, if_exists)
+                    .await
             }
         }
     }
@@ -300,7 +305,7 @@ impl Models {
     async fn take_back(&self, definition: &Definition, before: Option<&Definition>) {
         let sql = match before {
             Some(before) => before.put(),
-            None => forgotten(definition),
+            None => forgotten(definition, false),
         };
         let done = async {
             let lease = self.take(&definition.model).await?;
@@ -476,6 +481,7 @@ impl Models {
         own: &mut Work,
         role: &str,
         model: &str,
+        cascade: bool,
         if_exists: bool,
     ) -> Result<Answer> {
         let definition = match self.owned(own, role, model).await {
@@ -486,7 +492,7 @@ impl Models {
             found => found?,
         };
         let lease = self.take(model).await?;
-        let done = retried(own, &forgotten(&definition)).await;
+        let done = retried(own, &forgotten(&definition, cascade)).await;
         refresh::released(lease).await;
         done?;
         let tables = format!("{}, {}", definition.table(), definition.history());
@@ -534,9 +540,10 @@ fn scores_of(
 }
 
 /// Statements that leave nothing of a model but the history of its runs.
-fn forgotten(definition: &Definition) -> String {
+fn forgotten(definition: &Definition, cascade: bool) -> String {
+    let cascade = if cascade { " CASCADE" } else { "" };
     format!(
-        "DROP TABLE {}; DROP TABLE {}; {} DELETE FROM models.models WHERE model = {};",
+        "DROP TABLE {}{cascade}; DROP TABLE {}{cascade}; {} DELETE FROM models.models WHERE model = {};",
         definition.table(),
         definition.history(),
         registry::forgotten(&definition.model, None),

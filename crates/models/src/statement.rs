@@ -7,7 +7,7 @@
 //! SHOW MODELS                                SELECT * FROM show_models()
 //! DESCRIBE MODEL name                        SELECT * FROM describe_model('name')
 //! PROMOTE MODEL name VERSION n [BECAUSE '…'] SELECT * FROM promote_model('name', n [, '…'])
-//! DROP MODEL [IF EXISTS] name                SELECT * FROM drop_model('name')
+//! DROP MODEL [IF EXISTS] name [CASCADE]      SELECT * FROM drop_model('name' [, cascade])
 //! ```
 //!
 //! `create_model('name', 'type' [, 'key = value, …' [, 'query']])` is CREATE MODEL. Arguments of the functions are
@@ -94,6 +94,8 @@ pub(crate) enum Order {
     },
     Drop {
         model: String,
+        /// With the views over its scores.
+        cascade: bool,
         if_exists: bool,
     },
 }
@@ -210,8 +212,8 @@ impl Statement {
         Self::of(Verb::Promote, [Some(model), Some(&version), because])
     }
 
-    pub fn drop(model: &str) -> Self {
-        Self::of(Verb::Drop, [Some(model)])
+    pub fn drop(model: &str, cascade: bool) -> Self {
+        Self::of(Verb::Drop, [Some(model), cascade.then_some("true")])
     }
 
     fn of<const N: usize>(verb: Verb, arguments: [Option<&str>; N]) -> Self {
@@ -283,9 +285,22 @@ impl Statement {
             }
             Verb::Drop => Order::Drop {
                 model: needed("the model's name", next())?,
-                if_exists: next().is_some(),
+                cascade: truth(next())?,
+                if_exists: truth(next())?,
             },
         })
+    }
+}
+
+/// An argument that may be left out, and is false then.
+fn truth(value: Option<String>) -> Result<bool> {
+    match value.map(|text| text.trim().to_lowercase()).as_deref() {
+        None | Some("f" | "false" | "no" | "off" | "0") => Ok(false),
+        Some("t" | "true" | "yes" | "on" | "1") => Ok(true),
+        Some(other) => Err(Error::Invalid {
+            message: format!("\"{other}\" is neither true nor false"),
+            hint: "Such an argument is true, false, or left out.".to_owned(),
+        }),
     }
 }
 
@@ -424,7 +439,10 @@ impl<'a> Words<'a> {
             Verb::Drop => {
                 let if_exists = self.take_all(&["if", "exists"]);
                 let model = self.name()?;
-                vec![Some(model), if_exists.then(String::new)]
+                let cascade = self.take("cascade");
+                let _ = cascade || self.take("restrict");
+                let flag = |is_set: bool| is_set.then(|| "true".to_owned());
+                vec![Some(model), flag(cascade), flag(if_exists)]
             }
         };
         if self.peek().is_some() {
@@ -694,6 +712,7 @@ fn literal(name: &'static str, expr: &Expr) -> Result<Argument> {
         Value::Null => Argument::Is(None),
         Value::Number(number, _) => Argument::Is(Some(number.clone())),
         Value::SingleQuotedString(text) => Argument::Is(Some(text.clone())),
+        Value::Boolean(truth) => Argument::Is(Some(truth.to_string())),
         Value::Placeholder(placeholder) => match placeholder.trim_start_matches('$').parse() {
             Ok(number) if number > 0 => Argument::Parameter(number),
             _ => return Err(Error::NotLiteral(name)),
@@ -777,6 +796,11 @@ mod tests {
             (
                 "DESC MODEL clv",
                 "SELECT * FROM describe_model('clv'::text)",
+            ),
+            ("DROP MODEL clv RESTRICT", "SELECT * FROM drop_model('clv')"),
+            (
+                "DROP MODEL clv CASCADE",
+                "SELECT * FROM drop_model('clv', cascade => true)",
             ),
             (
                 "create model c type churn options (horizon = 30) as select 1",

@@ -61,7 +61,12 @@ enum What {
     },
     /// Drop a model, with its versions and scores
     #[command(after_help = "Example:\n  rapport model drop clv")]
-    Drop { name: String },
+    Drop {
+        name: String,
+        /// Drop the views over its scores too
+        #[arg(long)]
+        cascade: bool,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -129,7 +134,7 @@ impl What {
                 because,
                 ..
             } => Statement::promote(name, *version, because.as_deref()),
-            Self::Drop { name } => Statement::drop(name),
+            Self::Drop { name, cascade } => Statement::drop(name, *cascade),
         })
     }
 

@@ -145,12 +145,20 @@ pub const STATEMENT_FUNCTIONS: &[StatementFunction] = &[
     },
     StatementFunction {
         name: "drop_model",
-        parameters: &[MODEL],
+        parameters: &[
+            MODEL,
+            parameter(
+                "cascade",
+                "boolean",
+                "whether views over its scores go too; false if it is left out",
+            )
+            .optional(),
+        ],
         columns: &[("model", "text"), ("dropped", "text")],
         volatility: "VOLATILE",
         page: Page {
             section: SECTION,
-            says: "DROP MODEL as a function: the model, its versions and the tables of its scores are gone. Refused are a model that does not exist (42704) or is another's (42501).",
+            says: "DROP MODEL as a function: the model, its versions and the tables of its scores are gone. Refused are a model that does not exist (42704) or is another's (42501), and one over whose scores there are views (2BP01).",
             example: "SELECT * FROM drop_model('clv');",
         },
     },
