@@ -47,21 +47,26 @@ impl Grade {
 
 /// Less than this is nothing: it is 0.0 % where it is shown.
 const LEAST_SKILL: f64 = 0.0005;
-/// Standard errors by which the version in use must be better.
-const CLEARLY: f64 = 2.0;
+/// Standard errors by which the version in use must be better, or an order better than none.
+pub(crate) const CLEARLY: f64 = 2.0;
 /// The same for metrics that have none: a share of the value.
 const CLEARLY_SHARE: f64 = 0.02;
 
 impl Judgement {
-    /// By what share it is better than the baseline.
+    /// By what share it is better than the baseline; by how much, where that has no shares.
     pub fn skill(&self) -> f64 {
-        let (value, baseline) = (self.value, self.baseline_value);
-        match self.lower_is_better {
-            true if baseline > 0.0 => 1.0 - value / baseline,
-            true => 0.0,
-            false if baseline > 0.0 => value / baseline - 1.0,
-            false => value - baseline,
+        let better_by = match self.lower_is_better {
+            true => self.baseline_value - self.value,
+            false => self.value - self.baseline_value,
+        };
+        match self.has_shares() {
+            true => better_by / self.baseline_value,
+            false => better_by,
         }
+    }
+
+    fn has_shares(&self) -> bool {
+        self.baseline_value > 0.0
     }
 
     /// What it is set beside.
@@ -118,9 +123,12 @@ impl Judgement {
 
     /// In words for an analyst, when it is published.
     pub fn praise(&self) -> String {
-        let share = 100.0 * self.skill();
+        let by = match self.has_shares() {
+            true => format!(" by {:.1} %", 100.0 * self.skill()),
+            false => String::new(),
+        };
         format!(
-            "better than {} by {share:.1} %: its {} on the holdout is {}, the baseline's {}",
+            "better than {}{by}: its {} on the holdout is {}, the baseline's {}",
             self.baseline,
             words(self.metric),
             shown(self.value),
@@ -228,6 +236,23 @@ mod tests {
         let why = judged(0.997, 0.967, None).objection().expect("worse");
         assert!(why.contains("own past rate foretells better"), "{why}");
         assert_eq!(judged(0.9, 1.0, None).objection(), None);
+    }
+
+    #[test]
+    fn nothing_is_a_share_of_a_baseline_of_0() {
+        let why = judged(0.3, 0.0, None).objection().expect("worse");
+        assert!(why.contains("higher than 0.0000"), "{why}");
+        let why = judged(0.0, 0.0, None).objection().expect("no better");
+        assert!(why.contains("as well as"), "{why}");
+        let qini = |value| Judgement {
+            metric: "qini",
+            lower_is_better: false,
+            ..judged(value, 0.0, None)
+        };
+        let why = qini(-0.02).objection().expect("worse");
+        assert!(why.contains("is -0.0200, lower than 0.0000"), "{why}");
+        let why = qini(0.022).praise();
+        assert!(!why.contains('%') && why.contains("0.0220"), "{why}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use rapport_stats::{
 
 use crate::{
     Error, Result,
-    judge::{Fitted, InUse, Judgement, Measured, Scores},
+    judge::{CLEARLY, Fitted, InUse, Judgement, Measured, Scores},
     refresh::Job,
     registry::{Parameter, Parameters},
     source::Source,
@@ -145,11 +145,13 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
     let trial = Trial::new(&held.outcomes, &held.is_treated)?;
     let average = trial.average_effect();
     let targeting = trial.targeted_by(&uplifts)?;
+    let error = targeting.qini_standard_error()?;
     metrics.extend([
         Measured {
             in_use_value: in_use,
             ..Measured::of("qini", value).beside(of_rule)
         },
+        Measured::of("qini_standard_error", error),
         Measured::of("auuc", targeting.auuc()?),
         Measured::of(
             "uplift_at_30_percent",
@@ -208,7 +210,17 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
             compute: Box::new(move |batch| scorer.score(batch)),
         },
         remarks: vec![],
-        objection: None,
+        objection: chance(value, error),
+    })
+}
+
+/// An order of nothing but chance beats a rule that says nothing every other time.
+fn chance(qini: f64, error: f64) -> Option<String> {
+    (qini <= CLEARLY * error).then(|| {
+        format!(
+            "it orders customers no better than chance would: its qini on the holdout is {qini:.4}, give or take {:.4}",
+            CLEARLY * error
+        )
     })
 }
 
@@ -543,5 +555,18 @@ impl Scorer {
             ("reason_2", second),
             ("reason_3", third),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_within_chance_is_refused() {
+        let why = chance(0.0015, 0.002).expect("refused");
+        assert!(why.contains("0.0015, give or take 0.0040"), "{why}");
+        assert!(chance(-0.0126, 0.0109).is_some());
+        assert_eq!(chance(0.0745, 0.01), None);
     }
 }
