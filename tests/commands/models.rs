@@ -207,7 +207,11 @@ fn a_refresh_that_fails_is_exit_code_1_and_the_others_go_on() -> Result<()> {
         told[1]["model"] == "worth" && told[1]["published"] == true,
         "{told}"
     );
-    ensure!(done.stderr.contains("regular"), "{done}");
+    let line = done.stderr.lines().find(|line| line.contains("regular"));
+    ensure!(
+        line.is_some_and(|line| line.starts_with("model \"broken\": ")),
+        "{done}"
+    );
     Ok(())
 }
 
