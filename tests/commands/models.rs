@@ -110,7 +110,7 @@ fn a_model_is_made_listed_refreshed_and_dropped() -> Result<()> {
     );
     ensure!(version(&warehouse, "worth")? == 2);
     let again = make(&warehouse, "worth", "stopping", &[])?;
-    is(&again, 1)?;
+    is(&again, 2)?;
     ensure!(again.stderr.contains("already exists"), "{again}");
 
     let refreshed = warehouse.run(["refresh", "worth", "--as-of", "2025-12-01", "--json"])?;

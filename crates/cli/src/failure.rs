@@ -67,10 +67,15 @@ impl Failure {
     }
 
     pub fn print(&self) {
+        self.print_after("error: ");
+    }
+
+    /// `prefix` says of what it is told.
+    pub fn print_after(&self, prefix: &str) {
         if self.cause.is_empty() {
             return;
         }
-        eprintln!("error: {}", self.cause);
+        eprintln!("{prefix}{}", self.cause);
         if let Some(hint) = &self.hint {
             eprintln!("hint: {hint}");
         }
@@ -126,14 +131,12 @@ impl From<rapport_models::Error> for Failure {
             | E::Alone(_)
             | E::NoSuchModel(_)
             | E::NoSuchVersion { .. }
+            | E::Exists(_)
             | E::Invalid { .. } => USAGE,
             E::Busy { .. } | E::Overtaken { .. } => BUSY,
-            E::Exists(_)
-            | E::NotOwner(_)
-            | E::MayNotCreate
-            | E::Unfit { .. }
-            | E::TooBig { .. }
-            | E::Stats(_) => FAILED,
+            E::NotOwner(_) | E::MayNotCreate | E::Unfit { .. } | E::TooBig { .. } | E::Stats(_) => {
+                FAILED
+            }
         };
         Self { cause, hint, code }
     }

@@ -99,28 +99,28 @@ impl Scheduler {
     /// Until `stop`; what runs then is ended and written down.
     pub async fn run(self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
-        let mut tended: BTreeMap<String, (String, CancellationToken)> = BTreeMap::new();
+        let mut tended: BTreeMap<String, (Terms, CancellationToken)> = BTreeMap::new();
         while !stop.is_cancelled() {
             if let Some(jobs) = self.jobs_now().await {
-                let wanted: BTreeMap<(String, String), Arc<dyn Job>> = jobs
-                    .into_iter()
-                    .map(|job| ((job.name(), job.schedule().to_string()), job))
-                    .collect();
-                tended.retain(|name, (schedule, ended)| {
-                    let stays = wanted.contains_key(&(name.clone(), schedule.clone()));
+                let wanted: BTreeMap<String, Arc<dyn Job>> =
+                    jobs.into_iter().map(|job| (job.name(), job)).collect();
+                tended.retain(|name, (terms, ended)| {
+                    let job = wanted.get(name);
+                    let stays = job.is_some_and(|job| Terms::of(job.as_ref()) == *terms);
                     if !stays {
                         ended.cancel();
+                        self.house.forget(name);
                     }
                     stays
                 });
-                for ((name, schedule), job) in wanted {
+                for (name, job) in wanted {
                     if tended.contains_key(&name) {
                         continue;
                     }
-                    let ended = stop.child_token();
+                    let (terms, ended) = (Terms::of(job.as_ref()), stop.child_token());
                     let house = Arc::clone(&self.house);
                     tasks.spawn(tend(house, job, ended.clone(), stop.clone()));
-                    tended.insert(name, (schedule, ended));
+                    tended.insert(name, (terms, ended));
                 }
             }
             tokio::select! {
@@ -132,7 +132,7 @@ impl Scheduler {
     }
 
     /// `None` if nobody can say now.
-    async fn jobs_now(&self) -> Option<Vec<Arc<dyn Job>>> {
+    pub(crate) async fn jobs_now(&self) -> Option<Vec<Arc<dyn Job>>> {
         let mut jobs = self.jobs.clone();
         let Some(models) = &self.models else {
             return Some(jobs);
@@ -159,6 +159,22 @@ impl Scheduler {
                 );
                 None
             }
+        }
+    }
+}
+
+/// What makes a job another one when it changes, besides its name. The zone is told with the schedule.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Terms {
+    schedule: String,
+    max_run_time: Option<Duration>,
+}
+
+impl Terms {
+    pub(crate) fn of(job: &dyn Job) -> Self {
+        Self {
+            schedule: job.schedule().to_string(),
+            max_run_time: job.max_run_time(),
         }
     }
 }
@@ -195,7 +211,7 @@ async fn tend(
             },
             Some(timetable) => {
                 let wait = timetable.wait(now);
-                house.plan(&name, Some((job.as_ref(), timetable.start())));
+                house.plan(job.as_ref(), timetable.start(), &ended);
                 if let (Some((due, attempt)), Duration::ZERO) = (timetable.due(), wait) {
                     let turn = tokio::select! {
                         turn = house.turns.acquire() => turn.expect("never closed"),
@@ -214,24 +230,28 @@ async fn tend(
             () = ended.cancelled() => break,
         }
     }
-    house.plan(&name, None);
+    if stop.is_cancelled() {
+        house.forget(&name);
+    }
 }
 
 impl House {
-    fn plan(&self, name: &str, job: Option<(&dyn Job, Option<DateTime<Utc>>)>) {
+    /// Not of a job that has ended: another one may bear its name by now.
+    fn plan(&self, job: &dyn Job, next_run: Option<DateTime<Utc>>, ended: &CancellationToken) {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        match job {
-            Some((job, next_run)) => {
-                let shown = Planned {
-                    kind: job.kind(),
-                    schedule: job.schedule().to_string(),
-                    next_run,
-                };
-                planned.insert(name.to_owned(), shown);
-            }
-            None => {
-                planned.remove(name);
-            }
+        if ended.is_cancelled() {
+            return;
         }
+        let shown = Planned {
+            kind: job.kind(),
+            schedule: job.schedule().to_string(),
+            next_run,
+        };
+        planned.insert(job.name(), shown);
+    }
+
+    fn forget(&self, name: &str) {
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.remove(name);
     }
 }

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::columns::{make, named};
+use crate::scheduler::Terms;
 use crate::{
     Check, Clock, Compact, Context, Endpoint, Failure, Job, Metrics, Models, Progress, Result,
     Rules, Schedule, ScheduledModel, Scheduler, Summary, Vacuum,
@@ -468,6 +469,53 @@ async fn a_model_is_refreshed_by_its_own_schedule_and_the_age_of_its_scores_told
         text.contains("rapport_job_runs_total{job=\"refresh clv\",status=\"ok\"} 1\n"),
         "{text}"
     );
+}
+
+/// A model whose refresh may take another time each time it is asked for.
+struct Changing {
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Models for Changing {
+    async fn scheduled(&self) -> std::result::Result<Vec<ScheduledModel>, crate::BoxError> {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![ScheduledModel {
+            model: "clv".into(),
+            job: "refresh clv".into(),
+            schedule: "0 3 * * *".into(),
+            time_zone: None,
+            max_run_time: (asked > 0).then_some(Duration::from_millis(1)),
+        }])
+    }
+
+    async fn refresh(&self, _: &str, _: &Context) -> std::result::Result<Summary, Failure> {
+        std::future::pending().await
+    }
+
+    async fn published(
+        &self,
+    ) -> std::result::Result<Vec<(String, DateTime<Utc>)>, crate::BoxError> {
+        Ok(vec![])
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_may_take_another_time_is_another_job() {
+    let folder = TempDir::new().expect("a folder");
+    let warehouse = warehouse(&folder).await;
+    let models = Arc::new(Changing {
+        asked: AtomicU32::new(0),
+    });
+    let scheduler = scheduler(&warehouse, vec![], Some(models), "one", DUE).await;
+    let scheduler = scheduler.expect("it opens");
+    let terms = async || {
+        let jobs = scheduler.jobs_now().await.expect("a list");
+        Terms::of(jobs[0].as_ref())
+    };
+    let (first, second, third) = (terms().await, terms().await, terms().await);
+    assert_ne!(first, second);
+    assert_eq!(second, third);
 }
 
 async fn table(warehouse: &Warehouse, name: &str) -> rapport_lake::Table {

@@ -36,6 +36,7 @@ pub(crate) enum Kind {
     Whole,
     Number,
     Truth,
+    Day,
     Moment,
 }
 
@@ -48,7 +49,7 @@ pub(crate) enum Cell {
     Null,
 }
 
-use Kind::{Moment, Number, Text, Truth, Whole};
+use Kind::{Day, Moment, Number, Text, Truth, Whole};
 
 const REFRESHED: Shape = Shape(&[
     ("model", Text),
@@ -73,7 +74,7 @@ const SHOWN: Shape = Shape(&[
     ("metric", Text),
     ("value", Number),
     ("baseline_value", Number),
-    ("as_of", Moment),
+    ("as_of", Day),
     ("published_at", Moment),
     ("scores", Text),
     ("refresh", Text),
@@ -149,6 +150,7 @@ impl Kind {
             Whole => oid::INT8,
             Number => oid::FLOAT8,
             Truth => oid::BOOL,
+            Day => oid::DATE,
             Moment => oid::TIMESTAMPTZ,
         }
     }
@@ -159,6 +161,7 @@ impl Kind {
             Whole => DataType::Int64,
             Number => DataType::Float64,
             Truth => DataType::Boolean,
+            Day => DataType::Date32,
             Moment => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
@@ -182,7 +185,7 @@ impl Kind {
                 _ => None,
             }))),
             // Only queries answer them.
-            Moment => new_null_array(&self.data_type(), cells.count()),
+            Day | Moment => new_null_array(&self.data_type(), cells.count()),
         }
     }
 }

@@ -28,6 +28,20 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
     }
 }
 
+/// Whoever gives labels means another method.
+fn with_method(error: Error, source: &Source) -> Error {
+    let is_labelled = source.column("label").is_some() && source.column("occurred_at").is_none();
+    match error {
+        Error::Invalid { message, .. } if is_labelled => Error::Invalid {
+            message,
+            hint: "OPTIONS (method = 'auto') learns from a label and features; without a method purchases are read: \
+                   customer_id, occurred_at, amount."
+                .to_owned(),
+        },
+        other => other,
+    }
+}
+
 async fn alive(job: &mut Job<'_>) -> Result<Fitted> {
     let definition = job.definition;
     let options = &definition.options;
@@ -35,7 +49,8 @@ async fn alive(job: &mut Job<'_>) -> Result<Fitted> {
 
     job.phase("reading the history")?;
     let source = Source::of(definition, job.work(), &purchases(definition)).await?;
-    source.need(&["customer_id", "occurred_at", "amount"])?;
+    let needed = source.need(&["customer_id", "occurred_at", "amount"]);
+    needed.map_err(|error| with_method(error, &source))?;
     let as_of = job.as_of(&source).await?;
     let rows = source.consenting(definition, job.work()).await?;
     let left_out = source.left_out(definition, job.work()).await?;

@@ -332,7 +332,8 @@ impl Models {
         let history = crate::history_of(definition);
         let source = Source::of(definition, own, &history).await?;
         let key = source.key_type()?;
-        if before.is_some() {
+        if let Some(before) = before {
+            check_key(own, before, key).await?;
             return retried(own, &definition.put()).await;
         }
         let sql = format!(
@@ -501,6 +502,25 @@ impl Models {
     }
 }
 
+/// Fails if the model's scores are keyed by another type.
+async fn check_key(own: &mut Work, before: &Definition, key: &str) -> Result<()> {
+    let sql = format!("SELECT customer_id FROM {}", before.table());
+    let session = own.session();
+    let statement = session.parse(&sql)?.remove(0);
+    let prepared = session.prepare(&statement, &[]).await?;
+    let columns = prepared.columns.unwrap_or_default();
+    match (Source { sql, columns }).key_type()? == key {
+        true => Ok(()),
+        false => Err(Error::Invalid {
+            message: format!(
+                "the query of model \"{}\" has customer_id of another type",
+                before.model
+            ),
+            hint: "DROP MODEL first: its scores are keyed by the other type.".to_owned(),
+        }),
+    }
+}
+
 /// The table that a new model publishes to: the one that was asked for, the one of its type if that is free, or one of
 /// the model's own name.
 fn scores_of(
@@ -568,7 +588,7 @@ async fn show(own: &mut Work) -> Result<Answer> {
     let rows = own
         .ask(
             "SELECT m.model, m.type, m.version, v.grade, v.metric, v.value, v.baseline_value,
-                 (v.as_of::timestamp AT TIME ZONE 'UTC') AS as_of, v.published_at, 'scores.' || m.scores AS scores, m.refresh, m.owner, r.last_run
+                 v.as_of, v.published_at, 'scores.' || m.scores AS scores, m.refresh, m.owner, r.last_run
              FROM models.models AS m
              LEFT JOIN models.versions AS v ON v.model = m.model AND v.version = m.version
              LEFT JOIN (

@@ -279,9 +279,19 @@ fn cron(text: &str) -> bool {
     parser.parse(text).is_ok_and(comes)
 }
 
+/// Up to 36,500 days.
 fn is_span(text: &str) -> bool {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    digits > 0 && ["s", "min", "h", "d"].contains(&text[digits..].trim())
+    let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let seconds: u64 = match unit.trim() {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return false,
+    };
+    let number: Option<u64> = digits.parse().ok();
+    let span = number.and_then(|number| number.checked_mul(seconds));
+    span.is_some_and(|span| span <= 36_500 * 86_400)
 }
 
 /// `90`, `90 days`, `13 weeks`, `6 months` (of 30 days), `1 year`; from 1 to 36,500.
@@ -321,6 +331,22 @@ mod tests {
             ("100 years and a day", None),
         ] {
             assert_eq!(days(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_run_may_take_is_one_that_a_clock_can_tell() {
+        for (text, expected) in [
+            ("90s", true),
+            ("30 min", true),
+            ("36500d", true),
+            ("36501d", false),
+            ("99999999999999999999d", false),
+            ("999999999999999999d", false),
+            ("2", false),
+            ("h", false),
+        ] {
+            assert_eq!(is_span(text), expected, "{text}");
         }
     }
 

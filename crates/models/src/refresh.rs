@@ -13,7 +13,7 @@ use arrow::{
     array::{Int64Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, FieldRef, Schema},
 };
-use chrono::{NaiveDate, NaiveTime, Utc};
+use chrono::{NaiveDate, NaiveTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use rapport_engine::Cancel;
 use rapport_lake::{Lease, TableName, Taken};
@@ -42,7 +42,7 @@ pub(crate) const PHASES: [&str; 6] = [
 ];
 /// How often a commit that somebody else's came before is tried again.
 const ATTEMPTS: usize = 20;
-/// Versions whose scores are kept.
+/// Versions whose scores are kept: of those that were published, and of those that were refused.
 const KEPT: i64 = 5;
 /// Bytes that a customer takes while a model is fitted, at most: features, sums, a sort.
 const BYTES_PER_CUSTOMER: u64 = 400;
@@ -490,12 +490,7 @@ impl Run<'_> {
         if is_published {
             sql.push_str(&in_use_now(definition, version, "", None));
         }
-        let kept = definition.options.whole("keep").unwrap_or(KEPT);
-        sql.push_str(&format!(
-            "DELETE FROM {history} WHERE version <= {version} - {kept} AND version <> {in_use};",
-            history = definition.history(),
-            in_use = definition.version.unwrap_or(0),
-        ));
+        sql.push_str(&outlived(definition));
         let table = definition.score_table();
         match commit(self.own, definition, &table, self.token, &sql).await {
             Err(error) if !self.has_landed().await => Err(error),
@@ -591,6 +586,23 @@ pub(crate) fn in_use_now(
              WHERE model = {model} AND version = {version};
          UPDATE models.models SET version = {version} WHERE model = {model};",
         definition.publish(version, consenting)
+    )
+}
+
+/// The statement that throws away the scores of old versions. The refused ones are counted apart, or many of them would
+/// leave nothing to go back to.
+fn outlived(definition: &Definition) -> String {
+    format!(
+        "DELETE FROM {history} WHERE version IN (
+             SELECT version FROM (
+                 SELECT version, status, row_number() OVER (PARTITION BY status = 'refused' ORDER BY version DESC) AS n
+                 FROM models.versions WHERE model = {model}
+             ) AS newest
+             WHERE n > {kept} AND status <> 'in use'
+         );",
+        history = definition.history(),
+        model = quoted(&definition.model),
+        kept = definition.options.whole("keep").unwrap_or(KEPT),
     )
 }
 
@@ -855,28 +867,125 @@ fn host() -> String {
 /// The whole day that a text names; of a moment its day in UTC.
 pub(crate) fn day(text: &str) -> Result<NaiveDate> {
     let text = text.trim();
-    let day = text.get(..10).unwrap_or(text);
-    let rest = text
-        .get(10..)
-        .unwrap_or_default()
-        .trim_start_matches(['T', ' ']);
-    // pgjdbc sends a date as `2026-01-31 +00`.
-    let is_zone = rest
-        .strip_prefix(['+', '-'])
-        .is_some_and(|zone| zone.bytes().all(|b| b.is_ascii_digit() || b == b':'));
-    let is_time = rest.is_empty()
-        || is_zone
-        || rest
-            .get(..8)
-            .is_some_and(|time| time.parse::<NaiveTime>().is_ok())
-        || rest
-            .get(..5)
-            .is_some_and(|time| NaiveTime::parse_from_str(time, "%H:%M").is_ok());
-    match (day.parse(), is_time) {
-        (Ok(day), true) => Ok(day),
-        _ => Err(Error::Invalid {
-            message: format!("\"{text}\" is no day"),
-            hint: "AS OF takes a date, such as '2026-01-31': the whole day counts.".to_owned(),
-        }),
+    day_of(text).ok_or_else(|| Error::Invalid {
+        message: format!("\"{text}\" is no day"),
+        hint: "AS OF takes a date, such as '2026-01-31': the whole day counts.".to_owned(),
+    })
+}
+
+/// `2026-01-31`, with a time and a zone or without. A date is the same in each zone, and pgjdbc sends it with one.
+fn day_of(text: &str) -> Option<NaiveDate> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let day = Some(day).filter(|day| has_shape(day, "0000-00-00"))?;
+    let day: NaiveDate = day.parse().ok()?;
+    let (time, zone) = rest.split_at(rest.find(['+', '-', 'Z']).unwrap_or(rest.len()));
+    let offset = offset_of(zone)?;
+    if time.trim().is_empty() {
+        return Some(day);
+    }
+    let moment = day.and_time(time_of(time)?);
+    Some(moment.checked_sub_signed(offset)?.date())
+}
+
+/// `T12:00`, ` 12:00:00.5`
+fn time_of(text: &str) -> Option<NaiveTime> {
+    let text = text.strip_prefix(['T', ' '])?.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_whole = has_shape(whole, "00:00:00") || (whole == text && has_shape(whole, "00:00"));
+    let is_fraction = (1..=9).contains(&fraction.len()) && is_digits(fraction);
+    let format = match whole.len() {
+        5 => "%H:%M",
+        _ => "%H:%M:%S",
+    };
+    let time = NaiveTime::parse_from_str(whole, format).ok();
+    time.filter(|_| is_whole && is_fraction)
+}
+
+/// Nothing, `Z`, `+02`, `-05:30`
+fn offset_of(text: &str) -> Option<TimeDelta> {
+    let Some(zone) = text.strip_prefix(['+', '-']) else {
+        return ["", "Z"].contains(&text).then(TimeDelta::zero);
+    };
+    if !has_shape(zone, "00") && !has_shape(zone, "00:00") {
+        return None;
+    }
+    let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "00"));
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let offset = TimeDelta::minutes(60 * hours + minutes);
+    let offset = if text.starts_with('-') {
+        -offset
+    } else {
+        offset
+    };
+    (hours < 16 && minutes < 60).then_some(offset)
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// As long as `shape`, with a digit wherever that has a 0.
+fn has_shape(text: &str, shape: &str) -> bool {
+    let fits = |(byte, like): (u8, u8)| match like {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == like,
+    };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(day(text).expect(text).to_string(), expected, "{text}");
+    }
+
+    #[test]
+    fn a_date_is_a_day() {
+        check("2026-01-31", "2026-01-31");
+        check(" 2026-01-31 +00", "2026-01-31");
+        check("2026-01-31 +02", "2026-01-31");
+        check("2026-01-31Z", "2026-01-31");
+    }
+
+    #[test]
+    fn a_moment_is_of_its_day_in_utc() {
+        check("2026-01-31 00:00", "2026-01-31");
+        check("2026-01-31T23:59:59.999999", "2026-01-31");
+        check("2026-01-31 23:59:59Z", "2026-01-31");
+        check("2026-01-31 00:30:00+01", "2026-01-30");
+        check("2026-01-31 23:00:00.5-05:30", "2026-02-01");
+        check("2026-01-31 12:00:00 +05:30", "2026-01-31");
+    }
+
+    #[test]
+    fn anything_else_is_no_day() {
+        for text in [
+            "",
+            "today",
+            "2026-1-31",
+            "2026-02-30",
+            "31.01.2026",
+            "2026-01-31T",
+            "2026-01-31 bogus",
+            "2026-01-3112:00",
+            "2026-01-31 12:00 bogus",
+            "2026-01-31 25:00",
+            "2026-01-31 12:60",
+            "2026-01-31 12:00.5",
+            "2026-01-31 12:00:00.",
+            "2026-01-31 12: 00",
+            "2026-01-31 12:00 +1",
+            "2026-01-31 12:00 +99",
+            "2026-01-31 12:00 +01:60",
+            "2026-01-31 12:00 -",
+            "2026-01-31 12:00Zulu",
+            "2026-01-31 12:00Z00",
+            "2026-01-31 12:00 +999999999999999999",
+            "2026-01-31 ąę",
+        ] {
+            assert!(day(text).is_err(), "{text}");
+        }
     }
 }

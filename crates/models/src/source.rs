@@ -61,7 +61,8 @@ impl Source {
             .ok_or_else(|| needs("a model reads a query without parameters", "AS SELECT …"))?;
         check_columns(&columns)?;
         // Read in the owner's name, whatever else is read beside it.
-        work.session().read_as(GIVEN, &definition.owner, path, sql);
+        work.session()
+            .read_as(GIVEN, &definition.owner, path, &statement.text);
         Ok(Self {
             sql: format!("SELECT * FROM {GIVEN}"),
             columns,
@@ -74,13 +75,18 @@ impl Source {
 
     /// Fails if one of the columns is missing.
     pub fn need(&self, names: &[&str]) -> Result<()> {
-        match names.iter().find(|name| self.column(name).is_none()) {
-            None => Ok(()),
-            Some(missing) => Err(needs(
-                format!("the model's query has no column \"{missing}\""),
-                &format!("It needs the columns {}.", names.join(", ")),
-            )),
-        }
+        let is_missing = |name: &&str| self.column(name).is_none();
+        let missing = names.iter().copied().filter(is_missing);
+        let missing: Vec<String> = missing.map(|name| format!("\"{name}\"")).collect();
+        let columns = match missing.len() {
+            0 => return Ok(()),
+            1 => "column",
+            _ => "columns",
+        };
+        Err(needs(
+            format!("the model's query has no {columns} {}", missing.join(", ")),
+            &format!("It needs the columns {}.", names.join(", ")),
+        ))
     }
 
     /// The PostgreSQL type that the key of the scores has.

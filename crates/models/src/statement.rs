@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Expr, FunctionArg, FunctionArgExpr, SelectItem, SetExpr, Statement as Ast, TableFactor,
-        Value,
+        Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName,
+        ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement as Ast, TableAlias,
+        TableFactor, UnaryOperator, Value,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -273,7 +274,7 @@ impl Statement {
                 }
                 Order::Create(Create {
                     model,
-                    kind: kind.to_lowercase(),
+                    kind: kind.to_ascii_lowercase(),
                     options,
                     query,
                     or_replace: flags.contains('r'),
@@ -395,7 +396,7 @@ impl<'a> Words<'a> {
 
     /// Which verb it begins with. `None` is a statement of another kind, `Some(None)` one that may be a call.
     fn verb(&mut self) -> Option<Option<Verb>> {
-        if self.is_word(0, "select") {
+        if self.is_word(0, "select") || self.is_word(0, "with") {
             return Some(None);
         }
         let verb = if self.take_all(&["refresh", "all", "models"]) {
@@ -444,11 +445,7 @@ impl<'a> Words<'a> {
                 if !self.take("version") {
                     return Err(self.unexpected());
                 }
-                let version = match self.peek() {
-                    Some(Token::Number(number, _)) => number.clone(),
-                    _ => return Err(self.unexpected()),
-                };
-                self.at += 1;
+                let version = self.number()?;
                 let because = match self.take("because") {
                     true => Some(self.text()?),
                     false => None,
@@ -479,8 +476,7 @@ impl<'a> Words<'a> {
         let mut flags = String::new();
         if self.take_all(&["or", "replace", "model"]) {
             flags.push('r');
-        }
-        if self.take_all(&["if", "not", "exists"]) {
+        } else if self.take_all(&["if", "not", "exists"]) {
             flags.push('i');
         }
         let model = self.name()?;
@@ -532,50 +528,50 @@ impl<'a> Words<'a> {
     /// `key = value` with commas between; a value is a word, a number or a text.
     fn options(&mut self) -> Result<BTreeMap<String, String>> {
         let mut options = BTreeMap::new();
-        while !matches!(self.peek(), None | Some(Token::RParen)) {
+        if matches!(self.peek(), None | Some(Token::RParen)) {
+            return Ok(options);
+        }
+        loop {
             let key = self.name()?;
             self.expect(&Token::Eq)?;
-            let is_negative = self.peek() == Some(&Token::Minus);
-            self.at += usize::from(is_negative);
-            let value = match self.peek() {
-                Some(Token::Number(number, _)) => number.clone(),
-                Some(Token::SingleQuotedString(text)) => text.clone(),
-                // interval '90 days'
-                Some(Token::Word(word))
-                    if word.quote_style.is_none()
-                        && word.value.eq_ignore_ascii_case("interval") =>
-                {
-                    self.at += 1;
-                    let text = self.text()?;
-                    self.at -= 1;
-                    text
-                }
-                Some(Token::Word(word)) => word.value.clone(),
-                _ => return Err(self.unexpected()),
-            };
-            self.at += 1;
-            let value = if is_negative {
-                format!("-{value}")
-            } else {
-                value
-            };
+            let value = self.value()?;
             if options.insert(key.clone(), value).is_some() {
                 return Err(Error::OptionTwice(key));
             }
             if self.peek() != Some(&Token::Comma) {
-                break;
+                return Ok(options);
             }
             self.at += 1;
         }
-        Ok(options)
+    }
+
+    fn value(&mut self) -> Result<String> {
+        // interval '90 days'
+        if self.take("interval") {
+            return self.text();
+        }
+        match self.peek() {
+            Some(Token::Minus | Token::Number(..)) => self.number(),
+            Some(Token::Word(_)) => self.name(),
+            _ => self.text(),
+        }
+    }
+
+    fn number(&mut self) -> Result<String> {
+        let is_negative = self.peek() == Some(&Token::Minus);
+        self.at += usize::from(is_negative);
+        let number = match self.peek() {
+            Some(Token::Number(number, _)) if is_negative => format!("-{number}"),
+            Some(Token::Number(number, _)) => number.clone(),
+            _ => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        Ok(number)
     }
 
     fn name(&mut self) -> Result<String> {
         let name = match self.peek() {
-            Some(Token::Word(word)) => match word.quote_style {
-                Some(_) => word.value.clone(),
-                None => word.value.to_lowercase(),
-            },
+            Some(Token::Word(word)) => folded(&word.value, word.quote_style),
             _ => return Err(self.unexpected()),
         };
         self.at += 1;
@@ -583,14 +579,18 @@ impl<'a> Words<'a> {
     }
 
     fn text(&mut self) -> Result<String> {
-        match self.peek() {
-            Some(Token::SingleQuotedString(text)) => {
-                let text = text.clone();
-                self.at += 1;
-                Ok(text)
-            }
-            _ => Err(self.unexpected()),
-        }
+        let text = match self.peek() {
+            Some(
+                Token::SingleQuotedString(text)
+                | Token::EscapedStringLiteral(text)
+                | Token::UnicodeStringLiteral(text)
+                | Token::NationalStringLiteral(text),
+            ) => text.clone(),
+            Some(Token::DollarQuotedString(text)) => text.value.clone(),
+            _ => return Err(self.unexpected()),
+        };
+        self.at += 1;
+        Ok(text)
     }
 
     /// `'2026-01-31'`, with or without the type before it.
@@ -645,45 +645,31 @@ fn offset(sql: &str, at: Location) -> usize {
             .map_or(rest.len(), |(byte, _)| byte)
 }
 
+/// A name as PostgreSQL knows it: what is not quoted is in small letters, of ASCII's.
+fn folded(name: &str, quote: Option<char>) -> String {
+    match quote {
+        Some(_) => name.to_owned(),
+        None => name.to_ascii_lowercase(),
+    }
+}
+
 /// `SELECT * FROM refresh_model('clv')` and `SELECT refresh_model('clv')`; everything else is a query like any other.
 fn call(sql: &str) -> Option<Result<Statement>> {
     let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
     let (Some(Ast::Query(query)), 0) = (statements.pop(), statements.len()) else {
         return None;
     };
-    let SetExpr::Select(select) = *query.body else {
+    let SetExpr::Select(select) = query.body.as_ref() else {
         return None;
     };
-    let (name, arguments) = match (select.from.as_slice(), select.projection.as_slice()) {
-        ([from], _) if from.joins.is_empty() => match &from.relation {
-            TableFactor::Table {
-                name,
-                args: Some(args),
-                ..
-            } => (name, args.args.as_slice()),
-            TableFactor::Function { name, args, .. } => (name, args.as_slice()),
-            _ => return None,
-        },
-        ([], [SelectItem::UnnamedExpr(Expr::Function(function))]) => match &function.args {
-            datafusion::sql::sqlparser::ast::FunctionArguments::List(list) => {
-                (&function.name, list.args.as_slice())
-            }
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let name = name.to_string().to_lowercase();
+    let (name, arguments) = called(select)?;
+    let name = function_name(name)?;
     let (name, verb) = CALLS.into_iter().find(|call| call.0 == name)?;
     let known = STATEMENT_FUNCTIONS
         .iter()
         .find(|known| known.name == name)?;
     let (least, most) = known.n_arguments();
-    let is_all = matches!(select.projection.as_slice(), [SelectItem::Wildcard(_)]);
-    let is_alone = (is_all || select.from.is_empty())
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && select.selection.is_none();
-    if !is_alone {
+    if !is_alone(&query, select) {
         return Some(Err(Error::Alone(name)));
     }
     if !(least..=most).contains(&arguments.len()) {
@@ -721,8 +707,107 @@ fn call(sql: &str) -> Option<Result<Statement>> {
     }))
 }
 
+/// The function that the rows come from, or that is all there is to be answered.
+fn called(select: &Select) -> Option<(&ObjectName, &[FunctionArg])> {
+    match (select.from.as_slice(), select.projection.as_slice()) {
+        ([from], _) if from.joins.is_empty() => match &from.relation {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } => Some((name, args.args.as_slice())),
+            TableFactor::Function { name, args, .. } => Some((name, args.as_slice())),
+            _ => None,
+        },
+        (
+            [],
+            [
+                SelectItem::UnnamedExpr(Expr::Function(function))
+                | SelectItem::ExprWithAlias {
+                    expr: Expr::Function(function),
+                    ..
+                },
+            ],
+        ) => match &function.args {
+            FunctionArguments::List(list) => Some((&function.name, list.args.as_slice())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Without the schema that they are found in.
+fn function_name(name: &ObjectName) -> Option<String> {
+    let parts: Option<Vec<&Ident>> = name.0.iter().map(ObjectNamePart::as_ident).collect();
+    let parts: Vec<String> = parts?
+        .into_iter()
+        .map(|part| folded(&part.value, part.quote_style))
+        .collect();
+    match parts.as_slice() {
+        [name] => Some(name.clone()),
+        [schema, name] if schema == "public" => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Nothing is done with the answer.
+fn is_alone(query: &Query, select: &Select) -> bool {
+    let is_all = match (select.from.as_slice(), select.projection.as_slice()) {
+        ([from], [SelectItem::Wildcard(_)]) => is_plain(&from.relation),
+        ([], [_]) => true,
+        _ => false,
+    };
+    let is_grouped = match &select.group_by {
+        GroupByExpr::Expressions(by, with) => !by.is_empty() || !with.is_empty(),
+        GroupByExpr::All(_) => true,
+    };
+    is_all
+        && !is_grouped
+        && query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && query.locks.is_empty()
+        && select.distinct.is_none()
+        && select.into.is_none()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && select.named_window.is_empty()
+}
+
+/// It may have another name, but its columns have their own.
+fn is_plain(relation: &TableFactor) -> bool {
+    let is_plain =
+        |alias: &Option<TableAlias>| alias.as_ref().is_none_or(|alias| alias.columns.is_empty());
+    match relation {
+        TableFactor::Table {
+            alias,
+            with_ordinality,
+            sample,
+            ..
+        } => is_plain(alias) && !with_ordinality && sample.is_none(),
+        TableFactor::Function {
+            alias,
+            with_ordinality,
+            ..
+        } => is_plain(alias) && !with_ordinality,
+        _ => false,
+    }
+}
+
 fn literal(name: &'static str, expr: &Expr) -> Result<Argument> {
     let value = match expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => {
+            return match literal(name, expr)? {
+                Argument::Is(Some(number)) if number.parse::<f64>().is_ok() => {
+                    Ok(Argument::Is(Some(format!("-{number}"))))
+                }
+                _ => Err(Error::NotLiteral(name)),
+            };
+        }
         Expr::Value(value) => &value.value,
         Expr::Cast { expr, .. } => return literal(name, expr),
         Expr::TypedString(typed) => &typed.value.value,
@@ -732,7 +817,11 @@ fn literal(name: &'static str, expr: &Expr) -> Result<Argument> {
     Ok(match value {
         Value::Null => Argument::Is(None),
         Value::Number(number, _) => Argument::Is(Some(number.clone())),
-        Value::SingleQuotedString(text) => Argument::Is(Some(text.clone())),
+        Value::SingleQuotedString(text)
+        | Value::EscapedStringLiteral(text)
+        | Value::UnicodeStringLiteral(text)
+        | Value::NationalStringLiteral(text) => Argument::Is(Some(text.clone())),
+        Value::DollarQuotedString(text) => Argument::Is(Some(text.value.clone())),
         Value::Boolean(truth) => Argument::Is(Some(truth.to_string())),
         Value::Placeholder(placeholder) => match placeholder.trim_start_matches('$').parse() {
             Ok(number) if number > 0 => Argument::Parameter(number),
@@ -758,6 +847,7 @@ mod tests {
                 oid::INT8 => "bigint",
                 oid::FLOAT8 => "double precision",
                 oid::BOOL => "boolean",
+                oid::DATE => "date",
                 oid::TIMESTAMPTZ => "timestamp with time zone",
                 other => panic!("{name}: {other}"),
             };
@@ -827,8 +917,55 @@ mod tests {
                 "create model c type churn options (horizon = 30) as select 1",
                 "select * from create_model('c', 'churn', 'horizon = 30', 'select 1')",
             ),
+            (
+                "create model c type churn options (horizon = 30) as select 'a\\b' -- c",
+                "select * from create_model('c', E'churn', $$horizon = 30$$, query => $q$select 'a\\b' -- c$q$)",
+            ),
+            ("SHOW MODELS", "SELECT * FROM public.show_models() AS shown"),
+            ("DROP MODEL clv", "SELECT drop_model('clv') AS dropped"),
+            (
+                "PROMOTE MODEL clv VERSION -1 BECAUSE E'it\\'s'",
+                "SELECT Public.Promote_Model('clv', -1, N'it''s')",
+            ),
+            (
+                "CREATE MODEL C TYPE CLV OPTIONS (Family = BGNBD, discount = 0.2)",
+                "SELECT * FROM create_model('c', 'clv', 'family = ''bgnbd'', discount = $$0.2$$')",
+            ),
         ] {
             assert_eq!(order(verb), order(call));
+        }
+    }
+
+    #[test]
+    fn names_are_folded_as_postgresql_folds_them() {
+        for (sql, name) in [
+            ("DESCRIBE MODEL Clv", "clv"),
+            ("DESCRIBE MODEL ŻYWE", "Żywe"),
+            ("DESCRIBE MODEL \"Clv\"", "Clv"),
+        ] {
+            let model = name.to_owned();
+            assert_eq!(order(sql), Order::Describe { model });
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_with_what_a_call_answers() {
+        for sql in [
+            "SELECT model FROM show_models()",
+            "SELECT DISTINCT * FROM show_models()",
+            "SELECT * FROM show_models() WHERE model = 'clv'",
+            "SELECT * FROM show_models() GROUP BY model",
+            "SELECT * FROM show_models() HAVING true",
+            "SELECT * FROM show_models() ORDER BY 1",
+            "SELECT * FROM show_models() LIMIT 1",
+            "SELECT * FROM show_models() OFFSET 1",
+            "SELECT * FROM show_models() FETCH FIRST 1 ROW ONLY",
+            "SELECT * FROM show_models() FOR UPDATE",
+            "SELECT * FROM show_models() AS s (a, b, c)",
+            "SELECT * FROM show_models() WITH ORDINALITY",
+            "WITH a AS (SELECT 1) SELECT * FROM show_models()",
+        ] {
+            assert!(refused(sql).contains("stands alone"), "{sql}");
         }
     }
 
@@ -884,7 +1021,14 @@ mod tests {
             refused("CREATE MODEL c TYPE clv OPTIONS (a = 1, a = 2)"),
             "option \"a\" is given twice"
         );
+        assert_eq!(
+            refused("CREATE MODEL c TYPE clv OPTIONS (a = 1,)"),
+            "syntax error at or near \")\""
+        );
+        assert_eq!(
+            refused("CREATE OR REPLACE MODEL IF NOT EXISTS c TYPE clv"),
+            "syntax error at or near \"NOT\""
+        );
         assert!(refused("SELECT * FROM refresh_model(lower('A'))").contains("literals"));
-        assert!(refused("SELECT model FROM show_models()").contains("stands alone"));
     }
 }

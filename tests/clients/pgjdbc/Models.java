@@ -83,7 +83,7 @@ public final class Models {
         try (Connection c = Server.connect(); PreparedStatement show = c.prepareStatement("SELECT * FROM show_models()")) {
             ResultSetMetaData columns = show.getMetaData();
             Server.same(List.of(columns.getColumnName(1), columns.getColumnTypeName(3), columns.getColumnTypeName(8)),
-                    List.of("model", "int8", "timestamptz"));
+                    List.of("model", "int8", "date"));
         }
     }
 

@@ -69,7 +69,7 @@ def it_is_described_before_it_is_run():
     with _Model("y_told") as c:
         described = c.execute("SELECT * FROM show_models()", prepare=True).description
         kinds = {column.name: column.type_code for column in described}
-        same((kinds["model"], kinds["version"], kinds["value"], kinds["as_of"]), (25, 20, 701, 1184))
+        same((kinds["model"], kinds["version"], kinds["value"], kinds["as_of"]), (25, 20, 701, 1082))
         same(c.execute("SELECT max(version) FROM models.versions WHERE model = 'y_told'").fetchone(), (1,))
         names = [column.name for column in c.execute("DESCRIBE MODEL y_told", prepare=True, binary=True).description]
         same(names, ["part", "name", "value"])

@@ -70,13 +70,13 @@ impl rapport_jobs::Models for ScheduledModels {
     async fn scheduled(&self) -> Result<Vec<ScheduledModel>, BoxError> {
         let scheduled = self.0.scheduled().await?;
         let job = |model: rapport_models::Scheduled| ScheduledModel {
+            max_run_time: model
+                .max_run_time
+                .and_then(|span| limit(&model.model, &span)),
             model: model.model,
             job: model.lease,
             schedule: model.refresh,
             time_zone: model.time_zone,
-            max_run_time: model
-                .max_run_time
-                .and_then(|span| span.parse::<Span>().ok()?.limit()),
         };
         Ok(scheduled.into_iter().map(job).collect())
     }
@@ -114,6 +114,14 @@ impl rapport_jobs::Models for ScheduledModels {
     async fn published(&self) -> Result<Vec<(String, DateTime<Utc>)>, BoxError> {
         Ok(self.0.published().await?)
     }
+}
+
+/// The option was looked at when the model was made: what can't be read was made by another release.
+fn limit(model: &str, span: &str) -> Option<Duration> {
+    let read = span.parse::<Span>();
+    read.inspect_err(|error| tracing::warn!(model, %error, "jobs.max_run_time holds for a model"))
+        .ok()?
+        .limit()
 }
 
 struct EndsWhenDropped(Cancel);

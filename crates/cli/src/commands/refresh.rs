@@ -13,7 +13,7 @@ use crate::output;
 pub const EXIT_CODES: &str = "Exit codes:\n  \
     0    published\n  \
     1    failed\n  \
-    2    wrong usage, such as a model that does not exist\n  \
+    2    wrong usage, such as a model that does not exist, or a new one that does\n  \
     3    judged and not published: not better than the baseline or the version in use\n  \
     4    somebody else refreshes it now, or took over while this one was held up; the message says who\n  \
     130  interrupted\n\
@@ -54,6 +54,7 @@ impl Refresh {
             true => all(context, door).await?,
             false => once_each(&self.models),
         };
+        let is_one = names.len() == 1;
         let mut told: Vec<Value> = vec![];
         let mut codes = vec![];
         for name in names {
@@ -66,7 +67,10 @@ impl Refresh {
                 }
                 Ok(answer) => models::tell_refreshed(answer),
                 Err(failure) => {
-                    failure.print();
+                    match is_one {
+                        true => failure.print(),
+                        false => failure.print_after(&format!("model \"{name}\": ")),
+                    }
                     told.push(json!({
                         "model": name, "error": failure.cause, "hint": failure.hint, "exit_code": failure.code,
                     }));

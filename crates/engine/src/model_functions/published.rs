@@ -10,6 +10,7 @@ use arrow::{
 use futures::{TryStreamExt, future::BoxFuture};
 use rapport_catalog_postgres::Catalogue;
 use rapport_lake::TableName;
+use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{Error, Result, cancel::Guard, change::our_query, execute, pins::Pins, plan::Scope};
 
@@ -26,8 +27,9 @@ pub(super) struct Published {
 
 /// Read with rights of our own: what a model is called is no secret, and its scores are read with the asker's.
 pub(super) async fn published(scope: &Scope, pins: &Pins, model: &str) -> Result<Published> {
-    let undefined = || Error::UndefinedObject {
-        what: format!("model \"{model}\""),
+    let undefined = || {
+        let refusal = Refusal::new("42704", format!("model \"{model}\" does not exist"));
+        Error::Refused(refusal.with_hint("SHOW MODELS lists those that exist."))
     };
     let registry = TableName::new("models", "models");
     if pins.table(scope, &registry).await?.is_none() {

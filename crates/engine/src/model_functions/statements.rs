@@ -98,7 +98,7 @@ pub const STATEMENT_FUNCTIONS: &[StatementFunction] = &[
             ("metric", "text"),
             ("value", "double precision"),
             ("baseline_value", "double precision"),
-            ("as_of", "timestamp with time zone"),
+            ("as_of", "date"),
             ("published_at", "timestamp with time zone"),
             ("scores", "text"),
             ("refresh", "text"),
