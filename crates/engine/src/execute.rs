@@ -19,7 +19,7 @@ use datafusion::{
         RecordBatchStream, SendableRecordBatchStream, SessionState, TaskContext,
         runtime_env::RuntimeEnv,
     },
-    logical_expr::LogicalPlan,
+    logical_expr::{ExprSchemable, LogicalPlan},
     physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
@@ -81,12 +81,50 @@ pub(crate) async fn physical(
     let work = {
         let guard = guard.clone();
         async move {
-            let plan = state.create_physical_plan(&logical).await?;
+            let mut state = state;
+            let logical = state.optimize(&logical).map_err(of_subqueries)?;
+            if joins_by_arrays(&logical)? {
+                let options = state.config_mut().options_mut();
+                options.optimizer.enable_join_dynamic_filter_pushdown = false;
+            }
+            let planner = state.query_planner().clone();
+            let plan = planner.create_physical_plan(&logical, &state).await;
+            let plan = plan.map_err(of_subqueries)?;
             check_sources(&plan)?;
             Ok(interruptible(plan, &guard)?)
         }
     };
     warehouse.plan_within_budget(guard, work).await
+}
+
+/// All names have been found by now: one that is missing was lost on the way of a sub-query to a join.
+fn of_subqueries(error: DataFusionError) -> Error {
+    match error.into() {
+        Error::UndefinedColumn { .. } => Error::not_supported(
+            "a sub-query that names columns of the queries around it in this way is not supported",
+            "Join its tables instead, or compute it by a WITH of its own.",
+        ),
+        other => other,
+    }
+}
+
+/// Bounds of such keys are compared as arrays are not joined: a NULL among the elements loses rows.
+fn joins_by_arrays(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node {
+            let mut keys = join
+                .on
+                .iter()
+                .map(|(key, _)| key.get_type(join.left.schema()));
+            found |= keys.any(|key| key.is_ok_and(|key| key.is_nested()));
+        }
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
 }
 
 /// Every file that the plan reads is the lake's or the session's own, and it writes none.

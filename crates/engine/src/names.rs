@@ -186,6 +186,14 @@ async fn resolve_one(
     may_be_hidden: bool,
     names: &mut Names,
 ) -> Result<()> {
+    let of_other = |other: &&View| wanted.parts == [other.name.table.as_str()];
+    if let Some(other) = scope.others.iter().find(of_other) {
+        let plan = Box::pin(scope.plan_other(pins, other)).await?;
+        let table = ViewTable::new(plan, Some(other.query.clone()));
+        let source = read_texts(provider_as_source(Arc::new(table)))?;
+        names.sources.insert(wanted.key, source);
+        return Ok(());
+    }
     // PostgreSQL looks for a bare name in its own schema first.
     if let Some(source) = scope.system_table(&wanted.parts).await? {
         if wanted.version.is_some() {

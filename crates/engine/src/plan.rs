@@ -48,6 +48,7 @@ use crate::{
     literals::read_literals,
     model_functions,
     names::{self, Names},
+    not_in::ask_the_rows_of_each,
     numbers::interval_function,
     operators, ordered_input,
     origin::origin,
@@ -91,6 +92,8 @@ pub(crate) struct Scope {
     pub block: Option<Arc<Block>>,
     /// The session's temporary tables, once it has made one.
     pub temporary: Option<Arc<Temporary>>,
+    /// Names that stand for what others ask.
+    pub others: Arc<Vec<View>>,
     /// What the statement has named by a WITH or computed before.
     pub named: Vec<Named>,
     /// Views inside views.
@@ -289,17 +292,39 @@ impl Scope {
         }
         let scope = Scope {
             role: self.warehouse.owner(view).await?,
+            ..self.within(view)
+        };
+        scope.plan_text(pins, view).await
+    }
+
+    /// What another role asks, in its name.
+    pub(crate) async fn plan_other(&self, pins: &Pins, other: &View) -> Result<LogicalPlan> {
+        let scope = Scope {
+            role: other.owner.clone(),
+            invoker: other.owner.clone(),
+            temporary: None,
+            ..self.within(other)
+        };
+        scope.plan_text(pins, other).await
+    }
+
+    fn within(&self, view: &View) -> Self {
+        Self {
             search_path: view.search_path.clone(),
+            others: Arc::default(),
             named: vec![],
             depth: self.depth + 1,
             ..self.clone()
-        };
+        }
+    }
+
+    async fn plan_text(&self, pins: &Pins, view: &View) -> Result<LogicalPlan> {
         let statements = crate::parse::parse(&view.query, self.warehouse.limits())?;
         let query = match statements.into_iter().next().map(|statement| statement.ast) {
             Some(ast::Statement::Query(query)) => query,
             _ => return Err(Error::not_supported("a view that is not a query", "")),
         };
-        let planned = scope.plan_query(pins, &query, &[]).await?;
+        let planned = self.plan_query(pins, &query, &[]).await?;
         let renamed = planned.columns.iter().enumerate().map(|(index, column)| {
             let name = view.columns.get(index).unwrap_or(&column.name);
             Expr::Column(ColumnRef::from(
@@ -619,6 +644,7 @@ fn to_logical(
     };
     let planned = compute_grouped_first(planned)?;
     let planned = unions::undeclare(note_types(unions::match_types(planned)?)?)?;
+    let planned = ask_the_rows_of_each(planned)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = join_by_any_condition(planned)?;

@@ -27,7 +27,7 @@ use crate::{
     shown::shown,
     styles::Styles,
     temporary::Temporary,
-    view::Views,
+    view::{View, Views},
 };
 
 pub struct Session {
@@ -37,6 +37,8 @@ pub struct Session {
     cancel: Mutex<Cancel>,
     block: Option<Arc<Block>>,
     temporary: Option<Arc<Temporary>>,
+    /// Names that stand for what others ask.
+    others: Arc<Vec<View>>,
 }
 
 /// A statement that has been planned once: its parameters and result are known.
@@ -137,7 +139,23 @@ impl Session {
             cancel: Mutex::default(),
             block: None,
             temporary: None,
+            others: Arc::default(),
         }
+    }
+
+    /// From now on a name stands for a query as `role` would ask it: with its rights, its name and its search path, and
+    /// without this session's temporary tables.
+    pub fn read_as(&mut self, name: &str, role: &str, path: Option<&str>, query: &str) {
+        let mut others: Vec<View> = self.others.iter().cloned().collect();
+        others.retain(|other| other.name.table != name);
+        others.push(View {
+            name: TableName::new("", name),
+            query: query.to_owned(),
+            columns: vec![],
+            search_path: search_path(path),
+            owner: role.to_owned(),
+        });
+        self.others = Arc::new(others);
     }
 
     pub fn role(&self) -> &str {
@@ -517,6 +535,7 @@ impl Session {
             styles: Styles::of(&self.settings),
             block: self.block.clone(),
             temporary: self.temporary.clone(),
+            others: self.others.clone(),
             named: vec![],
             depth: 0,
         }

@@ -39,6 +39,11 @@ impl VisitorMut for Flatten {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetch_as_limit(query);
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
+            limit.iter_mut().for_each(whole);
+            let offsets = offset.iter_mut().map(|offset| &mut offset.value);
+            offsets.for_each(whole);
+        }
         ControlFlow::Continue(())
     }
 
@@ -73,6 +78,23 @@ impl VisitorMut for Flatten {
 }
 
 /// `FETCH NEXT 5 ROWS ONLY` is `LIMIT 5`, which DataFusion knows.
+/// PostgreSQL takes `LIMIT '2'` and `LIMIT 1.5`, which is 2.
+fn whole(count: &mut Expr) {
+    let Expr::Value(ValueWithSpan { value, .. }) = count else {
+        return;
+    };
+    let rounded = match value {
+        Value::SingleQuotedString(text) => text.trim().parse::<i64>().ok(),
+        Value::Number(text, _) if text.contains('.') => {
+            text.parse::<f64>().ok().map(|count| count.round() as i64)
+        }
+        _ => None,
+    };
+    if let Some(rounded) = rounded {
+        *value = Value::Number(rounded.to_string(), false);
+    }
+}
+
 fn fetch_as_limit(query: &mut Query) {
     let Some(fetch) = &query.fetch else { return };
     if fetch.with_ties || fetch.percent {

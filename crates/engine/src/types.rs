@@ -14,6 +14,14 @@ use rapport_udf_postgres::numeric::ANY_SCALE;
 
 use crate::{Error, pg_type::utc, typed::field_of};
 
+/// 22023
+fn bits_of_float(range: &str) -> Error {
+    Error::InvalidParameter {
+        message: format!("precision for type float must be {range}"),
+        hint: None,
+    }
+}
+
 /// `pg_catalog.int4` is `int4`.
 fn unqualified(name: &str) -> &str {
     name.strip_prefix("pg_catalog.").unwrap_or(name)
@@ -52,6 +60,13 @@ impl TypePlanner for PostgresTypes {
             ast::DataType::Numeric(ast::ExactNumberInfo::None)
             | ast::DataType::Decimal(ast::ExactNumberInfo::None)
             | ast::DataType::Dec(ast::ExactNumberInfo::None) => ANY_SCALE,
+            ast::DataType::Float(ast::ExactNumberInfo::None) => DataType::Float64,
+            ast::DataType::Float(ast::ExactNumberInfo::Precision(bits)) => match bits {
+                0 => return Err(bits_of_float("at least 1 bit").into()),
+                1..=24 => DataType::Float32,
+                25..=53 => DataType::Float64,
+                _ => return Err(bits_of_float("less than 54 bits").into()),
+            },
             ast::DataType::Interval { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
             ast::DataType::Custom(name, _) => match unqualified(&name.to_string().to_lowercase()) {
                 "timestamptz" => utc(),

@@ -457,7 +457,9 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_expr_planners(expr_planners(&functions))
         .with_scalar_functions(functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(rapport_udf_postgres::over_intervals(aggregate_functions()))
+        .with_aggregate_functions(rapport_udf_postgres::over_frames(
+            rapport_udf_postgres::over_intervals(aggregate_functions()),
+        ))
         .with_window_functions(window_functions())
         .with_analyzer_rule(Arc::new(ReadMoments))
         .with_analyzer_rule(Arc::new(PostgresTimes))

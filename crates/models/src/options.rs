@@ -90,11 +90,12 @@ enum Sort {
     Span,
 }
 
-const COMMON: [Known; 9] = [
+const COMMON: [Known; 10] = [
     ("refresh", Sort::Cron),
     ("time_zone", Sort::Zone),
     ("max_run_time", Sort::Span),
     ("scores", Sort::Text),
+    ("search_path", Sort::Text),
     (
         "keep",
         Sort::Whole {

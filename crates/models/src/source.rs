@@ -31,6 +31,9 @@ SELECT customer_id FROM customers WHERE customer_id NOT IN (
     WHERE n = 1 AND granted
 )";
 
+/// What the model's query is called among our own.
+const GIVEN: &str = "given_to_the_model";
+
 /// A query whose rows are of one customer each, or of one event of a customer each.
 pub(crate) struct Source {
     pub sql: String,
@@ -43,7 +46,11 @@ impl Source {
     pub async fn of(definition: &Definition, work: &mut Work, history: &str) -> Result<Self> {
         let sql = definition.query.as_deref().unwrap_or(history);
         let warehouse = work.session().warehouse().clone();
-        let owner = warehouse.session(&definition.owner);
+        let mut owner = warehouse.session(&definition.owner);
+        let path = definition.options.text("search_path");
+        if let Some(path) = path {
+            owner.set("search_path", path)?;
+        }
         let statements = owner.parse(sql)?;
         let [statement] = statements.as_slice() else {
             return Err(needs("a model reads one query", "AS SELECT …"));
@@ -53,9 +60,11 @@ impl Source {
         let columns = columns
             .ok_or_else(|| needs("a model reads a query without parameters", "AS SELECT …"))?;
         check_columns(&columns)?;
+        // Read in the owner's name, whatever else is read beside it.
+        work.session()
+            .read_as(GIVEN, &definition.owner, path, &statement.text);
         Ok(Self {
-            // Without its semicolon; it is put in parentheses, and may end in a comment.
-            sql: format!("{}\n", statement.text),
+            sql: format!("SELECT * FROM {GIVEN}"),
             columns,
         })
     }

@@ -36,6 +36,8 @@ pub struct Statement {
     pub verb: Verb,
     arguments: Vec<Argument>,
     is_call: bool,
+    /// Where whoever asks looks for tables.
+    search_path: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +150,15 @@ impl Statement {
         }
     }
 
+    /// Asked where tables are looked for in these schemas.
+    pub fn within(mut self, search_path: Option<&str>) -> Self {
+        const USUAL: [&str; 2] = ["\"$user\", public", "public"];
+        self.search_path = search_path
+            .filter(|path| !USUAL.contains(path))
+            .map(str::to_owned);
+        self
+    }
+
     /// The number of its parameters, all of them texts.
     pub fn n_parameters(&self) -> usize {
         let numbers = self.arguments.iter().map(|argument| match argument {
@@ -223,6 +234,7 @@ impl Statement {
             verb,
             arguments: arguments.into(),
             is_call: false,
+            search_path: None,
         }
     }
 
@@ -250,13 +262,20 @@ impl Statement {
                 );
                 let (options, query) = (next(), next());
                 let flags = next().unwrap_or_default();
+                let mut options = match options {
+                    Some(text) => options_of(&text)?,
+                    None => BTreeMap::new(),
+                };
+                if let (Some(path), Some(_)) = (&self.search_path, &query) {
+                    let of_session = || path.clone();
+                    options
+                        .entry("search_path".to_owned())
+                        .or_insert_with(of_session);
+                }
                 Order::Create(Create {
                     model,
                     kind: kind.to_ascii_lowercase(),
-                    options: match options {
-                        Some(text) => options_of(&text)?,
-                        None => BTreeMap::new(),
-                    },
+                    options,
                     query,
                     or_replace: flags.contains('r'),
                     if_not_exists: flags.contains('i'),
@@ -449,6 +468,7 @@ impl<'a> Words<'a> {
             verb,
             arguments: arguments.into_iter().map(Argument::Is).collect(),
             is_call: false,
+            search_path: None,
         })
     }
 
@@ -683,6 +703,7 @@ fn call(sql: &str) -> Option<Result<Statement>> {
         verb,
         arguments: given,
         is_call: true,
+        search_path: None,
     }))
 }
 

@@ -59,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<(), Stop> {
         self.may_run(asked)?;
         let parameters = self.texts_of(portal)?;
+        let asked = asked.clone().within(self.settings.get("search_path"));
         let answer = self.carry_out(run, asked.clone(), parameters).await?;
         if self.settings.shows("WARNING") {
             for warning in &answer.warnings {

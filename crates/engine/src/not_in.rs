@@ -1,0 +1,83 @@
+//! `WHERE x NOT IN (SELECT y FROM b WHERE b.k = a.k)`: DataFusion asks the whole of `b` for a NULL, where only the rows of this
+//! `a.k` count. As a condition it is the same as `NOT EXISTS (SELECT y FROM b WHERE b.k = a.k AND (x = y) IS NOT FALSE)`.
+
+use std::sync::Arc;
+
+use datafusion::{
+    common::{
+        Column, ExprSchema, Result as PlanResult,
+        tree_node::{Transformed, TreeNode},
+    },
+    logical_expr::{
+        Expr, Filter, LogicalPlan, LogicalPlanBuilder, Subquery,
+        expr::{Exists, InSubquery},
+        utils::{conjunction, split_conjunction_owned},
+    },
+};
+
+use crate::Result;
+
+/// Changes such conditions, and nothing else.
+pub(crate) fn ask_the_rows_of_each(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Filter(filter) = node else {
+            return Ok(Transformed::no(node));
+        };
+        let mut is_changed = false;
+        let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter();
+        let conditions = conditions.map(|condition| match none_equal(&condition, &filter)? {
+            Some(exists) => {
+                is_changed = true;
+                Ok(exists)
+            }
+            None => Ok(condition),
+        });
+        let conditions = conditions.collect::<PlanResult<Vec<_>>>()?;
+        match conjunction(conditions) {
+            Some(predicate) if is_changed => {
+                let filter = Filter::try_new(predicate, filter.input)?;
+                Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+            }
+            _ => Ok(Transformed::no(LogicalPlan::Filter(filter))),
+        }
+    });
+    Ok(changed?.data)
+}
+
+fn none_equal(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> {
+    let asked = match condition {
+        Expr::InSubquery(asked) if asked.negated => asked,
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(asked) if !asked.negated => asked,
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let InSubquery { expr, subquery, .. } = asked;
+    if subquery.outer_ref_columns.is_empty() || expr.contains_outer() {
+        return Ok(None);
+    }
+    let schema = filter.input.schema();
+    let outside = expr.as_ref().clone().transform_up(|part| match part {
+        Expr::Column(column) => {
+            let field = schema.field_from_column(&column)?.clone();
+            Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+        }
+        part => Ok(Transformed::no(part)),
+    })?;
+    let inside = &subquery.subquery;
+    let own = Column::from(inside.schema().qualified_field(0));
+    let equal = outside.data.eq(Expr::Column(own));
+    let rows = LogicalPlanBuilder::from(inside.as_ref().clone())
+        .filter(equal.is_not_false())?
+        .build()?;
+    let subquery = Subquery {
+        outer_ref_columns: rows.all_out_ref_exprs(),
+        subquery: Arc::new(rows),
+        spans: subquery.spans.clone(),
+    };
+    Ok(Some(Expr::Exists(Exists {
+        subquery,
+        negated: true,
+    })))
+}
