@@ -25,10 +25,10 @@ pub(crate) fn ask_the_rows_of_each(plan: LogicalPlan) -> Result<LogicalPlan> {
         };
         let mut is_changed = false;
         let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter();
-        let conditions = conditions.map(|condition| match none_equal(&condition, &filter)? {
-            Some(exists) => {
+        let conditions = conditions.map(|condition| match asked_of_each(&condition, &filter)? {
+            Some(changed) => {
                 is_changed = true;
-                Ok(exists)
+                Ok(changed)
             }
             None => Ok(condition),
         });
@@ -44,17 +44,28 @@ pub(crate) fn ask_the_rows_of_each(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(changed?.data)
 }
 
-fn none_equal(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> {
-    let asked = match condition {
-        Expr::InSubquery(asked) if asked.negated => asked,
+fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> {
+    let (asked, is_negated) = match condition {
+        Expr::InSubquery(asked) => (asked, asked.negated),
         Expr::Not(inner) => match inner.as_ref() {
-            Expr::InSubquery(asked) if !asked.negated => asked,
+            Expr::InSubquery(asked) => (asked, !asked.negated),
             _ => return Ok(None),
         },
         _ => return Ok(None),
     };
     let InSubquery { expr, subquery, .. } = asked;
     if subquery.outer_ref_columns.is_empty() || expr.contains_outer() {
+        return Ok(None);
+    }
+    if is_one_row(&subquery.subquery) {
+        let value = Expr::ScalarSubquery(subquery.clone());
+        let one = expr.as_ref().clone();
+        return Ok(Some(match is_negated {
+            true => one.not_eq(value),
+            false => one.eq(value),
+        }));
+    }
+    if !is_negated {
         return Ok(None);
     }
     let schema = filter.input.schema();
@@ -80,4 +91,14 @@ fn none_equal(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> {
         subquery,
         negated: true,
     })))
+}
+
+/// Whether it answers one row whatever there is: `SELECT max(y) FROM b WHERE …`. It is a value then, also of no rows.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
 }

@@ -496,7 +496,8 @@ impl Models {
         let done = retried(own, &forgotten(&definition, cascade)).await;
         refresh::released(lease).await;
         done?;
-        let tables = format!("{}, {}", definition.table(), definition.history());
+        let scores = &definition.scores;
+        let tables = format!("scores.{scores}, scores.{scores}_history");
         let row = vec![Cell::Text(model.to_owned()), Cell::Text(tables)];
         Ok(Answer::rows(Verb::Drop, &[row], vec![]))
     }
@@ -613,7 +614,11 @@ async fn describe(own: &mut Work, model: &str) -> Result<Answer> {
     };
     say("model", "type", Some(definition.kind.name().to_owned()));
     say("model", "owner", Some(definition.owner.clone()));
-    say("model", "scores", Some(definition.table()));
+    say(
+        "model",
+        "scores",
+        Some(format!("scores.{}", definition.scores)),
+    );
     say("model", "query", definition.query.clone());
     say(
         "model",

@@ -168,6 +168,21 @@ impl AggregateUDFImpl for OverFrames {
         self.within().create_groups_accumulator(args)
     }
 
+    fn with_beneficial_ordering(
+        self: Arc<Self>,
+        has_ordering: bool,
+    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let within = Arc::clone(self.inner.inner());
+        let changed = within.with_beneficial_ordering(has_ordering)?;
+        Ok(changed.map(|inner| {
+            let inner = Arc::new(AggregateUDF::new_from_shared_impl(inner));
+            Arc::new(Self {
+                inner,
+                kind: self.kind,
+            }) as Arc<dyn AggregateUDFImpl>
+        }))
+    }
+
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         self.within().order_sensitivity()
     }
