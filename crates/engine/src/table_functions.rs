@@ -14,7 +14,13 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, Visitor, VisitorMut,
 };
 
-use crate::{Error, Result, names::folded, parse, syntax::plain_name};
+use crate::{
+    Error, Result,
+    model_functions::{STATEMENT_FUNCTIONS, StatementFunction},
+    names::folded,
+    parse,
+    syntax::plain_name,
+};
 pub(crate) use list::{FUNCTIONS, Parameter, TableFunction};
 
 /// In the place of every call, its query.
@@ -37,12 +43,23 @@ pub fn calls_table_function(statement: &Statement) -> bool {
                     name,
                     args: Some(_),
                     ..
-                } if plain_name(name).as_deref().and_then(find).is_some() => ControlFlow::Break(()),
+                } if plain_name(name).is_some_and(|name| {
+                    find(&name).is_some() || stands_for_a_statement(&name).is_some()
+                }) =>
+                {
+                    ControlFlow::Break(())
+                }
                 _ => ControlFlow::Continue(()),
             }
         }
     }
     Visit::visit(statement, &mut Finds).is_break()
+}
+
+fn stands_for_a_statement(name: &str) -> Option<&'static StatementFunction> {
+    STATEMENT_FUNCTIONS
+        .iter()
+        .find(|function| function.name == name)
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static TableFunction> {
@@ -65,7 +82,11 @@ impl VisitorMut for Calls {
         else {
             return ControlFlow::Continue(());
         };
-        let Some(function) = plain_name(name).as_deref().and_then(find) else {
+        let called = plain_name(name).unwrap_or_default();
+        if let Some(statement) = stands_for_a_statement(&called) {
+            return ControlFlow::Break(statement.stands_alone());
+        }
+        let Some(function) = find(&called) else {
             return ControlFlow::Continue(());
         };
         match function.query(&args.args) {

@@ -4,6 +4,7 @@
 use rapport_udf_face::Page;
 
 use super::list::{MODEL, Parameter, SECTION, parameter};
+use crate::Error;
 
 /// A call that stands for a statement.
 #[derive(Debug)]
@@ -165,6 +166,17 @@ pub const STATEMENT_FUNCTIONS: &[StatementFunction] = &[
 ];
 
 impl StatementFunction {
+    /// 0A000: it stands where a query is expected.
+    pub(crate) fn stands_alone(&self) -> Error {
+        let name = self.name;
+        Error::not_supported(
+            format!("{name} within another query is not supported"),
+            &format!(
+                "It stands alone: SELECT * FROM {name}(…). The tables models.models, models.versions, models.metrics and models.runs are for any query."
+            ),
+        )
+    }
+
     /// Where an argument of this name stands.
     pub fn place_of(&self, name: &str) -> Option<usize> {
         self.parameters
