@@ -20,7 +20,10 @@ use datafusion::{
         runtime_env::RuntimeEnv,
     },
     logical_expr::{ExprSchemable, LogicalPlan},
-    physical_plan::{ExecutionPlan, execute_stream},
+    physical_plan::{
+        Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, execute_stream,
+        repartition::RepartitionExec, sorts::sort_preserving_merge::SortPreservingMergeExec,
+    },
 };
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
 use tokio::sync::mpsc;
@@ -90,11 +93,61 @@ pub(crate) async fn physical(
             let planner = state.query_planner().clone();
             let plan = planner.create_physical_plan(&logical, &state).await;
             let plan = plan.map_err(of_subqueries)?;
+            let plan = match is_sorted(&logical) {
+                true => in_order(plan)?,
+                false => plan,
+            };
             check_sources(&plan)?;
             Ok(interruptible(plan, &guard)?)
         }
     };
     warehouse.plan_within_budget(guard, work).await
+}
+
+/// Whether its rows are to come in an order.
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_sorted(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_sorted(&alias.input),
+        LogicalPlan::Limit(limit) => is_sorted(&limit.input),
+        _ => false,
+    }
+}
+
+/// DataFusion asks for the order below the last projection, whose rows it may then deal out to the threads.
+fn in_order(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let plan = not_dealt_out(plan)?;
+    let order = plan.output_ordering().cloned();
+    Ok(match order {
+        Some(order) if plan.output_partitioning().partition_count() > 1 => {
+            Arc::new(SortPreservingMergeExec::new(order, plan))
+        }
+        _ => plan,
+    })
+}
+
+fn not_dealt_out(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let [child] = plan.children()[..] else {
+        return Ok(plan);
+    };
+    let child = Arc::clone(child);
+    let is_one = child.output_partitioning().partition_count() == 1;
+    if let Some(dealt) = plan.downcast_ref::<RepartitionExec>() {
+        let is_dealt = matches!(dealt.partitioning(), Partitioning::RoundRobinBatch(_));
+        return match is_dealt && is_one {
+            true => not_dealt_out(child),
+            false => Ok(plan),
+        };
+    }
+    let is_free = matches!(
+        plan.required_input_distribution()[..],
+        [Distribution::UnspecifiedDistribution]
+    );
+    match is_free && plan.maintains_input_order()[..] == [true] {
+        true => plan.with_new_children(vec![not_dealt_out(child)?]),
+        false => Ok(plan),
+    }
 }
 
 /// All names have been found by now: one that is missing was lost on the way of a sub-query to a join.
