@@ -21,8 +21,9 @@ use datafusion::{
     },
     logical_expr::{ExprSchemable, LogicalPlan},
     physical_plan::{
-        Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, execute_stream,
-        repartition::RepartitionExec, sorts::sort_preserving_merge::SortPreservingMergeExec,
+        ChildrenPropertiesMode, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+        ReplaceChildrenOptions, execute_stream, repartition::RepartitionExec,
+        sorts::sort_preserving_merge::SortPreservingMergeExec,
     },
 };
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
@@ -140,12 +141,16 @@ fn not_dealt_out(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPl
             false => Ok(plan),
         };
     }
+    let asked = plan.input_distribution_requirements();
     let is_free = matches!(
-        plan.required_input_distribution()[..],
-        [Distribution::UnspecifiedDistribution]
+        asked.child_distribution(0),
+        None | Some(Distribution::UnspecifiedDistribution)
     );
     match is_free && plan.maintains_input_order()[..] == [true] {
-        true => plan.with_new_children(vec![not_dealt_out(child)?]),
+        true => plan.replace_children(
+            vec![not_dealt_out(child)?],
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        ),
         false => Ok(plan),
     }
 }

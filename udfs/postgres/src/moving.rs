@@ -48,7 +48,7 @@ pub fn over_frames(functions: Vec<Arc<AggregateUDF>>) -> Vec<Arc<AggregateUDF>> 
                     freedom: 0,
                     is_root: true,
                 }),
-                "array_agg" => None,
+                "array_agg" | "string_agg" => None,
                 _ => return function,
             };
             Arc::new(AggregateUDF::from(OverFrames {
