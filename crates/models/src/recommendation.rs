@@ -10,7 +10,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+        Array, ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+        StringArray,
     },
     compute::cast,
     datatypes::DataType,
@@ -83,11 +84,13 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
     };
     let as_of;
     let (past, next, whole);
+    let mut horizon = None;
     if has_time {
         as_of = job.as_of(&source).await?;
         let first = first_day(&rows, job.work()).await?.unwrap_or(as_of);
         let split = split(first, as_of, options.days("holdout"), NEXT)?;
         let window = options.days("window").unwrap_or(WINDOW);
+        horizon = Some(split.days() as i32);
         let (cutoff, end) = (split.cutoff, split.as_of);
         past = of(&format!(
             "AND occurred_at >= DATE '{cutoff}' - {window} + 1 AND occurred_at < DATE '{cutoff}' + 1"
@@ -249,6 +252,7 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
         reasons,
         top,
         as_of,
+        horizon,
     };
     Ok(Fitted {
         judgement,
@@ -340,6 +344,8 @@ struct Scorer {
     reasons: Option<ItemSimilarity>,
     top: usize,
     as_of: NaiveDate,
+    /// Days.
+    horizon: Option<i32>,
 }
 
 impl Scorer {
@@ -408,6 +414,10 @@ impl Scorer {
             ("rank", Arc::new(Int64Array::from(ranks))),
             ("item_id", Arc::new(StringArray::from(items))),
             ("as_of", Arc::new(Date32Array::from(vec![days; n]))),
+            (
+                "horizon_days",
+                Arc::new(Int32Array::from(vec![self.horizon; n])),
+            ),
             ("score", Arc::new(Float64Array::from(scores))),
             ("reason_1", first),
             ("reason_2", second),

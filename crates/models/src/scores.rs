@@ -118,6 +118,11 @@ const SEGMENTS: &[Column] = &[
 const UPLIFT: &[Column] = &[
     ("as_of", "date", "The last day that was known of"),
     (
+        "horizon_days",
+        "integer",
+        "So many days after the contact count; NULL where the model's query says",
+    ),
+    (
         "uplift",
         "double precision",
         "By how much addressing the customer raises the outcome",
@@ -156,6 +161,11 @@ const RECOMMENDATIONS: &[Column] = &[
     ("rank", "bigint", "1 is the best"),
     ("item_id", "text", "What to recommend"),
     ("as_of", "date", "The last day that was known of"),
+    (
+        "horizon_days",
+        "integer",
+        "It was judged by what was bought in so many days; NULL where nothing tells when",
+    ),
     (
         "score",
         "double precision",

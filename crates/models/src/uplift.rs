@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
 use chrono::NaiveDate;
 use rapport_stats::{
     learner::{Column, Reasons, Table},
@@ -197,6 +197,10 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
         names: sample.names.clone(),
         n_customers: customers,
         as_of,
+        horizon: match definition.query {
+            Some(_) => None,
+            None => Some(options.days("window").unwrap_or(WINDOW) as i32),
+        },
     };
     Ok(Fitted {
         judgement,
@@ -480,6 +484,8 @@ struct Scorer {
     tenths: Vec<Tenth>,
     n_customers: u64,
     as_of: NaiveDate,
+    /// Days.
+    horizon: Option<i32>,
 }
 
 impl Scorer {
@@ -536,6 +542,10 @@ impl Scorer {
                     .clone(),
             ),
             ("as_of", Arc::new(Date32Array::from(vec![days; n]))),
+            (
+                "horizon_days",
+                Arc::new(Int32Array::from(vec![self.horizon; n])),
+            ),
             ("uplift", numbers(uplifts.clone())),
             (
                 "uplift_low",
