@@ -33,6 +33,7 @@ use crate::{
     syntax::plain_name,
     target::{self, Target},
     times::read_texts,
+    told_apart::tell_apart,
     tree::{calls, is_default},
     write,
 };
@@ -811,7 +812,9 @@ impl Work<'_> {
                 .await?;
             let logical = execute::bind(&planned, params)?;
             let state = inner.state();
-            let plan = state.create_physical_plan(&logical).await?;
+            let logical = tell_apart(state.optimize(&logical)?)?;
+            let planner = state.query_planner();
+            let plan = planner.create_physical_plan(&logical, &state).await?;
             let context = execute::task_context(&inner.warehouse, &state, &bound);
             let mut counts = [0; N];
             for batch in collect(plan, context).await? {

@@ -16,7 +16,7 @@ use arrow::{
 };
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
-    Reading, Span, Units, Zone, json, refusal::Refusal, rounded, time_text, to_digits,
+    DateOrder, Reading, Span, Units, Zone, json, refusal::Refusal, rounded, time_text, to_digits,
 };
 
 use crate::{
@@ -310,6 +310,7 @@ pub(crate) fn from_text(
 fn reading() -> Reading {
     Reading {
         zone: Zone::UTC,
+        order: DateOrder::default(),
         now: chrono::Utc::now().timestamp_micros(),
     }
 }

@@ -7,8 +7,7 @@ use datafusion::{
     common::DFSchema,
     sql::sqlparser::ast::{
         self, AccessExpr, BinaryOperator, Expr, Ident, OrderByKind, Query, Select, SelectItem,
-        SetExpr, Statement, TimezoneInfo, TrimWhereField, Value, Visit, VisitMut, Visitor,
-        VisitorMut,
+        SetExpr, Statement, TimezoneInfo, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
     },
 };
 use rapport_lake::PG_TYPE;
@@ -292,7 +291,6 @@ fn expr_name(expr: &Expr) -> Option<String> {
         } => fixed("overlaps"),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Interval(_) => fixed("interval"),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => fixed("bool"),
         Expr::Case { else_result, .. } => else_result
             .as_deref()
             .filter(|otherwise| !has_weak_name(otherwise))

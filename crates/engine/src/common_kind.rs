@@ -1,7 +1,123 @@
 //! The type that PostgreSQL finds for expressions that stand for one another: the branches of a CASE, the arguments of
 //! `coalesce`, the items of an array, the queries of a UNION. Here those that only a field's metadata tells.
 
-use crate::pg_type::Kind;
+use datafusion::{common::ExprSchema, logical_expr::Expr};
+
+use crate::{
+    Error, Result,
+    expressions::{comparable, shown},
+    pg_type::Kind,
+    typed::kind_of,
+};
+
+/// Types that stand for one another, as PostgreSQL has it.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Category {
+    Number,
+    Text,
+    Truth,
+    Moment,
+    Span,
+    Bytes,
+}
+
+/// `None` for types that are a category of their own, which the lake keeps as texts.
+pub(crate) fn category(kind: &Kind) -> Option<Category> {
+    Some(match kind {
+        Kind::Int2
+        | Kind::Int4
+        | Kind::Int8
+        | Kind::Float4
+        | Kind::Float8
+        | Kind::Numeric(_)
+        | Kind::Oid => Category::Number,
+        Kind::Text | Kind::Varchar(_) | Kind::Char(_) | Kind::Name => Category::Text,
+        Kind::Bool => Category::Truth,
+        Kind::Date | Kind::Timestamp | Kind::Timestamptz => Category::Moment,
+        Kind::Interval => Category::Span,
+        Kind::Bytea => Category::Bytes,
+        _ => return None,
+    })
+}
+
+/// Two kinds that have nothing in common.
+pub(crate) fn clash(kinds: impl IntoIterator<Item = Kind>) -> Option<(Kind, Kind)> {
+    let mut kinds = kinds.into_iter().filter(|kind| category(kind).is_some());
+    let first = kinds.next()?;
+    let other = kinds.find(|other| category(other) != category(&first))?;
+    Some((first, other))
+}
+
+fn check_condition(place: &str, expr: &Expr, schema: &dyn ExprSchema) -> Result<()> {
+    match kind_of(expr, schema).filter(|kind| *kind != Kind::Bool) {
+        Some(kind) => Err(Error::DatatypeMismatch {
+            message: format!(
+                "argument of {place} must be type boolean, not type {}",
+                shown(Some(kind))
+            ),
+            hint: None,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a CASE, `coalesce`, `greatest`, `least` or ARRAY whose values have no common type, comparisons of what cannot be
+/// compared, and conditions that are none.
+pub(crate) fn check_values(expr: &Expr, schema: &dyn ExprSchema) -> Result<()> {
+    let (name, values): (&str, Vec<&Expr>) = match expr {
+        Expr::Case(case) => {
+            for (when, _) in &case.when_then_expr {
+                match &case.expr {
+                    Some(compared) => comparable(&"=", compared, when, schema)?,
+                    None => check_condition("CASE/WHEN", when, schema)?,
+                }
+            }
+            let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            (
+                "CASE",
+                case.else_expr.as_deref().into_iter().chain(thens).collect(),
+            )
+        }
+        Expr::AggregateFunction(call) => {
+            let filter = call.params.filter.iter();
+            return filter
+                .into_iter()
+                .try_for_each(|filter| check_condition("FILTER", filter, schema));
+        }
+        Expr::Between(between) => {
+            comparable(&">=", &between.expr, &between.low, schema)?;
+            return comparable(&"<=", &between.expr, &between.high, schema);
+        }
+        Expr::ScalarFunction(call) if call.name() == "nullif" && call.args.len() == 2 => {
+            return comparable(&"=", &call.args[0], &call.args[1], schema);
+        }
+        Expr::ScalarFunction(call) => {
+            let name = match call.name() {
+                "coalesce" => "COALESCE",
+                "greatest" => "GREATEST",
+                "least" => "LEAST",
+                "make_array" => "ARRAY",
+                _ => return Ok(()),
+            };
+            (name, call.args.iter().collect())
+        }
+        _ => return Ok(()),
+    };
+    let kinds = values
+        .into_iter()
+        .filter_map(|value| kind_of(value, schema));
+    match clash(kinds) {
+        Some((one, other)) => Err(Error::DatatypeMismatch {
+            message: format!(
+                "{name} types {} and {} cannot be matched",
+                shown(Some(one)),
+                shown(Some(other))
+            ),
+            hint: None,
+        }),
+        None => Ok(()),
+    }
+}
 
 /// Types that only a field's metadata tells, of which there is no other form.
 pub(crate) fn is_labelled(kind: &Kind) -> bool {

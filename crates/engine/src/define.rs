@@ -543,6 +543,12 @@ async fn create_view(
             "Use CREATE TABLE … AS.",
         ));
     }
+    if !matches!(statement.options, ast::CreateTableOptions::None) {
+        return Err(Error::not_supported(
+            "options of views are not supported",
+            "A view reads with its owner's rights. Leave WITH (…) out.",
+        ));
+    }
     let scope = session.scope();
     let pins = session.pins();
     let planned = session

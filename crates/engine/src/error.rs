@@ -483,6 +483,14 @@ fn from_plan(message: String) -> Error {
             hint: None,
         };
     }
+    if let Some((_, frame)) = message.split_once("Invalid window frame: ") {
+        let code = if frame.contains("non negative") {
+            "22013"
+        } else {
+            "42P20"
+        };
+        return Error::Refused(Refusal::new(code, frame));
+    }
     if message.contains("LIMIT must be >= 0") {
         return Error::InvalidLimit;
     }
@@ -496,6 +504,14 @@ fn from_plan(message: String) -> Error {
     }
     let says = |what: &[&str]| what.iter().any(|what| message.contains(what));
     if says(&[
+        "for logical boolean operation",
+        "Join condition must be boolean",
+    ]) {
+        Error::DatatypeMismatch {
+            message,
+            hint: None,
+        }
+    } else if says(&[
         "GROUP BY",
         "could not be resolved from available columns",
         "aggregate function",
@@ -542,6 +558,8 @@ fn from_execution(message: String) -> Error {
         Error::DivisionByZero
     } else if message.contains("verflow") || message.contains("out of range") {
         out_of_range()
+    } else if message.contains("aggregate with DISTINCT, ORDER BY") {
+        Error::InvalidColumnReference { message }
     } else if message.contains("more than one row") {
         let message = "more than one row returned by a subquery used as an expression".to_owned();
         Error::Cardinality { message }

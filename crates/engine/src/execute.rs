@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, SchemaRef},
+};
 use datafusion::{
     common::{
         Result as PlanResult, ScalarValue,
@@ -27,6 +30,7 @@ use datafusion::{
     },
 };
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use rapport_udf_postgres::json;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -35,8 +39,10 @@ use crate::{
     cpu::{self, Task},
     interrupt::interruptible,
     memory::StatementPool,
+    oid,
     plan::{Planned, Scope},
     stores::SCHEME,
+    told_apart::tell_apart,
 };
 
 /// Batches computed ahead of the client.
@@ -67,12 +73,22 @@ pub(crate) fn bind(planned: &Planned, params: Vec<ScalarValue>) -> Result<Logica
     if params.is_empty() {
         return Ok(planned.plan.clone());
     }
-    let values = params
-        .iter()
-        .zip(&planned.param_types)
-        .map(|(value, data_type)| value.cast_to(data_type));
+    let types = planned.param_types.iter().zip(&planned.params);
+    let values = params.iter().zip(types);
+    let values = values.map(|(value, (data_type, oid))| bound(value, data_type, *oid));
     let values = values.collect::<PlanResult<Vec<_>>>()?;
     Ok(planned.plan.clone().with_param_values(values)?)
+}
+
+fn bound(value: &ScalarValue, data_type: &DataType, oid: u32) -> PlanResult<ScalarValue> {
+    match (oid, value.try_as_str().flatten()) {
+        (oid::JSONB, Some(text)) => Ok(ScalarValue::Utf8View(Some(json::canonical(text)?))),
+        (oid::JSON, Some(text)) => {
+            json::check(text)?;
+            value.cast_to(data_type)
+        }
+        _ => value.cast_to(data_type),
+    }
 }
 
 /// Optimises and plans on the query threads, within the planning budget.
@@ -87,6 +103,7 @@ pub(crate) async fn physical(
         async move {
             let mut state = state;
             let logical = state.optimize(&logical).map_err(of_subqueries)?;
+            let logical = tell_apart(logical)?;
             if joins_by_arrays(&logical)? {
                 let options = state.config_mut().options_mut();
                 options.optimizer.enable_join_dynamic_filter_pushdown = false;

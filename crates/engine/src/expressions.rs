@@ -20,6 +20,7 @@ use crate::{
     Error,
     coerce::bool_of,
     columns::column_type,
+    common_kind::{Category, category},
     pg_type::{Kind, PgType},
     typed::kind_of,
 };
@@ -28,14 +29,14 @@ fn texts_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)))
 }
 
-fn shown(kind: Option<Kind>) -> String {
+pub(crate) fn shown(kind: Option<Kind>) -> String {
     match kind {
         Some(kind) => PgType {
             oid: 0,
             typmod: -1,
             kind,
         }
-        .name(),
+        .name_alone(),
         None => "unknown".to_owned(),
     }
 }
@@ -150,6 +151,9 @@ impl PostgresExpressions {
                     return Ok(binary(value, op, right.clone()));
                 }
                 comparable(op, left, right, schema)?;
+                if let Some([left, right]) = both_arrays(expr, schema) {
+                    return Ok(binary(left, op, right));
+                }
                 self.json(expr, schema)?
             }
             _ => self.json(expr, schema)?,
@@ -159,25 +163,8 @@ impl PostgresExpressions {
     /// Operators of arrays.
     fn arrays(&self, expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
         let RawBinaryExpr { op, left, right } = expr;
-        let list_of = |expr: &Expr| match expr.get_type(schema) {
-            Ok(list @ (DataType::List(_) | DataType::LargeList(_))) => Some(list),
-            _ => None,
-        };
-        let is_unknown = |expr: &Expr| kind_of(expr, schema).is_none();
-        let (left_list, right_list) = (list_of(left), list_of(right));
-        // A literal beside an array is an array.
-        let side =
-            |expr: &Expr, own: &Option<DataType>, other: &Option<DataType>| match (own, other) {
-                (Some(_), _) => Some(expr.clone()),
-                (None, Some(other)) if is_unknown(expr) => Some(cast(expr.clone(), other.clone())),
-                _ => None,
-            };
-        let both = || {
-            Some(vec![
-                side(left, &left_list, &right_list)?,
-                side(right, &right_list, &left_list)?,
-            ])
-        };
+        let (left_list, right_list) = (list_of(left, schema), list_of(right, schema));
+        let both = || both_arrays(expr, schema).map(Vec::from);
         match op {
             BinaryOperator::AtArrow => self.call("arraycontains", both()?),
             BinaryOperator::ArrowAt => self.call("arraycontained", both()?),
@@ -492,32 +479,17 @@ pub(crate) fn comparable(
     left: &Expr,
     right: &Expr,
     schema: &dyn ExprSchema,
-) -> Result<()> {
-    #[derive(PartialEq)]
-    enum Family {
-        Text,
-        Number,
-        Boolean,
-    }
-    let family = |kind: &Kind| {
-        Some(match kind {
-            Kind::Text | Kind::Varchar(_) | Kind::Char(_) | Kind::Name => Family::Text,
-            Kind::Int2
-            | Kind::Int4
-            | Kind::Int8
-            | Kind::Float4
-            | Kind::Float8
-            | Kind::Numeric(_) => Family::Number,
-            Kind::Bool => Family::Boolean,
-            _ => return None,
-        })
-    };
+) -> crate::Result<()> {
     let (left, right) = (kind_of(left, schema), kind_of(right, schema));
-    let families = (
-        left.as_ref().and_then(family),
-        right.as_ref().and_then(family),
+    let categories = (
+        left.as_ref().and_then(category),
+        right.as_ref().and_then(category),
     );
-    match families {
+    // The NULLs of a UNION are texts until its types are matched.
+    let may_match =
+        |one, other| one == Category::Text && !matches!(other, Category::Number | Category::Truth);
+    match categories {
+        (Some(one), Some(other)) if may_match(one, other) || may_match(other, one) => Ok(()),
         (Some(one), Some(other)) if one != other => Err(Error::UndefinedFunction {
             message: format!(
                 "operator does not exist: {} {op} {}",
@@ -528,10 +500,32 @@ pub(crate) fn comparable(
                 "No operator matches the given name and argument types. You might need to add explicit type casts."
                     .to_owned(),
             ),
-        }
-        .into()),
+        }),
         _ => Ok(()),
     }
+}
+
+fn list_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    let data_type = expr.get_type(schema).ok()?;
+    matches!(data_type, DataType::List(_) | DataType::LargeList(_)).then_some(data_type)
+}
+
+/// Both sides, if they are arrays: a literal beside an array is one.
+fn both_arrays(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<[Expr; 2]> {
+    let (left, right) = (list_of(&expr.left, schema), list_of(&expr.right, schema));
+    let side = |expr: &Expr, own: &Option<DataType>, other: Option<DataType>| match own {
+        Some(_) => Some(expr.clone()),
+        None => {
+            let is_unknown = kind_of(expr, schema).is_none();
+            other
+                .filter(|_| is_unknown)
+                .map(|other| cast(expr.clone(), other))
+        }
+    };
+    Some([
+        side(&expr.left, &left, right.clone())?,
+        side(&expr.right, &right, left)?,
+    ])
 }
 
 impl ExprPlanner for PostgresExpressions {

@@ -46,7 +46,7 @@ pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
         }
         return Ok(());
     }
-    if !is_shadowed && !shows_rows(select) {
+    if !is_shadowed && !shows_rows(select) && !keys.iter().any(|key| asks(&key.expr)) {
         return Ok(());
     }
     let mut hidden = vec![];
@@ -83,6 +83,15 @@ pub(crate) fn spell_out(query: &mut Query) -> Result<()> {
         keys.push(ascending(column(PLACE)));
     }
     hide(query, hidden, keys, None)
+}
+
+/// Whether a sub-query is in it, which DataFusion plans in a select list alone.
+fn asks(key: &Expr) -> bool {
+    let found = visit_expressions(key, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 /// `SELECT upper(a) AS a FROM t ORDER BY length(a)`: in an expression a name is a column of the tables, whatever is selected
@@ -184,7 +193,7 @@ fn hide(
     for (at, item) in select.projection.iter_mut().enumerate() {
         let Label::One(alias) = label(item) else {
             return Err(Error::not_supported(
-                "* is not supported beside functions that make rows or WITH TIES",
+                "* is not supported beside functions that make rows, WITH TIES or a sub-query in ORDER BY",
                 "Name the columns.",
             ));
         };

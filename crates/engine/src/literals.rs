@@ -15,7 +15,7 @@ use datafusion::{
     logical_expr::{Cast, Expr, LogicalPlan, expr_rewriter::NamePreserver},
     optimizer::AnalyzerRule,
 };
-use rapport_udf_postgres::{Clock, Reading, Span, Units, Zone};
+use rapport_udf_postgres::{Reading, Span, Units};
 
 use crate::coerce;
 
@@ -43,10 +43,7 @@ impl AnalyzerRule for ReadMoments {
 
 /// All of an expression's.
 pub(crate) fn read_literals(expr: Expr, config: &ConfigOptions) -> Result<Transformed<Expr>> {
-    let reading = Reading {
-        zone: Zone::of_session(config)?,
-        now: Clock::of(config).transaction,
-    };
+    let reading = Reading::of(config)?;
     expr.transform_up(|expr| read(expr, &reading))
 }
 

@@ -21,7 +21,7 @@ use datafusion::{
 };
 use rapport_lake::TableName;
 
-use rapport_udf_postgres::{Reading, Zone};
+use rapport_udf_postgres::{DateOrder, Reading, Zone};
 
 use crate::{
     Error, Result,
@@ -592,6 +592,7 @@ fn version_of(version: &TableVersion, zone: &str) -> Result<Version> {
             let text = value.value.clone().into_string().ok_or_else(usage)?;
             let reading = Reading {
                 zone: Zone::parse(zone).unwrap_or(Zone::UTC),
+                order: DateOrder::default(),
                 now: Utc::now().timestamp_micros(),
             };
             let at = reading.timestamptz(&text).map_err(Error::Refused)?;

@@ -43,6 +43,7 @@ use crate::{
     computed_once::Named,
     copies::number_copies,
     correlated::join_by_any_condition,
+    dependencies,
     grouped_expressions::compute_grouped_first,
     inner_values,
     literals::read_literals,
@@ -122,6 +123,7 @@ impl Scope {
         options.extensions.insert(Clock {
             transaction: self.block.as_ref().map_or(now, |block| block.began),
             statement: now,
+            order: self.styles.order,
         });
         state.mark_start_execution();
         self.styles.guard(state)
@@ -654,7 +656,7 @@ fn to_logical(
         false => widen(planned)?,
     };
     let planned = note_types(planned)?;
-    unions::undeclare(planned)
+    Ok(dependencies::forget(unions::undeclare(planned)?)?)
 }
 
 /// Sub-queries are not sorted in vain.

@@ -55,7 +55,6 @@ impl VisitorMut for Reword {
         each_select(&mut query.body, &mut |select| {
             one_group(select);
             select.projection.iter_mut().for_each(count_members);
-            spell_out_windows(select);
             lateral_rows(select);
             lateral_series(select);
         });
@@ -89,36 +88,6 @@ fn each_select(body: &mut SetExpr, work: &mut dyn FnMut(&mut Select)) {
         }
         _ => {}
     }
-}
-
-/// `OVER (w ORDER BY a)`: what `w` says is said in its place.
-fn spell_out_windows(select: &mut Select) {
-    let named: Vec<(String, ast::WindowSpec)> = select
-        .named_window
-        .iter()
-        .filter_map(|definition| match &definition.1 {
-            ast::NamedWindowExpr::WindowSpec(spec) => Some((folded(&definition.0), spec.clone())),
-            ast::NamedWindowExpr::NamedWindow(_) => None,
-        })
-        .collect();
-    if named.is_empty() {
-        return;
-    }
-    let _ = ast::visit_expressions_mut(select, |expr| {
-        if let Expr::Function(function) = expr
-            && let Some(ast::WindowType::WindowSpec(spec)) = &mut function.over
-            && let Some(name) = &spec.window_name
-            && let Some((_, base)) = named.iter().find(|(known, _)| *known == folded(name))
-            && base.window_name.is_none()
-        {
-            spec.partition_by.clone_from(&base.partition_by);
-            if spec.order_by.is_empty() {
-                spec.order_by.clone_from(&base.order_by);
-            }
-            spec.window_name = None;
-        }
-        ControlFlow::<()>::Continue(())
-    });
 }
 
 /// The first rows of a recursion say what types its columns have, and `1` is an integer.

@@ -10,7 +10,7 @@ use datafusion::{
     catalog::TableProvider, common::ScalarValue, config::ConfigOptions, datasource::MemTable,
     logical_expr::Expr,
 };
-use rapport_udf_postgres::{Clock, Reading, Span, Zone, steps};
+use rapport_udf_postgres::{Reading, Span, Zone, steps};
 
 use crate::{
     Error, Result,
@@ -61,11 +61,8 @@ fn series(
         |value: &ScalarValue| matches!(value.data_type(), DataType::Timestamp(_, Some(_)));
     // Dates are taken for moments with time zone.
     let clock = (has_no_zone(from) || has_no_zone(to)) && !has_zone(from) && !has_zone(to);
-    let zone = Zone::of_session(options).map_err(Error::Refused)?;
-    let reading = Reading {
-        zone,
-        now: Clock::of(options).transaction,
-    };
+    let reading = Reading::of(options).map_err(Error::Refused)?;
+    let zone = reading.zone;
     let (data_type, zone) = match clock {
         true => (DataType::Timestamp(TimeUnit::Microsecond, None), Zone::UTC),
         false => (utc(), zone),

@@ -17,6 +17,8 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
+use rapport_udf_postgres::DateOrder;
+
 use crate::Error;
 
 /// Which values a session wants in other styles than the plain ones.
@@ -26,6 +28,7 @@ pub(crate) struct Styles {
     intervals: bool,
     bytes: bool,
     floats: bool,
+    pub order: DateOrder,
 }
 
 impl Styles {
@@ -43,12 +46,22 @@ impl Styles {
             floats: is("extra_float_digits", &|value| {
                 value.parse::<i32>().is_ok_and(|digits| digits > 0)
             }),
+            order: settings
+                .get("datestyle")
+                .map(|value| DateOrder::of(value))
+                .unwrap_or_default(),
         }
     }
 
     /// A state whose queries make no text in another style.
     pub(crate) fn guard(self, state: SessionState) -> SessionState {
-        if self == Self::default() {
+        let order = self.order;
+        if self
+            == (Self {
+                order,
+                ..Self::default()
+            })
+        {
             return state;
         }
         SessionStateBuilder::new_from_existing(state)

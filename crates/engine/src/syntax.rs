@@ -16,7 +16,8 @@ use crate::{
     Error, Result, array_of_query,
     expressions::{ALL, ANY},
     hidden_columns::{self, makes_rows},
-    hypothetical, ordered_input, ordered_texts, quantified, sampled, set_returning,
+    hypothetical, named_windows, ordered_input, ordered_texts, quantified, refused, sampled,
+    set_returning,
     tree::{ascending, call, take},
     types_of_values,
 };
@@ -44,6 +45,14 @@ impl VisitorMut for Spelling {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Err(error) = refused::check_query(query) {
+            return ControlFlow::Break(error);
+        }
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && let Err(error) = named_windows::spell_out(select, query.order_by.as_mut())
+        {
+            return ControlFlow::Break(error);
+        }
         ordered_input::spell_out_named(query);
         if let SetExpr::Values(values) = query.body.as_mut()
             && let Err(error) =
@@ -64,6 +73,9 @@ impl VisitorMut for Spelling {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Err(error) = refused::check_call(expr) {
+            return ControlFlow::Break(error);
+        }
         if is_distinct_over_window(expr) {
             let what = "DISTINCT is not implemented for window functions";
             let hint = "Keep the first row of each value in a sub-query, and aggregate that.";
@@ -89,7 +101,10 @@ impl VisitorMut for Spelling {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         ordered_input::spell_out(select);
-        ControlFlow::Continue(())
+        match named_windows::spell_out(select, None) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {

@@ -8,13 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::{
     common::{
-        DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
+        Column, DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
         metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF,
-        expr::{InList, Placeholder, ScalarFunction},
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+        ScalarUDF,
+        expr::{InList, InSubquery, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
         lit,
         utils::merge_schema,
@@ -27,7 +28,7 @@ use rapport_udf_postgres as udf;
 use crate::{
     Error, Result, coerce,
     columns::column_type,
-    common_kind::{common_kind, is_labelled, is_told, without_length},
+    common_kind::{check_values, common_kind, is_labelled, is_told, without_length},
     expressions::{boolean, comparable},
     pg_type::{Kind, PgType},
     quantified,
@@ -204,6 +205,7 @@ impl Typing<'_> {
     }
 
     fn typed(&self, expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
+        check_values(&expr, schema)?;
         match expr {
             Expr::Cast(cast) => self.cast(cast, schema),
             Expr::BinaryExpr(binary) => self.comparison(binary, schema),
@@ -233,6 +235,7 @@ impl Typing<'_> {
                     list.negated,
                 ))))
             }
+            Expr::InSubquery(found) => self.in_subquery(found, schema),
             Expr::Between(between) => {
                 let Some(kind) = kind_of(&between.expr, schema).filter(needs_care) else {
                     return Ok(Transformed::no(Expr::Between(between)));
@@ -672,11 +675,37 @@ impl Typing<'_> {
             (Kind::Jsonb, None) => placed(expr, "jsonb", |expr| {
                 self.call(udf::json::TO_JSONB, vec![expr])
             })?,
-            (Kind::Char(_), None | Some(Kind::Char(_))) => {
+            (Kind::Char(_), None | Some(Kind::Char(_) | Kind::Varchar(_))) => {
                 self.call(udf::UNPADDED, vec![text(expr)])?
             }
             _ => expr,
         })
+    }
+
+    /// The padding of a char(n) does not count on either side.
+    fn in_subquery(
+        &self,
+        found: InSubquery,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Transformed<Expr>> {
+        let rows = found.subquery.subquery.schema();
+        let item = Expr::Column(Column::from(rows.qualified_field(0)));
+        let kinds = [kind_of(&found.expr, schema), kind_of(&item, rows.as_ref())];
+        let mut chars = kinds
+            .iter()
+            .flatten()
+            .filter(|kind| matches!(kind, Kind::Char(_)));
+        let Some(kind) = chars.next().filter(|_| kinds[0] != kinds[1]) else {
+            return Ok(Transformed::no(Expr::InSubquery(found)));
+        };
+        let item = self.comparable(item, kind, rows.as_ref())?;
+        let rows = LogicalPlanBuilder::from(found.subquery.subquery.as_ref().clone());
+        let rows = rows.project([item])?.build()?;
+        Ok(Transformed::yes(Expr::InSubquery(InSubquery {
+            expr: Box::new(self.comparable(*found.expr, kind, schema)?),
+            subquery: found.subquery.with_plan(rows.into()),
+            negated: found.negated,
+        })))
     }
 
     /// As a value of the kind that it stands for with others.

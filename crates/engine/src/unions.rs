@@ -1,7 +1,7 @@
 //! Queries put together whose columns are of one type to Arrow and of several to PostgreSQL: `numeric(18,2)` and
 //! `numeric(18,4)` give `numeric`, `varchar(20)` and `text` give `text`. What a column declares holds only where all agree.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -23,7 +23,8 @@ use rapport_udf_postgres::unpadded_texts;
 use crate::{
     Error, Result,
     columns::column_type,
-    common_kind::{common_kind, is_labelled},
+    common_kind::{self, Category, category, common_kind, is_labelled},
+    expressions::shown,
     pg_type::Kind,
     typed::field_of_kind,
 };
@@ -69,6 +70,7 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Gives the columns of queries that are put together the types that PostgreSQL finds for them. A literal without a type is
 /// of any; numbers and times are left to `widen`.
 pub(crate) fn match_types(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(of_one_type)?.data;
     check_types(&plan)?;
     let changed = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Union(union) = &node else {
@@ -86,6 +88,69 @@ pub(crate) fn match_types(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(LogicalPlan::Union(union)))
     })?;
     recomputed(changed)
+}
+
+/// An INTERSECT or EXCEPT whose queries are of several types: each becomes a UNION with the other that has no row of it.
+fn of_one_type(node: LogicalPlan) -> PlanResult<Transformed<LogicalPlan>> {
+    let LogicalPlan::Join(Join {
+        join_type: JoinType::LeftSemi | JoinType::LeftAnti,
+        left,
+        right,
+        ..
+    }) = &node
+    else {
+        return Ok(Transformed::no(node));
+    };
+    let sides = [left, right];
+    let [one, other] = sides.map(|side| side.schema().fields());
+    let kinds = one
+        .iter()
+        .zip(other)
+        .map(|(one, other)| (column_type(one), column_type(other)));
+    let names: HashSet<&String> = one.iter().map(|field| field.name()).collect();
+    let is_char = |kind: &Kind| matches!(kind, Kind::Char(_));
+    let mut kinds = kinds.map(|(one, other)| (one.kind, other.kind));
+    if kinds.clone().all(|(one, other)| one == other)
+        || kinds.any(|(one, other)| is_char(&one) || is_char(&other))
+        || names.len() < one.len()
+    {
+        return Ok(Transformed::no(node));
+    }
+    let united = |shown: usize| -> PlanResult<LogicalPlan> {
+        let mut is_distinct = false;
+        let inputs = sides.iter().enumerate().map(|(at, side)| {
+            let mut query = (*side).clone();
+            while let LogicalPlan::SubqueryAlias(_) | LogicalPlan::Distinct(Distinct::All(_)) =
+                query.as_ref()
+            {
+                is_distinct |= at == shown && matches!(*query, LogicalPlan::Distinct(_));
+                query = Arc::new(query.inputs()[0].clone());
+            }
+            match at == shown {
+                true => Ok(query),
+                false => Ok(Arc::new(
+                    LogicalPlanBuilder::from(query).limit(0, Some(0))?.build()?,
+                )),
+            }
+        });
+        let inputs = inputs.collect::<PlanResult<_>>()?;
+        let union = Union::try_new_with_loose_types(inputs)?;
+        let columns = union.schema.iter().zip(sides[shown].schema().iter());
+        let columns = columns.map(|(column, (qualifier, field))| {
+            let column = Expr::Column(Column::from(column));
+            column.alias_qualified(qualifier.cloned(), field.name())
+        });
+        let columns = columns.collect();
+        let projection = Projection::try_new(columns, Arc::new(LogicalPlan::Union(union)))?;
+        let projection = LogicalPlan::Projection(projection);
+        Ok(match is_distinct {
+            true => LogicalPlan::Distinct(Distinct::All(Arc::new(projection))),
+            false => projection,
+        })
+    };
+    let inputs = vec![united(0)?, united(1)?];
+    let expressions = node.expressions();
+    Ok(Transformed::yes(node.with_new_exprs(expressions, inputs)?))
 }
 
 /// `None`: nothing is to be done.
@@ -181,13 +246,9 @@ fn clash(union: &Union, column: usize) -> Option<(String, String)> {
         .inputs
         .iter()
         .filter(|input| !is_untyped(input, column));
-    let mut types = known.map(|input| column_type(input.schema().field(column)));
-    let first = types.find(|pg_type| category(&pg_type.kind).is_some())?;
-    let other = types.find(|other| {
-        let other = category(&other.kind);
-        other.is_some() && other != category(&first.kind)
-    })?;
-    Some((first.name_alone(), other.name_alone()))
+    let kinds = known.map(|input| column_type(input.schema().field(column)).kind);
+    let (first, other) = common_kind::clash(kinds)?;
+    Some((shown(Some(first)), shown(Some(other))))
 }
 
 fn is_untyped(input: &LogicalPlan, column: usize) -> bool {
@@ -207,31 +268,6 @@ fn is_untyped(input: &LogicalPlan, column: usize) -> bool {
         LogicalPlan::Values(_) => true,
         _ => false,
     }
-}
-
-#[derive(PartialEq)]
-enum Category {
-    Number,
-    Text,
-    Truth,
-    Moment,
-}
-
-/// `None` for types that are a category of their own, which the lake keeps as texts.
-fn category(kind: &Kind) -> Option<Category> {
-    Some(match kind {
-        Kind::Int2
-        | Kind::Int4
-        | Kind::Int8
-        | Kind::Float4
-        | Kind::Float8
-        | Kind::Numeric(_)
-        | Kind::Oid => Category::Number,
-        Kind::Text | Kind::Varchar(_) | Kind::Char(_) => Category::Text,
-        Kind::Bool => Category::Truth,
-        Kind::Date | Kind::Timestamp | Kind::Timestamptz => Category::Moment,
-        _ => return None,
-    })
 }
 
 fn differs(inputs: &[Arc<LogicalPlan>], column: usize) -> bool {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopySource, CopyTarget, Expr, ObjectName, Query, SetExpr, Statement, TableFactor, Visit,
+    CopySource, CopyTarget, Expr, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit,
     Visitor,
 };
 use rapport_catalog_postgres::SystemNames;
@@ -50,7 +50,7 @@ pub fn whose(
     let mut relations = mentions
         .relations
         .iter()
-        .filter(|name| !mentions.is_local(name))
+        .filter(|name| !mentions.table_functions.contains(*name))
         .peekable();
     let is_catalogue = match relations.peek() {
         Some(_) => {
@@ -123,16 +123,37 @@ const GRAMMAR: [&str; 21] = [
 struct Mentions {
     relations: Vec<Vec<String>>,
     functions: Vec<Vec<String>>,
-    /// Names given to subqueries by WITH; scopes are not told apart.
-    common_tables: HashSet<String>,
+    /// Of the queries around the place that is looked at.
+    scopes: Vec<Scope>,
     /// Functions in FROM, which the visitor reports as relations too.
     table_functions: HashSet<Vec<String>>,
 }
 
+/// What a query's WITH names.
+struct Scope {
+    names: Vec<String>,
+    queries: Vec<*const Query>,
+    /// How many of the names mean something here: without RECURSIVE a query sees those before it, and `t` in
+    /// `WITH t AS (SELECT * FROM t)` is the table.
+    seen: usize,
+    is_recursive: bool,
+}
+
 impl Mentions {
-    fn is_local(&self, name: &[String]) -> bool {
-        matches!(name, [name] if self.common_tables.contains(name))
-            || self.table_functions.contains(name)
+    fn is_common_table(&self, name: &[String]) -> bool {
+        let mut seen = self.scopes.iter().map(|scope| &scope.names[..scope.seen]);
+        matches!(name, [name] if seen.any(|names| names.contains(name)))
+    }
+
+    /// The scope whose WITH has this query, and which of its queries it is.
+    fn scope_of(&mut self, query: &Query) -> Option<(&mut Scope, usize)> {
+        self.scopes.iter_mut().rev().find_map(|scope| {
+            let at = scope
+                .queries
+                .iter()
+                .position(|other| std::ptr::eq(*other, query))?;
+            Some((scope, at))
+        })
     }
 
     fn add_function(&mut self, name: &ObjectName) {
@@ -144,25 +165,56 @@ fn folded(name: &ObjectName) -> Vec<String> {
     name.0
         .iter()
         .map(|part| match part.as_ident() {
-            Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
-            Some(ident) => ident.value.to_lowercase(),
+            Some(ident) => folded_ident(ident),
             None => part.to_string(),
         })
         .collect()
+}
+
+fn folded_ident(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
 }
 
 impl Visitor for Mentions {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some((scope, at)) = self.scope_of(query)
+            && !scope.is_recursive
+        {
+            scope.seen = at;
+        }
         if let Some(with) = &query.with {
-            for table in &with.cte_tables {
-                let name = &table.alias.name;
-                self.common_tables.insert(match name.quote_style {
-                    Some(_) => name.value.clone(),
-                    None => name.value.to_lowercase(),
-                });
-            }
+            let names = with
+                .cte_tables
+                .iter()
+                .map(|table| folded_ident(&table.alias.name));
+            let queries = with.cte_tables.iter().map(|table| &raw const *table.query);
+            self.scopes.push(Scope {
+                names: names.collect(),
+                queries: queries.collect(),
+                seen: if with.recursive {
+                    with.cte_tables.len()
+                } else {
+                    0
+                },
+                is_recursive: with.recursive,
+            });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if query.with.is_some() {
+            self.scopes.pop();
+        }
+        if let Some((scope, at)) = self.scope_of(query)
+            && !scope.is_recursive
+        {
+            scope.seen = at + 1;
         }
         ControlFlow::Continue(())
     }
@@ -184,7 +236,10 @@ impl Visitor for Mentions {
     }
 
     fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
-        self.relations.push(folded(name));
+        let name = folded(name);
+        if !self.is_common_table(&name) {
+            self.relations.push(name);
+        }
         ControlFlow::Continue(())
     }
 
@@ -240,6 +295,30 @@ mod tests {
         check(
             "select * from pg_class where oid in (select format_type(1, 2) from pg_type)",
             Whose::Catalogue,
+        );
+    }
+
+    #[test]
+    fn a_common_table_may_have_a_table_s_name() {
+        check(
+            "with orders as (select * from orders) select * from orders",
+            Whose::Engine,
+        );
+        check(
+            "with recursive n as (select 1 union all select * from n) select * from n",
+            Whose::Catalogue,
+        );
+        check(
+            "with a as (select 1), b as (select * from a) select * from b, a",
+            Whose::Catalogue,
+        );
+        check(
+            "with b as (select * from a), a as (select 1) select * from b",
+            Whose::Engine,
+        );
+        check(
+            "select * from (with a as (select 1) select * from a) q, a",
+            Whose::Engine,
         );
     }
 

@@ -12,6 +12,27 @@ pub struct Clock {
     pub transaction: i64,
     /// When the statement began.
     pub statement: i64,
+    pub order: DateOrder,
+}
+
+/// What `01/02/03` is: the second half of DateStyle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateOrder {
+    #[default]
+    Mdy,
+    Dmy,
+    Ymd,
+}
+
+impl DateOrder {
+    /// Of the setting as PostgreSQL shows it, such as `ISO, DMY`.
+    pub fn of(date_style: &str) -> Self {
+        match date_style.rsplit(", ").next() {
+            Some("DMY") => Self::Dmy,
+            Some("YMD") => Self::Ymd,
+            _ => Self::Mdy,
+        }
+    }
 }
 
 impl Clock {
@@ -26,6 +47,7 @@ impl Clock {
                 Self {
                     transaction: now,
                     statement: now,
+                    order: DateOrder::default(),
                 }
             })
     }

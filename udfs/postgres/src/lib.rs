@@ -69,7 +69,7 @@ use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE};
 pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, unpadded_texts, uuid};
-pub use clock::Clock;
+pub use clock::{Clock, DateOrder};
 pub use concat::TEXT_OF;
 pub use digits::{DIGITS, to_digits};
 pub use moment::Reading;

@@ -1,7 +1,10 @@
-//! Dates and times as people write them and PostgreSQL reads them (`DateStyle = ISO, MDY`): a text is cut into fields, and
+//! Dates and times as people write them and PostgreSQL reads them (`DateStyle`): a text is cut into fields, and
 //! each field is taken for what is still missing.
 
+use datafusion_common::config::ConfigOptions;
+
 use crate::calendar::{JULIAN, civil, day_of, days_in_month};
+use crate::clock::{Clock, DateOrder};
 use crate::refusal::Refusal;
 use crate::zone::{DAY, HOUR, MINUTE, SECOND, Zone};
 
@@ -51,11 +54,22 @@ pub(crate) fn is_finite_date(day: i32) -> bool {
 pub struct Reading {
     /// For a text without a zone.
     pub zone: Zone,
+    pub order: DateOrder,
     /// What `now` and `today` mean; microseconds since 1970 in UTC.
     pub now: i64,
 }
 
 impl Reading {
+    /// As the session's options have it.
+    pub fn of(options: &ConfigOptions) -> Result<Self, Refusal> {
+        let clock = Clock::of(options);
+        Ok(Self {
+            zone: Zone::of_session(options)?,
+            order: clock.order,
+            now: clock.transaction,
+        })
+    }
+
     /// Days since 1970.
     pub fn date(&self, text: &str) -> Result<i32, Refusal> {
         let day = match self.moment(text, "date")? {
@@ -721,11 +735,13 @@ impl<'a> Decoder<'a> {
             self.day_of_year = value;
             return Ok(DAY_OF_YEAR | MONTH | DAY_);
         }
+        let order = self.reading.order;
         let found = match self.have & DATE {
-            0 if digits >= 3 => YEAR,
+            0 if digits >= 3 || order == DateOrder::Ymd => YEAR,
+            0 if order == DateOrder::Dmy => DAY_,
             0 => MONTH,
             YEAR => MONTH,
-            MONTH if self.text_month && digits >= 3 => YEAR,
+            MONTH if self.text_month && (digits >= 3 || order == DateOrder::Ymd) => YEAR,
             MONTH => DAY_,
             found if found == YEAR | MONTH => {
                 if self.text_month && digits >= 3 && self.two_digits {
@@ -945,6 +961,7 @@ mod tests {
         let zone = Zone::parse("Europe/Warsaw").expect("a zone");
         let reading = Reading {
             zone,
+            order: DateOrder::Mdy,
             now: 1_772_404_200_000_000,
         };
         let mut shown = String::new();

@@ -16,7 +16,6 @@ use crate::arguments::{
     as_given, clock_type, is_scalar, is_text, map_text, map1, moment_type, span_type, texts,
     time_type, type_name,
 };
-use crate::clock::Clock;
 use crate::moment::{
     DATE_INFINITY, DATE_MINUS_INFINITY, INFINITY, MINUS_INFINITY, Reading, is_finite,
 };
@@ -118,10 +117,7 @@ impl ScalarUDFImpl for TimeCast {
             return to_text(value, zone);
         }
         if is_text(&from) {
-            let reading = Reading {
-                zone,
-                now: Clock::of(&args.config_options).transaction,
-            };
+            let reading = Reading::of(&args.config_options)?;
             return self.read(value, reading, args.number_rows);
         }
         self.convert(value, &from, zone)
