@@ -40,7 +40,9 @@ pub enum Command {
     },
     Deallocate(Option<String>),
     Close(Option<String>),
-    /// Nothing to do here: nobody notifies, and no constraint is enforced.
+    /// No constraint is enforced.
+    SetConstraints,
+    /// Nothing to do here: nobody notifies.
     Nothing {
         tag: &'static str,
     },
@@ -77,6 +79,7 @@ pub enum Command {
 pub struct Modes {
     pub read_only: Option<bool>,
     pub isolation: Option<Isolation>,
+    pub deferrable: Option<bool>,
 }
 
 /// As PostgreSQL spells it.
@@ -213,7 +216,11 @@ fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
             modes.read_only = Some(true);
         } else if cursor.take_all(&["read", "write"]) {
             modes.read_only = Some(false);
-        } else if !cursor.take("deferrable") && !cursor.take_all(&["not", "deferrable"]) {
+        } else if cursor.take("deferrable") {
+            modes.deferrable = Some(true);
+        } else if cursor.take_all(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else {
             return Err(cursor.unexpected());
         }
         cursor.take_sign(',');
@@ -273,9 +280,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
         return time_zone(local, cursor);
     }
     if cursor.take("constraints") {
-        return Ok(Command::Nothing {
-            tag: "SET CONSTRAINTS",
-        });
+        return Ok(Command::SetConstraints);
     }
     if cursor.take("names") {
         return match cursor.at_end() {
@@ -400,6 +405,8 @@ fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
         "transaction_isolation"
     } else if cursor.take("transaction_read_only") {
         "transaction_read_only"
+    } else if cursor.take("transaction_deferrable") {
+        "transaction_deferrable"
     } else if cursor.take("statement_timeout") {
         "statement_timeout"
     } else if cursor.take("client_encoding") {
@@ -660,8 +667,8 @@ mod tests {
             },
         );
         let modes = Modes {
-            read_only: None,
             isolation: Some("repeatable read"),
+            ..Modes::default()
         };
         check(
             "begin work isolation level repeatable read",
@@ -673,6 +680,7 @@ mod tests {
         let read_only = Modes {
             read_only: Some(true),
             isolation: Some("serializable"),
+            deferrable: Some(true),
         };
         check(
             "START TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE DEFERRABLE",
@@ -730,14 +738,14 @@ mod tests {
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
             Command::SetCharacteristics(Modes {
                 read_only: Some(false),
-                isolation: None,
+                ..Modes::default()
             }),
         );
         check(
             "set transaction read only",
             Command::SetTransaction(Modes {
                 read_only: Some(true),
-                isolation: None,
+                ..Modes::default()
             }),
         );
         check("RESET ALL", Command::ResetAll);

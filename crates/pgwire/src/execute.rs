@@ -57,6 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             _ => None,
         })?;
         if matches!(portal.progress, Progress::New) {
+            if statement.is_query() {
+                self.transaction.note_query();
+            }
             match &statement.kind {
                 Kind::Empty => return Ok(Completion::Empty),
                 Kind::Command(command) => {
@@ -572,12 +575,18 @@ fn tag_of_rows(tag: &str, rows: u64, before: u64) -> String {
 }
 
 /// What a statement that changes something is called.
-fn change(statement: &rapport_engine::Statement) -> Option<String> {
+pub fn change(statement: &rapport_engine::Statement) -> Option<String> {
     use datafusion::sql::sqlparser::ast;
     match &statement.ast {
-        ast::Statement::Query(_)
-        | ast::Statement::Explain { .. }
-        | ast::Statement::Copy { to: true, .. } => None,
+        ast::Statement::Query(query) => match &*query.body {
+            ast::SetExpr::Select(select) if select.into.is_some() => Some("SELECT INTO".to_owned()),
+            _ => None,
+        },
+        ast::Statement::Insert(_) => Some("INSERT".to_owned()),
+        ast::Statement::Update(_) => Some("UPDATE".to_owned()),
+        ast::Statement::Delete(_) => Some("DELETE".to_owned()),
+        ast::Statement::Merge(_) => Some("MERGE".to_owned()),
+        ast::Statement::Explain { .. } | ast::Statement::Copy { to: true, .. } => None,
         ast::Statement::Copy { .. } => Some("COPY FROM".to_owned()),
         _ => {
             let mut words = statement.text.split_whitespace().map(str::to_uppercase);

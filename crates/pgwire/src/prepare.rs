@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    async fn judge_statement(
+    pub async fn judge_statement(
         &mut self,
         run: &Run,
         sql: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rapport_catalog_postgres::Request;
-use rapport_engine::oid;
+use rapport_engine::{TransactionStatus, oid};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::command::{Command, ISOLATIONS, Modes, Step};
@@ -32,6 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Command::Begin { tag, modes } => {
                 if self.transaction.in_block() {
                     self.warn("25001", "there is already a transaction in progress");
+                    self.transaction.change(*modes)?;
                 } else {
                     self.begin_block(*modes)?;
                 }
@@ -39,11 +40,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::Commit { chain } => self.commit(run, *chain).await,
             Command::Rollback { chain } => {
+                let modes = self.transaction.modes();
                 if !self.transaction.in_block() {
+                    self.refuse_chain(*chain, "ROLLBACK AND CHAIN")?;
                     self.warn("25P01", "there is no transaction in progress");
-                    return Ok(tagged("ROLLBACK"));
                 }
-                self.roll_back(*chain).await?;
+                self.roll_back().await?;
+                if *chain {
+                    self.begin_block(modes)?;
+                }
                 Ok(tagged("ROLLBACK"))
             }
             Command::Savepoint(name) => {
@@ -72,14 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("ROLLBACK"))
             }
             Command::SetTransaction(modes) => {
-                if !self.transaction.in_block() {
-                    self.warn(
-                        "25P01",
-                        "SET TRANSACTION can only be used in transaction blocks",
-                    );
-                } else {
-                    self.transaction.change(*modes);
-                }
+                self.warn_outside("SET TRANSACTION");
+                self.transaction.change(*modes)?;
                 Ok(tagged("SET"))
             }
             Command::SetCharacteristics(modes) => {
@@ -92,7 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     self.change_setting(run, "default_transaction_isolation", Some(level), false)
                         .await?;
                 }
+                if let Some(deferrable) = modes.deferrable {
+                    let name = "default_transaction_deferrable";
+                    self.change_setting(run, name, Some(on_or_off(deferrable)), false)
+                        .await?;
+                }
                 Ok(tagged("SET"))
+            }
+            Command::SetConstraints => {
+                self.warn_outside("SET CONSTRAINTS");
+                Ok(tagged("SET CONSTRAINTS"))
             }
             Command::Set { name, value, local } => {
                 self.change_setting(run, name, value.as_deref(), *local)
@@ -113,17 +121,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("RESET"))
             }
             Command::Discard { tag, all } => {
+                if *all {
+                    self.must_stand_alone("DISCARD ALL")?;
+                }
                 if *tag == "DISCARD TEMP" || *all {
                     self.session().discard_temporary();
                 }
                 if *all {
-                    if self.transaction.in_block() {
-                        return Err(Failure::new(
-                            "25001",
-                            "DISCARD ALL cannot run inside a transaction block",
-                        )
-                        .into());
-                    }
                     self.portals.clear();
                     self.statements.clear();
                     self.reset_all()?;
@@ -210,9 +214,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         tag: &'static str,
         tables: &[String],
     ) -> Result<Completion, Stop> {
-        if tag == "VACUUM" && self.transaction.in_block() {
-            let message = "VACUUM cannot run inside a transaction block";
-            return Err(Failure::new("25001", message).into());
+        if tag == "VACUUM" {
+            self.must_stand_alone("VACUUM")?;
         }
         if tag == "VACUUM" && tables.is_empty() {
             return Err(
@@ -248,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Whether what runs now may only read.
     pub fn is_read_only(&self) -> bool {
-        match self.transaction.in_block() {
+        match self.transaction.is_begun() {
             true => self.transaction.read_only,
             false => self.settings.get("default_transaction_read_only") == Some("on"),
         }
@@ -258,50 +261,86 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.put(sqlstate::warning(code, message));
     }
 
+    /// Warns of what has no effect outside of a block.
+    fn warn_outside(&mut self, what: &str) {
+        if !self.transaction.is_block() {
+            let message = format!("{what} can only be used in transaction blocks");
+            self.warn("25P01", &message);
+        }
+    }
+
+    /// 25001 for what commits by itself, and is asked for beside something else.
+    pub fn must_stand_alone(&self, what: &str) -> Result<(), Failure> {
+        let message = match (self.transaction.is_block(), self.is_piped) {
+            (true, _) => format!("{what} cannot run inside a transaction block"),
+            (false, true) => format!("{what} cannot be executed within a pipeline"),
+            (false, false) => return Ok(()),
+        };
+        Err(Failure::new("25001", message))
+    }
+
+    /// A block of the client's own. It takes up what stands before it in the same message.
     fn begin_block(&mut self, modes: Modes) -> Result<(), Stop> {
+        self.begin(State::Open)?;
+        if let Err(failure) = self.transaction.change(modes) {
+            // It did not begin.
+            self.transaction.go_on_as(State::Several);
+            return Err(failure.into());
+        }
+        self.begin_engine()
+    }
+
+    /// What is done from now on takes effect together, if it does not already.
+    pub fn begin(&mut self, state: State) -> Result<(), Failure> {
+        if self.transaction.is_begun() {
+            self.transaction.go_on_as(state);
+            return Ok(());
+        }
         let default = |name: &str| self.settings.get(name);
         let modes = Modes {
-            read_only: modes
-                .read_only
-                .or_else(|| Some(default("default_transaction_read_only")? == "on")),
-            isolation: modes.isolation.or_else(|| {
-                let level = default("default_transaction_isolation")?;
-                ISOLATIONS.into_iter().find(|known| *known == level)
-            }),
+            read_only: default("default_transaction_read_only").map(|value| value == "on"),
+            isolation: default("default_transaction_isolation")
+                .and_then(|level| ISOLATIONS.into_iter().find(|known| *known == level)),
+            deferrable: default("default_transaction_deferrable").map(|value| value == "on"),
         };
-        // Several statements in one message have begun one already.
-        if self.session().transaction() == rapport_engine::TransactionStatus::Idle {
+        self.transaction.begin(state, modes, &self.settings);
+        Ok(())
+    }
+
+    /// The engine's part of it.
+    pub fn begin_engine(&mut self) -> Result<(), Stop> {
+        if self.session().transaction() == TransactionStatus::Idle {
             self.session().begin()?;
         }
-        self.transaction.begin(modes, &self.settings);
         Ok(())
+    }
+
+    fn refuse_chain(&self, chain: bool, what: &str) -> Result<(), Failure> {
+        match chain {
+            true => Err(only_in_blocks(what)),
+            false => Ok(()),
+        }
     }
 
     async fn commit(&mut self, run: &Run, chain: bool) -> Result<Completion, Stop> {
         match self.transaction.state() {
-            State::Idle => {
+            State::Idle | State::Several | State::Series => {
+                self.refuse_chain(chain, "COMMIT AND CHAIN")?;
                 self.warn("25P01", "there is no transaction in progress");
+                self.take_effect(run).await?;
                 Ok(tagged("COMMIT"))
             }
             State::Failed => {
-                self.roll_back(chain).await?;
+                let modes = self.transaction.modes();
+                self.roll_back().await?;
+                if chain {
+                    self.begin_block(modes)?;
+                }
                 Ok(tagged("ROLLBACK"))
             }
             State::Open => {
                 let modes = self.transaction.modes();
-                let committed = self.commit_engine(run).await;
-                if committed.is_err() {
-                    // The block is over, and nothing of it is there.
-                    let before = self.transaction.end();
-                    self.restore_settings(before)?;
-                    self.close_portals(false);
-                    committed?;
-                }
-                self.transaction.end();
-                self.close_portals(true);
-                let reported = self.reported();
-                self.settings.end_local();
-                self.settings_changed(reported)?;
+                self.take_effect(run).await?;
                 if chain {
                     self.begin_block(modes)?;
                 }
@@ -310,34 +349,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    async fn roll_back(&mut self, chain: bool) -> Result<(), Stop> {
-        let modes = self.transaction.modes();
-        self.roll_back_engine().await;
-        let before = self.transaction.end();
-        self.restore_settings(before)?;
-        self.close_portals(false);
-        if chain {
-            self.begin_block(modes)?;
+    /// Ends the transaction, if there is one: all of it is there now, or, after an error, nothing.
+    pub async fn take_effect(&mut self, run: &Run) -> Result<(), Stop> {
+        if !self.transaction.is_begun() {
+            return Ok(());
         }
+        let committed = match self.session().transaction() {
+            TransactionStatus::Idle => Ok(()),
+            TransactionStatus::InBlock => {
+                self.with_session(run, |session| Box::pin(session.commit()))
+                    .await
+            }
+        };
+        if committed.is_err() {
+            let before = self.transaction.end();
+            self.restore_settings(before)?;
+            self.close_portals(false);
+            return committed;
+        }
+        self.transaction.end();
+        self.close_portals(true);
+        let reported = self.reported();
+        self.settings.end_local();
+        self.settings_changed(reported)
+    }
+
+    /// Ends the transaction, if there is one, and takes back what was done in it.
+    pub async fn roll_back(&mut self) -> Result<(), Stop> {
+        if self.transaction.is_begun() {
+            self.session().rollback().await;
+            let before = self.transaction.end();
+            self.restore_settings(before)?;
+        }
+        self.close_portals(false);
         Ok(())
-    }
-
-    pub async fn commit_engine(&mut self, run: &Run) -> Result<(), Stop> {
-        self.with_session(run, |session| Box::pin(session.commit()))
-            .await
-    }
-
-    pub async fn roll_back_engine(&mut self) {
-        self.session().rollback().await;
     }
 
     fn need_block(&self, what: &str) -> Result<(), Failure> {
         match self.transaction.in_block() {
             true => Ok(()),
-            false => Err(Failure::new(
-                "25P01",
-                format!("{what} can only be used in transaction blocks"),
-            )),
+            false => Err(only_in_blocks(what)),
         }
     }
 
@@ -362,9 +413,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             "transaction_read_only" => {
                 let read_only = value.and_then(crate::parse::bool).unwrap_or(false);
-                if self.transaction.in_block() {
-                    self.transaction.read_only = read_only;
-                }
+                self.transaction.change(Modes {
+                    read_only: Some(read_only),
+                    ..Modes::default()
+                })?;
                 return Ok(());
             }
             "transaction_isolation" => {
@@ -374,17 +426,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Some(level) => self.transaction.change(Modes {
                         isolation: Some(level),
                         ..Modes::default()
-                    }),
+                    })?,
                     // PostgreSQL says what is wrong with it.
                     None => drop(self.judge(run, name, value).await?),
                 }
                 return Ok(());
             }
-            "transaction_deferrable" => return Ok(()),
+            "transaction_deferrable" => {
+                self.transaction.change(Modes {
+                    deferrable: value.and_then(crate::parse::bool).or(Some(false)),
+                    ..Modes::default()
+                })?;
+                return Ok(());
+            }
             _ => {}
         }
-        if local && !self.transaction.in_block() {
-            self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+        if local {
+            self.warn_outside("SET LOCAL");
         }
         let judged = match value {
             Some(value) => {
@@ -410,14 +468,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Some(value) => {
                 settings::check(name, &value)?;
                 self.settings
-                    .set(name, value, local && self.transaction.in_block());
-                if local && !self.transaction.in_block() {
+                    .set(name, value, local && self.transaction.is_begun());
+                if local && !self.transaction.is_begun() {
                     self.settings.reset(name, false);
                 }
             }
             None => self
                 .settings
-                .reset(name, local && self.transaction.in_block()),
+                .reset(name, local && self.transaction.is_begun()),
         }
         self.settings_changed(reported)
     }
@@ -463,6 +521,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn shown(&mut self, run: &Run, name: &str) -> Result<String, Stop> {
         Ok(match name {
             "transaction_read_only" => on_or_off(self.is_read_only()).into(),
+            "transaction_deferrable" => {
+                let deferrable = self.transaction.modes().deferrable;
+                let default = || self.settings.get("default_transaction_deferrable") == Some("on");
+                on_or_off(deferrable.unwrap_or_else(default)).into()
+            }
             "transaction_isolation" => self
                 .transaction
                 .modes()
@@ -516,13 +579,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         name: &str,
         mut portal: Portal,
     ) -> Result<Completion, Stop> {
-        let in_block = self.transaction.in_block() || self.is_implicit_block;
-        if !in_block && portal.cursor.is_some_and(|cursor| !cursor.hold) {
-            return Err(Failure::new(
-                "25P01",
-                "DECLARE CURSOR can only be used in transaction blocks",
-            )
-            .into());
+        if !self.transaction.is_block() && portal.cursor.is_some_and(|cursor| !cursor.hold) {
+            return Err(only_in_blocks("DECLARE CURSOR").into());
         }
         let statement = portal.statement.clone();
         let is_query = match &statement.kind {
@@ -754,6 +812,13 @@ fn one_row(tag: &str) -> Completion {
         tag: tag.to_owned(),
         rows: 1,
     }
+}
+
+fn only_in_blocks(what: &str) -> Failure {
+    Failure::new(
+        "25P01",
+        format!("{what} can only be used in transaction blocks"),
+    )
 }
 
 fn no_savepoint(name: &str) -> Failure {

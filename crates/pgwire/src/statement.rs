@@ -52,6 +52,44 @@ pub enum Kind {
 }
 
 impl Statement {
+    /// COMMIT or ROLLBACK.
+    pub fn ends_transaction(&self) -> bool {
+        use Command::{Commit, Rollback};
+        matches!(self.kind, Kind::Command(Commit { .. } | Rollback { .. }))
+    }
+
+    /// Whether it needs a snapshot, as PostgreSQL calls it: after such a one it is too late to say what kind of
+    /// transaction it is.
+    pub fn is_query(&self) -> bool {
+        use Command as C;
+        match &self.kind {
+            Kind::Empty => false,
+            Kind::Command(command) => !matches!(
+                command,
+                C::Begin { .. }
+                    | C::Commit { .. }
+                    | C::Rollback { .. }
+                    | C::Savepoint(_)
+                    | C::Release(_)
+                    | C::RollbackTo(_)
+                    | C::SetTransaction(_)
+                    | C::SetCharacteristics(_)
+                    | C::SetConstraints
+                    | C::Set { .. }
+                    | C::Show(_)
+                    | C::Reset(_)
+                    | C::ResetAll
+                    | C::Fetch { .. }
+                    | C::Nothing { .. }
+            ),
+            Kind::Catalogue { sql, .. } => {
+                let first = sql.get(..4).unwrap_or_default();
+                !first.eq_ignore_ascii_case("show")
+            }
+            _ => true,
+        }
+    }
+
     /// The one that gets the parameters: that of a cursor, or itself.
     pub fn innermost(&self) -> &Statement {
         match &self.kind {
