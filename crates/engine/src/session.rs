@@ -481,6 +481,11 @@ impl Session {
             .collect()
     }
 
+    /// When the open block began, in microseconds since 1970.
+    pub fn began(&self) -> Option<i64> {
+        self.block.as_ref().map(|block| block.began)
+    }
+
     pub fn transaction(&self) -> TransactionStatus {
         match self.block {
             Some(_) => TransactionStatus::InBlock,
@@ -639,10 +644,14 @@ fn search_path(setting: Option<&str>) -> Vec<String> {
     let Some(setting) = setting else {
         return vec!["public".to_owned()];
     };
-    let names = setting
-        .split(',')
-        .map(|name| name.trim().trim_matches(['"', '\'']));
+    // A comma in quotes belongs to the name.
+    let mut is_quoted = false;
+    let names = setting.split(|c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
     names
+        .map(|name| name.trim().trim_matches(['"', '\'']))
         .filter(|name| !name.is_empty() && *name != "$user" && *name != "pg_catalog")
         .map(str::to_owned)
         .collect()
@@ -688,6 +697,10 @@ mod tests {
         assert_eq!(
             search_path(Some("\"$user\", \"My Schema\", public")),
             ["My Schema", "public"]
+        );
+        assert_eq!(
+            search_path(Some("\"public, pg_catalog\"")),
+            ["public, pg_catalog"]
         );
     }
 }

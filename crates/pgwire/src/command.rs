@@ -55,6 +55,8 @@ pub enum Command {
         name: String,
         hold: bool,
         is_binary: bool,
+        /// NO SCROLL was said.
+        goes_forward: bool,
         query: String,
     },
     Fetch {
@@ -102,7 +104,7 @@ pub enum Step {
     To(u64),
     /// Over all rows but the last of so many, and that one only.
     Over(u64),
-    /// 55000, as on any cursor without SCROLL.
+    /// 55000 after NO SCROLL, as in PostgreSQL, and otherwise not supported.
     Backward,
 }
 
@@ -494,6 +496,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
         name,
         hold,
         is_binary,
+        goes_forward: no,
         query: cursor.rest().to_owned(),
     })
 }
@@ -785,6 +788,7 @@ mod tests {
                 name: "SQL_CUR0x".into(),
                 hold: true,
                 is_binary: false,
+                goes_forward: false,
                 query: "select 1".into(),
             },
         );
@@ -794,6 +798,7 @@ mod tests {
                 name: "c".into(),
                 hold: false,
                 is_binary: true,
+                goes_forward: true,
                 query: "select 2".into(),
             },
         );

@@ -70,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     name,
                     hold,
                     is_binary,
+                    goes_forward,
                     query,
                 } => {
                     portal.progress = Progress::Ended;
@@ -78,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     cursor.cursor = Some(Declared {
                         hold: *hold,
                         is_binary: *is_binary,
+                        goes_forward: *goes_forward,
                         is_in_block: true,
                     });
                     return self.declare(run, name, cursor).await;
@@ -449,7 +451,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             table,
             copy.columns(),
             copy.format().clone(),
-            self.settings.zone(),
+            self.reading(),
             self.wire.charset,
         )?;
         let cancel = copy.cancel();

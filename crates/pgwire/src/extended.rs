@@ -197,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         let mut values = match &statement.innermost().kind {
             Kind::Engine(_) => {
-                let zone = self.settings.zone();
+                let reading = self.reading();
                 let scalars = parameters
                     .iter()
                     .zip(&statement.params)
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         None => value::null_parameter(*type_oid),
                         Some(bytes) => {
                             let binary = formats.of(n).code() == 1;
-                            value::parameter(*type_oid, binary, bytes, zone)
+                            value::parameter(*type_oid, binary, bytes, reading)
                         }
                     })
                     .collect::<Result<_, _>>()?;

@@ -60,6 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             name,
             hold,
             is_binary,
+            goes_forward,
             query,
         }) = command
         {
@@ -74,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     name,
                     hold,
                     is_binary,
+                    goes_forward,
                     query,
                 },
             }));

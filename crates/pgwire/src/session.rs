@@ -18,6 +18,7 @@ use crate::statement::{
 };
 use crate::transaction::State;
 use crate::value;
+use rapport_udf_postgres::Reading;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// `forms` and `rows` are for the few commands that answer with rows.
@@ -637,9 +638,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         forms: &Forms,
         rows: Rows,
     ) -> Result<u64, Stop> {
-        let backward = || {
-            Failure::new("55000", "cursor can only scan forward")
-                .with_hint("Declare it with SCROLL option to enable backward scan.")
+        let backward = || match portal.cursor {
+            Some(cursor) if !cursor.goes_forward => {
+                Failure::not_supported("fetching backward or the same row again is not supported")
+                    .with_hint("FETCH goes forward only; declare the cursor anew to begin again.")
+            }
+            _ => Failure::new("55000", "cursor can only scan forward")
+                .with_hint("Declare it with SCROLL option to enable backward scan."),
         };
         let is_on_row = portal.position > 0 && !portal.is_at_end;
         let (skipped, wanted) = match step {
@@ -711,13 +716,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         };
         let values = match &statement.kind {
             Kind::Engine(_) => {
-                let zone = self.settings.zone();
+                let reading = self.reading();
                 let scalars = values
                     .iter()
                     .zip(&statement.params)
                     .map(|(value, type_oid)| match value {
                         None => value::null_parameter(*type_oid),
-                        Some(text) => value::parameter(*type_oid, false, text, zone),
+                        Some(text) => value::parameter(*type_oid, false, text, reading),
                     })
                     .collect::<Result<_, _>>()?;
                 Values::Scalars(scalars)
@@ -728,6 +733,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             },
         };
         Ok(Some((statement, values)))
+    }
+
+    /// How texts of dates and times are read: `now` is when the transaction began.
+    pub fn reading(&mut self) -> Reading {
+        let began = self.session().began();
+        let now = began.unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
+        self.settings.reading(now)
     }
 
     /// Expressions to texts of the wanted types.

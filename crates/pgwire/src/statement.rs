@@ -33,6 +33,7 @@ pub enum Kind {
         name: String,
         hold: bool,
         is_binary: bool,
+        goes_forward: bool,
         query: Arc<Statement>,
     },
     Engine(Box<Prepared>),
@@ -263,6 +264,8 @@ pub struct Declared {
     pub hold: bool,
     /// Simple queries get its rows in binary.
     pub is_binary: bool,
+    /// NO SCROLL was said.
+    pub goes_forward: bool,
     /// Of a block that is still open.
     pub is_in_block: bool,
 }
