@@ -68,6 +68,8 @@ pub enum Command {
         name: String,
         types: Vec<String>,
         query: String,
+        /// So many characters stand before the query.
+        before: usize,
     },
     /// Each argument is the text of an expression.
     Execute {
@@ -294,6 +296,9 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
             false => set_to("client_encoding", local, cursor),
         };
     }
+    if cursor.take("schema") {
+        return set_to("search_path", local, cursor);
+    }
     if cursor.take("role") {
         return set_to("role", local, cursor);
     }
@@ -413,6 +418,12 @@ fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
         "statement_timeout"
     } else if cursor.take("client_encoding") {
         "client_encoding"
+    } else if cursor.take("lc_collate") {
+        "lc_collate"
+    } else if cursor.take("lc_ctype") {
+        "lc_ctype"
+    } else if cursor.take("seed") {
+        "seed"
     } else {
         return None;
     };
@@ -489,7 +500,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
     if !hold {
         cursor.take_all(&["without", "hold"]);
     }
-    if !cursor.take("for") || cursor.at_end() {
+    if !cursor.take("for") || !is_at(cursor, &["select", "values", "with", "table"]) {
         return Err(cursor.unexpected());
     }
     Ok(Command::Declare {
@@ -586,14 +597,27 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
         Some(token) if token.is_sign('(') => parenthesized(cursor)?,
         _ => Vec::new(),
     };
-    if !cursor.take("as") || cursor.at_end() {
+    const PREPARED: [&str; 8] = [
+        "select", "values", "with", "table", "insert", "update", "delete", "merge",
+    ];
+    if !cursor.take("as") || !is_at(cursor, &PREPARED) {
         return Err(cursor.unexpected());
     }
+    let query = cursor.rest();
+    let before = &cursor.text[..cursor.text.len() - query.len()];
     Ok(Command::Prepare {
         name,
         types,
-        query: cursor.rest().to_owned(),
+        query: query.to_owned(),
+        before: before.chars().count(),
     })
+}
+
+/// Before one of the words, or a parenthesis.
+fn is_at(cursor: &Cursor<'_>, words: &[&str]) -> bool {
+    cursor
+        .peek()
+        .is_some_and(|token| token.is_sign('(') || words.iter().any(|word| token.is_word(word)))
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -726,6 +750,7 @@ mod tests {
             "SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE",
             set("TimeZone", Some("INTERVAL '+02:00'")),
         );
+        check("SET SCHEMA 'public'", set("search_path", Some("public")));
         check("SET NAMES 'UTF8'", set("client_encoding", Some("UTF8")));
         check("set my.own = on", set("my.own", Some("on")));
         check("set x to default", set("x", None));
@@ -857,6 +882,7 @@ mod tests {
                 name: "p".into(),
                 types: vec!["int".into(), "numeric(18,2)".into()],
                 query: "select $1, $2".into(),
+                before: 34,
             },
         );
         check(
@@ -875,6 +901,14 @@ mod tests {
             },
         );
         check("DEALLOCATE PREPARE ALL", Command::Deallocate(None));
+        refused(
+            "prepare p as create table t (a int)",
+            "syntax error at or near \"create\"",
+        );
+        refused(
+            "declare c cursor for show timezone",
+            "syntax error at or near \"show\"",
+        );
         check("deallocate p", Command::Deallocate(Some("p".into())));
     }
 }

@@ -68,10 +68,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if !is_change && !is_setting {
             return Ok(());
         }
-        if !self.transaction.is_begun() && self.is_last_guarded(run).await? {
-            return Ok(());
+        // A client that copies waits for a word before it goes on.
+        let is_copy = matches!(&statement.kind, Kind::Engine(prepared) if prepared.is_copy());
+        if !self.transaction.is_begun() {
+            let may_stand_alone = !is_copy && (is_change || !self.is_piped);
+            if may_stand_alone && self.is_last_guarded(run).await? {
+                return Ok(());
+            }
         }
+        let is_late = self.is_piped && !self.transaction.is_begun();
         self.begin(State::Series)?;
+        if is_late {
+            self.transaction.note_query();
+        }
         match is_change {
             true => self.begin_engine(),
             false => Ok(()),

@@ -165,9 +165,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let rows = if *is_move { Rows::Skipped } else { rows };
                 self.fetch_cursor(run, name, *step, forms, rows).await
             }
-            Command::Prepare { name, types, query } => {
+            Command::Prepare {
+                name,
+                types,
+                query,
+                before,
+            } => {
                 let types = self.type_oids(run, types).await?;
-                let statement = self.prepare_text(run, query, &types).await?;
+                let statement = self
+                    .prepare_text(run, query, &types)
+                    .await
+                    .map_err(|stop| stop.moved_by(*before))?;
                 if !is_preparable(&statement) {
                     return Err(Failure::new(
                         "42601",
@@ -534,6 +542,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .or_else(|| self.settings.get("default_transaction_isolation"))
                 .unwrap_or("read committed")
                 .into(),
+            "lc_collate" | "lc_ctype" => {
+                let column = name.replace("lc_", "dat");
+                let of_database = format!(
+                    "(SELECT {column} FROM pg_catalog.pg_database \
+                     WHERE datname = pg_catalog.current_database())"
+                );
+                self.texts(run, &[of_database]).await?.concat()
+            }
+            "seed" => "unavailable".to_owned(),
             "client_encoding" => self.settings.get(name).unwrap_or("UTF8").to_owned(),
             _ => {
                 let value = self.settings.get(name).unwrap_or("0").to_owned();
@@ -709,6 +726,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 arguments.len()
             ))
             .into());
+        }
+        let is_query = |argument: &String| {
+            let tokens = lexer::tokens(argument);
+            tokens.iter().any(|token| token.is_word("select"))
+        };
+        if arguments.iter().any(is_query) {
+            let message = "cannot use subquery in EXECUTE parameter";
+            return Err(Failure::not_supported(message).into());
         }
         let values = match arguments.is_empty() {
             true => Vec::new(),

@@ -658,7 +658,7 @@ fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
         match usize::try_from(i32::from_be_bytes(*length)) {
             Err(_) => elements.push_null(),
             Ok(length) => {
-                let (element, tail) = rest.split_at_checked(length).ok_or_else(cut_short)?;
+                let (element, tail) = rest.split_at_checked(length).ok_or_else(bad_binary)?;
                 rest = tail;
                 elements.push_binary(element)?;
             }
