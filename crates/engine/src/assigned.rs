@@ -7,7 +7,7 @@ use crate::{
     Column, Error, Result,
     pg_type::{Kind, PgType},
     pins::Pins,
-    plan::Scope,
+    plan::{Scope, parameter_index},
     tree::is_default,
 };
 
@@ -23,7 +23,7 @@ pub(crate) async fn check_rows(
     if let SetExpr::Values(values) = &*rows.body {
         for row in &values.rows {
             for (column, value) in columns.iter().zip(&row.content) {
-                check_literal(snapshot, column, value)?;
+                check_value(snapshot, column, value, declared)?;
             }
         }
         return Ok(());
@@ -74,8 +74,13 @@ pub(crate) fn check_columns<'a>(
 }
 
 /// As [`check_rows`], of one value, if it tells its type by itself.
-pub(crate) fn check_literal(snapshot: &Snapshot, column: &str, value: &Expr) -> Result<()> {
-    match told(value) {
+pub(crate) fn check_value(
+    snapshot: &Snapshot,
+    column: &str,
+    value: &Expr,
+    declared: &[Option<u32>],
+) -> Result<()> {
+    match told(value).or_else(|| of_parameter(value, declared)) {
         Some(from) => check(snapshot, column, &from),
         None => Ok(()),
     }
@@ -118,6 +123,18 @@ fn told(value: &Expr) -> Option<PgType> {
         _ => return None,
     };
     PgType::parse(&name).ok()
+}
+
+/// The type that the client has declared of a parameter.
+fn of_parameter(value: &Expr, declared: &[Option<u32>]) -> Option<PgType> {
+    let Expr::Value(value) = value else {
+        return None;
+    };
+    let Value::Placeholder(id) = &value.value else {
+        return None;
+    };
+    let index = parameter_index(id).ok()?;
+    PgType::of_oid((*declared.get(index - 1)?)?, -1)
 }
 
 fn is_text(kind: &Kind) -> bool {

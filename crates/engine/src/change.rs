@@ -607,7 +607,7 @@ async fn check_values(
     declared: &[Option<u32>],
 ) -> Result<()> {
     for (column, value) in &change.values {
-        assigned::check_literal(base, column, value)?;
+        assigned::check_value(base, column, value, declared)?;
     }
     let open = change
         .values

@@ -341,6 +341,12 @@ fn type_name(data_type: &ast::DataType) -> String {
             return "timestamptz".to_owned();
         }
         ast::DataType::Interval { .. } => return "interval".to_owned(),
+        // An array is called after its elements.
+        ast::DataType::Array(
+            ast::ArrayElemTypeDef::SquareBracket(inner, _)
+            | ast::ArrayElemTypeDef::AngleBracket(inner)
+            | ast::ArrayElemTypeDef::Parenthesis(inner),
+        ) => return type_name(inner),
         _ => {}
     }
     let text = data_type.to_string().to_lowercase();

@@ -26,7 +26,7 @@ use crate::{
     cpu::Task,
     execute,
     insert::Destination,
-    names::folded,
+    names::{Relation, folded, parts},
     parse,
     pins::Pins,
     plan::Scope,
@@ -322,6 +322,31 @@ async fn sources(
         sources.push(Source::Constant(value));
     }
     Ok(sources)
+}
+
+/// A view is read with a query, and a column once.
+pub(crate) async fn check_source(scope: &Scope, pins: &Pins, source: &CopySource) -> Result<()> {
+    let CopySource::Table {
+        table_name,
+        columns,
+    } = source
+    else {
+        return Ok(());
+    };
+    let candidates = scope.candidates(&parts(table_name)?)?;
+    if let Some((name, Relation::View(_))) = scope.find(pins, &candidates, true).await? {
+        return Err(Error::WrongObjectType {
+            message: format!("cannot copy from view \"{}\"", name.table),
+            hint: Some("Try the COPY (SELECT ...) TO variant.".to_owned()),
+        });
+    }
+    let names: Vec<String> = columns.iter().map(folded).collect();
+    match (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
+        Some(at) => Err(Error::DuplicateColumn {
+            name: names[at].clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// What `COPY … TO` reads.

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, SetExpr};
 use rapport_catalog_postgres::{Catalogue, Change, ErrorFields, Relation, RelationKind};
 use rapport_lake::{Definition, ForeignKey, PG_TYPE, TableName};
+use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Notice, Outcome, Result, Session, Statement, Warehouse, alter, block,
@@ -70,6 +71,9 @@ pub(crate) async fn define(
     statement: &Statement,
     guard: &Guard,
 ) -> Result<Outcome> {
+    if let ast::Statement::CreateSchema { schema_name, .. } = &statement.ast {
+        check_schema(&schema_name.to_string())?;
+    }
     let mut named = temporary::name_own(session, statement).await?;
     let on_commit = named.as_mut().and_then(|named| named.on_commit.take());
     let (ast, text) = match &named {
@@ -114,6 +118,17 @@ pub(crate) async fn define(
         _ => Ok(apply(session, text, Said::default(), guard)
             .await?
             .outcome()),
+    }
+}
+
+fn check_schema(name: &str) -> Result<()> {
+    let name = name.trim_matches('"');
+    match name.starts_with("pg_") {
+        true => Err(Error::Refused(Refusal::new(
+            "42939",
+            format!("unacceptable schema name \"{name}\""),
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use datafusion::{
+    common::ScalarValue,
     physical_plan::{
         ExecutionPlan, display::DisplayableExecutionPlan, execute_stream, memory::MemoryStream,
     },
@@ -15,10 +16,14 @@ use datafusion::{
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 
-use crate::{Column, Error, Outcome, Result, cancel::Guard, execute, oid, pins::Pins, plan::Scope};
+use crate::{
+    Column, Error, Outcome, Result, cancel::Guard, execute, names::folded, oid, pins::Pins,
+    plan::Scope,
+};
 
 /// In the form that the options ask for.
-pub(crate) fn column(options: Option<&[UtilityOption]>) -> Result<Column> {
+pub(crate) fn column(options: Option<&[UtilityOption]>, analyze: bool) -> Result<Column> {
+    check(options.unwrap_or_default(), analyze)?;
     let pg_type = match is_json(options)? {
         true => oid::JSON,
         false => oid::TEXT,
@@ -32,6 +37,61 @@ pub(crate) fn column(options: Option<&[UtilityOption]>) -> Result<Column> {
         number: 0,
         data_type: DataType::Utf8,
     })
+}
+
+/// 42601 for options that PostgreSQL does not know, 22023 for those that ask for what is not measured.
+fn check(options: &[UtilityOption], analyze: bool) -> Result<()> {
+    const SWITCHES: [&str; 8] = [
+        "analyze", "verbose", "costs", "settings", "buffers", "wal", "timing", "summary",
+    ];
+    let syntax = |message: String| Error::Syntax {
+        message,
+        position: None,
+    };
+    for option in options {
+        let name = folded(&option.name);
+        if name == "format" {
+            continue;
+        }
+        if !SWITCHES.contains(&name.as_str()) {
+            return Err(syntax(format!("unrecognized EXPLAIN option \"{name}\"")));
+        }
+        if switch(option).is_none() {
+            return Err(syntax(format!("{name} requires a Boolean value")));
+        }
+    }
+    let analyze = analyze || is_on(options, "analyze");
+    for name in ["wal", "timing"] {
+        if is_on(options, name) && !analyze {
+            return Err(Error::InvalidParameter {
+                message: format!("EXPLAIN option {} requires ANALYZE", name.to_uppercase()),
+                hint: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The last word on an option; without a word it is on.
+fn is_on(options: &[UtilityOption], name: &str) -> bool {
+    let mut options = options.iter().filter(|option| folded(&option.name) == name);
+    options.next_back().and_then(switch).unwrap_or(false)
+}
+
+fn switch(option: &UtilityOption) -> Option<bool> {
+    let Some(arg) = &option.arg else {
+        return Some(true);
+    };
+    match arg
+        .to_string()
+        .trim_matches(['\'', '"'])
+        .to_lowercase()
+        .as_str()
+    {
+        "true" | "on" | "1" => Some(true),
+        "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 fn is_json(options: Option<&[UtilityOption]>) -> Result<bool> {
@@ -82,6 +142,8 @@ pub(crate) async fn explain(
     scope: &Scope,
     pins: &Arc<Pins>,
     statement: &ast::Statement,
+    declared: &[Option<u32>],
+    params: Vec<ScalarValue>,
     guard: &Guard,
 ) -> Result<Outcome> {
     let ast::Statement::Explain {
@@ -99,19 +161,16 @@ pub(crate) async fn explain(
             "EXPLAIN SELECT … works.",
         ));
     };
-    let column = column(options.as_deref())?;
+    let column = column(options.as_deref(), *analyze)?;
     let is_json = column.pg_type == oid::JSON;
-    let analyze = *analyze
-        || options
-            .iter()
-            .flatten()
-            .any(|option| option.name.value.eq_ignore_ascii_case("analyze"));
+    let analyze = *analyze || is_on(options.as_deref().unwrap_or_default(), "analyze");
 
     let (inner, pins, query) = (scope.clone(), pins.clone(), query.clone());
-    let planning = async move { inner.plan_query(&pins, &query, &[]).await };
+    let declared = declared.to_vec();
+    let planning = async move { inner.plan_query(&pins, &query, &declared).await };
     let planned = scope.warehouse.plan_within_budget(guard, planning).await?;
     let state = scope.state();
-    let logical = execute::bind(&planned, vec![])?;
+    let logical = execute::bind(&planned, params)?;
     let plan = execute::physical(&scope.warehouse, state.clone(), logical, guard).await?;
 
     if analyze {

@@ -14,7 +14,7 @@ use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Outcome, Result,
-    assigned::check_literal,
+    assigned::check_value,
     cancel::Guard,
     change::{
         FILES, ROW, Work, all_assigned, changed, check_columns, may_read, our_query, ours, turn,
@@ -257,14 +257,14 @@ async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<
     for when in &unmatched {
         if let Unmatched::Insert(values) = &when.action {
             for (column, value) in values {
-                check_literal(&base, column, value)?;
+                check_value(&base, column, value, &[])?;
             }
         }
     }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
             for (column, value) in values {
-                check_literal(&base, column, value)?;
+                check_value(&base, column, value, &[])?;
             }
             looked_at.extend(values.values());
         }

@@ -54,6 +54,12 @@ pub struct Prepared {
     plan: Option<Arc<Kept>>,
 }
 
+impl Prepared {
+    pub fn is_copy(&self) -> bool {
+        matches!(self.statement.ast, ast::Statement::Copy { .. })
+    }
+}
+
 /// A plan, and what it was planned on: it is used again while that holds.
 #[derive(Debug)]
 struct Kept {
@@ -207,8 +213,17 @@ impl Session {
                     since,
                 }));
             }
-            ast::Statement::Explain { options, .. } => {
-                prepared.columns = Some(vec![explain::column(options.as_deref())?]);
+            ast::Statement::Explain {
+                options,
+                statement,
+                analyze,
+                ..
+            } => {
+                prepared.columns = Some(vec![explain::column(options.as_deref(), *analyze)?]);
+                if let ast::Statement::Query(query) = statement.as_ref() {
+                    let planned = self.plan(&scope, &pins, query, param_types, &guard).await?;
+                    prepared.params = planned.params;
+                }
             }
             ast::Statement::Insert(insert) => {
                 let planned = insert::prepare(&scope, &pins, insert, param_types, &guard).await?;
@@ -285,7 +300,8 @@ impl Session {
             },
             ast::Statement::Explain { .. } => {
                 let pins = self.pins();
-                explain::explain(&scope, &pins, &statement.ast, &guard).await
+                let declared = &prepared.declared;
+                explain::explain(&scope, &pins, &statement.ast, declared, params, &guard).await
             }
             ast::Statement::Insert(insert) => {
                 let pins = self.pins();
@@ -296,6 +312,7 @@ impl Session {
                 let pins = self.pins();
                 let format = copy_format(statement)?;
                 if *to {
+                    copy_in::check_source(&scope, &pins, source).await?;
                     let query = copy_in::source_query(&scope, source)?;
                     let planned = self.plan(&scope, &pins, &query, &[], &guard).await?;
                     let planned = shown(planned)?;
@@ -481,6 +498,11 @@ impl Session {
             .collect()
     }
 
+    /// When the open block began, in microseconds since 1970.
+    pub fn began(&self) -> Option<i64> {
+        self.block.as_ref().map(|block| block.began)
+    }
+
     pub fn transaction(&self) -> TransactionStatus {
         match self.block {
             Some(_) => TransactionStatus::InBlock,
@@ -639,10 +661,14 @@ fn search_path(setting: Option<&str>) -> Vec<String> {
     let Some(setting) = setting else {
         return vec!["public".to_owned()];
     };
-    let names = setting
-        .split(',')
-        .map(|name| name.trim().trim_matches(['"', '\'']));
+    // A comma in quotes belongs to the name.
+    let mut is_quoted = false;
+    let names = setting.split(|c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
     names
+        .map(|name| name.trim().trim_matches(['"', '\'']))
         .filter(|name| !name.is_empty() && *name != "$user" && *name != "pg_catalog")
         .map(str::to_owned)
         .collect()
@@ -688,6 +714,10 @@ mod tests {
         assert_eq!(
             search_path(Some("\"$user\", \"My Schema\", public")),
             ["My Schema", "public"]
+        );
+        assert_eq!(
+            search_path(Some("\"public, pg_catalog\"")),
+            ["public, pg_catalog"]
         );
     }
 }

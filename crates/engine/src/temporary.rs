@@ -14,6 +14,7 @@ use datafusion::{
 };
 use rapport_catalog_postgres::Catalogue;
 use rapport_lake::{Lake, Location, TableName};
+use rapport_udf_postgres::refusal::Refusal;
 use tracing::{debug, warn};
 
 use crate::{
@@ -237,10 +238,10 @@ fn own_name(temporary: &Temporary, name: &ObjectName) -> Result<ObjectName> {
         [.., schema, table] if schema == "pg_temp" || schema == temporary.schema() => {
             Ok(qualified(temporary, table))
         }
-        _ => Err(Error::InvalidParameter {
-            message: "cannot create temporary relation in non-temporary schema".to_owned(),
-            hint: None,
-        }),
+        _ => Err(Error::Refused(Refusal::new(
+            "42P16",
+            "cannot create temporary relation in non-temporary schema",
+        ))),
     }
 }
 

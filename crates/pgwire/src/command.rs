@@ -40,7 +40,9 @@ pub enum Command {
     },
     Deallocate(Option<String>),
     Close(Option<String>),
-    /// Nothing to do here: nobody notifies, and no constraint is enforced.
+    /// No constraint is enforced.
+    SetConstraints,
+    /// Nothing to do here: nobody notifies.
     Nothing {
         tag: &'static str,
     },
@@ -53,6 +55,8 @@ pub enum Command {
         name: String,
         hold: bool,
         is_binary: bool,
+        /// NO SCROLL was said.
+        goes_forward: bool,
         query: String,
     },
     Fetch {
@@ -64,6 +68,8 @@ pub enum Command {
         name: String,
         types: Vec<String>,
         query: String,
+        /// So many characters stand before the query.
+        before: usize,
     },
     /// Each argument is the text of an expression.
     Execute {
@@ -77,6 +83,7 @@ pub enum Command {
 pub struct Modes {
     pub read_only: Option<bool>,
     pub isolation: Option<Isolation>,
+    pub deferrable: Option<bool>,
 }
 
 /// As PostgreSQL spells it.
@@ -99,7 +106,7 @@ pub enum Step {
     To(u64),
     /// Over all rows but the last of so many, and that one only.
     Over(u64),
-    /// 55000, as on any cursor without SCROLL.
+    /// 55000 after NO SCROLL, as in PostgreSQL, and otherwise not supported.
     Backward,
 }
 
@@ -213,7 +220,11 @@ fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
             modes.read_only = Some(true);
         } else if cursor.take_all(&["read", "write"]) {
             modes.read_only = Some(false);
-        } else if !cursor.take("deferrable") && !cursor.take_all(&["not", "deferrable"]) {
+        } else if cursor.take("deferrable") {
+            modes.deferrable = Some(true);
+        } else if cursor.take_all(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else {
             return Err(cursor.unexpected());
         }
         cursor.take_sign(',');
@@ -273,9 +284,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
         return time_zone(local, cursor);
     }
     if cursor.take("constraints") {
-        return Ok(Command::Nothing {
-            tag: "SET CONSTRAINTS",
-        });
+        return Ok(Command::SetConstraints);
     }
     if cursor.take("names") {
         return match cursor.at_end() {
@@ -286,6 +295,9 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
             }),
             false => set_to("client_encoding", local, cursor),
         };
+    }
+    if cursor.take("schema") {
+        return set_to("search_path", local, cursor);
     }
     if cursor.take("role") {
         return set_to("role", local, cursor);
@@ -400,10 +412,18 @@ fn show(cursor: &mut Cursor<'_>) -> Option<Command> {
         "transaction_isolation"
     } else if cursor.take("transaction_read_only") {
         "transaction_read_only"
+    } else if cursor.take("transaction_deferrable") {
+        "transaction_deferrable"
     } else if cursor.take("statement_timeout") {
         "statement_timeout"
     } else if cursor.take("client_encoding") {
         "client_encoding"
+    } else if cursor.take("lc_collate") {
+        "lc_collate"
+    } else if cursor.take("lc_ctype") {
+        "lc_ctype"
+    } else if cursor.take("seed") {
+        "seed"
     } else {
         return None;
     };
@@ -480,13 +500,14 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Command> {
     if !hold {
         cursor.take_all(&["without", "hold"]);
     }
-    if !cursor.take("for") || cursor.at_end() {
+    if !cursor.take("for") || !is_at(cursor, &["select", "values", "with", "table"]) {
         return Err(cursor.unexpected());
     }
     Ok(Command::Declare {
         name,
         hold,
         is_binary,
+        goes_forward: no,
         query: cursor.rest().to_owned(),
     })
 }
@@ -576,14 +597,27 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
         Some(token) if token.is_sign('(') => parenthesized(cursor)?,
         _ => Vec::new(),
     };
-    if !cursor.take("as") || cursor.at_end() {
+    const PREPARED: [&str; 8] = [
+        "select", "values", "with", "table", "insert", "update", "delete", "merge",
+    ];
+    if !cursor.take("as") || !is_at(cursor, &PREPARED) {
         return Err(cursor.unexpected());
     }
+    let query = cursor.rest();
+    let before = &cursor.text[..cursor.text.len() - query.len()];
     Ok(Command::Prepare {
         name,
         types,
-        query: cursor.rest().to_owned(),
+        query: query.to_owned(),
+        before: before.chars().count(),
     })
+}
+
+/// Before one of the words, or a parenthesis.
+fn is_at(cursor: &Cursor<'_>, words: &[&str]) -> bool {
+    cursor
+        .peek()
+        .is_some_and(|token| token.is_sign('(') || words.iter().any(|word| token.is_word(word)))
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -660,8 +694,8 @@ mod tests {
             },
         );
         let modes = Modes {
-            read_only: None,
             isolation: Some("repeatable read"),
+            ..Modes::default()
         };
         check(
             "begin work isolation level repeatable read",
@@ -673,6 +707,7 @@ mod tests {
         let read_only = Modes {
             read_only: Some(true),
             isolation: Some("serializable"),
+            deferrable: Some(true),
         };
         check(
             "START TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE DEFERRABLE",
@@ -715,6 +750,7 @@ mod tests {
             "SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE",
             set("TimeZone", Some("INTERVAL '+02:00'")),
         );
+        check("SET SCHEMA 'public'", set("search_path", Some("public")));
         check("SET NAMES 'UTF8'", set("client_encoding", Some("UTF8")));
         check("set my.own = on", set("my.own", Some("on")));
         check("set x to default", set("x", None));
@@ -730,14 +766,14 @@ mod tests {
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
             Command::SetCharacteristics(Modes {
                 read_only: Some(false),
-                isolation: None,
+                ..Modes::default()
             }),
         );
         check(
             "set transaction read only",
             Command::SetTransaction(Modes {
                 read_only: Some(true),
-                isolation: None,
+                ..Modes::default()
             }),
         );
         check("RESET ALL", Command::ResetAll);
@@ -777,6 +813,7 @@ mod tests {
                 name: "SQL_CUR0x".into(),
                 hold: true,
                 is_binary: false,
+                goes_forward: false,
                 query: "select 1".into(),
             },
         );
@@ -786,6 +823,7 @@ mod tests {
                 name: "c".into(),
                 hold: false,
                 is_binary: true,
+                goes_forward: true,
                 query: "select 2".into(),
             },
         );
@@ -844,6 +882,7 @@ mod tests {
                 name: "p".into(),
                 types: vec!["int".into(), "numeric(18,2)".into()],
                 query: "select $1, $2".into(),
+                before: 34,
             },
         );
         check(
@@ -862,6 +901,14 @@ mod tests {
             },
         );
         check("DEALLOCATE PREPARE ALL", Command::Deallocate(None));
+        refused(
+            "prepare p as create table t (a int)",
+            "syntax error at or near \"create\"",
+        );
+        refused(
+            "declare c cursor for show timezone",
+            "syntax error at or near \"show\"",
+        );
         check("deallocate p", Command::Deallocate(Some("p".into())));
     }
 }

@@ -25,7 +25,7 @@ use crate::server::Shared;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{Failure, Result};
 use crate::statement::{Portal, Statement};
-use crate::transaction::Transaction;
+use crate::transaction::{State, Transaction};
 use crate::wire::{Broken, Wire};
 
 /// One session.
@@ -43,10 +43,8 @@ pub struct Client<S> {
     pub registered: Registered,
     /// After an error in the extended protocol, until Sync.
     pub skipping: bool,
-    /// Within a message of several statements, which are one transaction.
-    pub is_implicit_block: bool,
-    /// Within a message of several statements.
-    pub is_among_others: bool,
+    /// In the extended protocol, something has been executed since the last Sync.
+    pub is_piped: bool,
     /// Portals that there have been.
     pub portals_made: u64,
 }
@@ -186,8 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             statements: HashMap::new(),
             portals: HashMap::new(),
             skipping: false,
-            is_implicit_block: false,
-            is_among_others: false,
+            is_piped: false,
             portals_made: 0,
         };
         let ended = match client.welcome(login.settings, login.database).await {
@@ -333,11 +330,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// A message whose text is not UTF-8 fails like the statement in it would.
     async fn garbled(&mut self, kind: u8, failure: Failure) -> Result<(), Stop> {
         if kind == b'Q' {
-            self.fail(failure);
+            self.fail(failure).await?;
             return self.ready().await;
         }
         if !self.skipping {
-            self.fail(failure);
+            self.fail(failure).await?;
             self.skipping = true;
         }
         Ok(())
@@ -382,7 +379,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.registered.statement_ended();
         match done {
             Err(Stop::Failure(failure)) if !failure.is_fatal() => {
-                self.fail(failure);
+                self.fail(failure).await?;
                 self.skipping = true;
                 Ok(())
             }
@@ -390,20 +387,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Tells the client of an error; a transaction block fails with it.
-    pub fn fail(&mut self, failure: Failure) {
+    /// Tells the client of an error; a transaction block fails with it, and one that nobody began is over.
+    pub async fn fail(&mut self, failure: Failure) -> Result<(), Stop> {
         tracing::debug!(code = failure.code(), "a statement failed");
         self.shared.config.counters.count_failed();
         self.wire.put(failure.into_message());
-        self.transaction.fail();
+        match self.transaction.in_block() {
+            true => self.transaction.fail(),
+            false => self.roll_back().await?,
+        }
+        Ok(())
     }
 
     async fn ready(&mut self) -> Result<(), Stop> {
         self.registered.statement_ended();
         let status = match self.transaction.state() {
-            crate::transaction::State::Idle => TransactionStatus::Idle,
-            crate::transaction::State::Open => TransactionStatus::Transaction,
-            crate::transaction::State::Failed => TransactionStatus::Error,
+            State::Idle | State::Several | State::Series => TransactionStatus::Idle,
+            State::Open => TransactionStatus::Transaction,
+            State::Failed => TransactionStatus::Error,
         };
         self.wire
             .put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(
@@ -441,6 +442,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
             message = self.wire.message() => message?.ok_or(Stop::Gone(Broken::Closed)),
+        }
+    }
+
+    /// Whether nothing else is asked before Sync.
+    pub async fn is_last_guarded(&mut self, run: &Run) -> Result<bool, Stop> {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            biased;
+            stop = interrupted(run, &ended) => Err(stop),
+            last = self.wire.is_at_sync() => Ok(last?),
         }
     }
 

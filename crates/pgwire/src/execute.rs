@@ -57,6 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             _ => None,
         })?;
         if matches!(portal.progress, Progress::New) {
+            if statement.is_query() {
+                self.transaction.note_query();
+            }
             match &statement.kind {
                 Kind::Empty => return Ok(Completion::Empty),
                 Kind::Command(command) => {
@@ -67,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     name,
                     hold,
                     is_binary,
+                    goes_forward,
                     query,
                 } => {
                     portal.progress = Progress::Ended;
@@ -75,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     cursor.cursor = Some(Declared {
                         hold: *hold,
                         is_binary: *is_binary,
+                        goes_forward: *goes_forward,
                         is_in_block: true,
                     });
                     return self.declare(run, name, cursor).await;
@@ -446,7 +451,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             table,
             copy.columns(),
             copy.format().clone(),
-            self.settings.zone(),
+            self.reading(),
             self.wire.charset,
         )?;
         let cancel = copy.cancel();
@@ -572,12 +577,18 @@ fn tag_of_rows(tag: &str, rows: u64, before: u64) -> String {
 }
 
 /// What a statement that changes something is called.
-fn change(statement: &rapport_engine::Statement) -> Option<String> {
+pub fn change(statement: &rapport_engine::Statement) -> Option<String> {
     use datafusion::sql::sqlparser::ast;
     match &statement.ast {
-        ast::Statement::Query(_)
-        | ast::Statement::Explain { .. }
-        | ast::Statement::Copy { to: true, .. } => None,
+        ast::Statement::Query(query) => match &*query.body {
+            ast::SetExpr::Select(select) if select.into.is_some() => Some("SELECT INTO".to_owned()),
+            _ => None,
+        },
+        ast::Statement::Insert(_) => Some("INSERT".to_owned()),
+        ast::Statement::Update(_) => Some("UPDATE".to_owned()),
+        ast::Statement::Delete(_) => Some("DELETE".to_owned()),
+        ast::Statement::Merge(_) => Some("MERGE".to_owned()),
+        ast::Statement::Explain { .. } | ast::Statement::Copy { to: true, .. } => None,
         ast::Statement::Copy { .. } => Some("COPY FROM".to_owned()),
         _ => {
             let mut words = statement.text.split_whitespace().map(str::to_uppercase);

@@ -11,12 +11,13 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::charset::Charset;
-use crate::connection::{Client, Stop};
-use crate::execute::{Rows, portal_columns};
+use crate::connection::{Client, Run, Stop};
+use crate::execute::{Rows, change, portal_columns};
 use crate::lexer;
 use crate::rows::Form;
 use crate::sqlstate::Failure;
 use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
+use crate::transaction::State;
 use crate::{models, types, value};
 
 /// Statements and portals that one session may keep.
@@ -36,10 +37,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The end of a series of messages, and of a transaction that nobody began.
     pub async fn sync(&mut self) -> Result<(), Stop> {
-        if !self.transaction.in_block() {
-            self.close_portals(!self.skipping);
+        self.is_piped = false;
+        if self.transaction.in_block() {
+            return Ok(());
+        }
+        let run = self.begin_run();
+        let done = self.take_effect(&run).await;
+        match done {
+            Ok(()) => self.close_portals(true),
+            Err(Stop::Failure(failure)) if !failure.is_fatal() => self.fail(failure).await?,
+            Err(stop) => return Err(stop),
         }
         Ok(())
+    }
+
+    /// Several executions up to Sync are one transaction. What stands alone needs none, and does not conflict with what
+    /// others do meanwhile.
+    async fn join_series(&mut self, run: &Run, statement: &Statement) -> Result<(), Stop> {
+        if self.transaction.in_block() {
+            return Ok(());
+        }
+        let (is_change, is_setting) = match &statement.kind {
+            Kind::Engine(prepared) => (change(&prepared.statement).is_some(), false),
+            Kind::Command(_) => (false, true),
+            Kind::Catalogue { calls, .. } => (false, !calls.is_empty()),
+            Kind::Empty | Kind::Declare { .. } | Kind::Model(_) | Kind::CatalogueCopy { .. } => {
+                (false, false)
+            }
+        };
+        if !is_change && !is_setting {
+            return Ok(());
+        }
+        // A client that copies waits for a word before it goes on.
+        let is_copy = matches!(&statement.kind, Kind::Engine(prepared) if prepared.is_copy());
+        if !self.transaction.is_begun() {
+            let may_stand_alone = !is_copy && (is_change || !self.is_piped);
+            if may_stand_alone && self.is_last_guarded(run).await? {
+                return Ok(());
+            }
+        }
+        let is_late = self.is_piped && !self.transaction.is_begun();
+        self.begin(State::Series)?;
+        if is_late {
+            self.transaction.note_query();
+        }
+        match is_change {
+            true => self.begin_engine(),
+            false => Ok(()),
+        }
     }
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
@@ -161,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         let mut values = match &statement.innermost().kind {
             Kind::Engine(_) => {
-                let zone = self.settings.zone();
+                let reading = self.reading();
                 let scalars = parameters
                     .iter()
                     .zip(&statement.params)
@@ -170,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         None => value::null_parameter(*type_oid),
                         Some(bytes) => {
                             let binary = formats.of(n).code() == 1;
-                            value::parameter(*type_oid, binary, bytes, zone)
+                            value::parameter(*type_oid, binary, bytes, reading)
                         }
                     })
                     .collect::<Result<_, _>>()?;
@@ -277,7 +322,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             _ => u64::MAX,
         };
         let run = self.begin_run();
+        if matches!(portal.progress, Progress::New) {
+            self.join_series(&run, &portal.statement).await?;
+        }
         let done = self.run_portal(&run, &mut portal, limit, Rows::Plain).await;
+        self.is_piped = !portal.statement.ends_transaction();
         let is_cursor_still = done.is_ok()
             && (!self.portals.contains_key(&name))
             && !matches!(portal.progress, Progress::New);

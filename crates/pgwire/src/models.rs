@@ -95,10 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Ok(());
         }
         let what = asked.verb.words();
-        if self.transaction.in_block() || self.is_among_others {
-            let message = format!("{what} cannot run inside a transaction block");
-            return Err(Failure::new("25001", message));
-        }
+        self.must_stand_alone(what)?;
         if self.is_read_only() {
             let message = format!("cannot execute {what} in a read-only transaction");
             return Err(Failure::new("25006", message));

@@ -30,13 +30,39 @@ enum Planned {
         query: String,
         format: rapport_engine::CopyFormat,
     },
-    /// The engine understands it and finds it wrong; `is_query` if PostgreSQL may say so in its own words.
+    /// The engine understands it and finds it wrong, where PostgreSQL may say so in its own words.
     Wrong {
         error: rapport_engine::Error,
-        is_query: bool,
+        judge: Judge,
     },
     /// The engine's parser does not know it.
     Unknown(rapport_engine::Error),
+}
+
+/// What PostgreSQL, asked about a statement that the engine finds wrong, decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    /// Nothing: it is not asked.
+    Nothing,
+    /// The words, if it finds it wrong too.
+    Words,
+    /// Whether it is wrong at all.
+    All,
+}
+
+impl Judge {
+    fn of(statement: &ast::Statement) -> Self {
+        use ast::Statement as S;
+        match statement {
+            // PostgreSQL can't read what is asked of a relation that stands among the arguments.
+            other if rapport_engine::calls_table_function(other) => Judge::Nothing,
+            S::Query(_) => Judge::All,
+            S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_) | S::Explain { .. } => {
+                Judge::Words
+            }
+            _ => Judge::Nothing,
+        }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -60,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             name,
             hold,
             is_binary,
+            goes_forward,
             query,
         }) = command
         {
@@ -74,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     name,
                     hold,
                     is_binary,
+                    goes_forward,
                     query,
                 },
             }));
@@ -84,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 params: Vec::new(),
             }));
         }
+        refuse_inner_execute(piece)?;
         let sql = piece.text.to_owned();
         match self.plan(run, sql.clone(), types.to_vec()).await? {
             Planned::Engine(prepared) => {
@@ -127,13 +156,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     params: reply.param_types,
                 }))
             }
-            Planned::Wrong { error, is_query } => Err(self
-                .in_postgresql_s_words(run, sql, types, error, is_query)
+            Planned::Wrong { error, judge } => Err(self
+                .in_postgresql_s_words(run, sql, types, error, judge)
                 .await),
         }
     }
 
-    async fn judge_statement(
+    pub async fn judge_statement(
         &mut self,
         run: &Run,
         sql: String,
@@ -194,16 +223,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         _ => Ok(Planned::Catalogue),
                     };
                 }
-                // PostgreSQL can't read what is asked of a relation that stands among the arguments.
-                let is_query = matches!(statement.ast, ast::Statement::Query(_))
-                    && !rapport_engine::calls_table_function(&statement.ast);
+                let judge = Judge::of(&statement.ast);
                 let types: Vec<Option<u32>> = types
                     .into_iter()
                     .map(|oid| Some(oid).filter(|oid| *oid != 0))
                     .collect();
                 match session.prepare(&statement, &types).await {
                     Ok(prepared) => Ok(Planned::Engine(Box::new(prepared))),
-                    Err(error) => Ok(Planned::Wrong { error, is_query }),
+                    Err(error) => Ok(Planned::Wrong { error, judge }),
                 }
             })
         })
@@ -243,11 +270,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         sql: String,
         types: &[u32],
         error: rapport_engine::Error,
-        is_query: bool,
+        judge: Judge,
     ) -> Stop {
         let ours = Failure::from(error);
         let is_about_meaning = ours.code().starts_with("42") && ours.code() != "42501";
-        if !is_query || !is_about_meaning {
+        if judge == Judge::Nothing || !is_about_meaning {
             return ours.into();
         }
         let request = Request::Describe {
@@ -261,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 theirs.into()
             }
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
+            Ok(_) if judge == Judge::Words => ours.into(),
             Ok(_) if ours.code() == "42883" => {
                 // It is there, but not where the rows are.
                 let what = ours.message().split(". ").next().unwrap_or_default();
@@ -278,5 +306,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .into(),
             _ => ours.into(),
         }
+    }
+}
+
+/// EXECUTE is carried out here, and nobody who answers another statement knows what it names.
+fn refuse_inner_execute(piece: &Piece<'_>) -> Result<(), Failure> {
+    let is = |n: usize, word: &str| piece.tokens.get(n).is_some_and(|token| token.is_word(word));
+    let is_explained = is(0, "explain")
+        && piece.tokens.iter().enumerate().any(|(n, token)| {
+            token.is_word("execute") && (n == 1 || is(n - 1, "analyze") || is(n - 1, "verbose"))
+                || token.is_word("execute") && piece.tokens[n - 1].is_sign(')')
+        });
+    let is_stored =
+        is(0, "create") && (1..piece.tokens.len()).any(|n| is(n, "execute") && is(n - 1, "as"));
+    match is_explained || is_stored {
+        true => Err(
+            Failure::not_supported("EXECUTE within another statement is not supported")
+                .with_hint("Write the query itself in its place."),
+        ),
+        false => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rapport_catalog_postgres::Request;
-use rapport_engine::oid;
+use rapport_engine::{TransactionStatus, oid};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::command::{Command, ISOLATIONS, Modes, Step};
@@ -18,6 +18,7 @@ use crate::statement::{
 };
 use crate::transaction::State;
 use crate::value;
+use rapport_udf_postgres::Reading;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// `forms` and `rows` are for the few commands that answer with rows.
@@ -32,6 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Command::Begin { tag, modes } => {
                 if self.transaction.in_block() {
                     self.warn("25001", "there is already a transaction in progress");
+                    self.transaction.change(*modes)?;
                 } else {
                     self.begin_block(*modes)?;
                 }
@@ -39,11 +41,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             Command::Commit { chain } => self.commit(run, *chain).await,
             Command::Rollback { chain } => {
+                let modes = self.transaction.modes();
                 if !self.transaction.in_block() {
+                    self.refuse_chain(*chain, "ROLLBACK AND CHAIN")?;
                     self.warn("25P01", "there is no transaction in progress");
-                    return Ok(tagged("ROLLBACK"));
                 }
-                self.roll_back(*chain).await?;
+                self.roll_back().await?;
+                if *chain {
+                    self.begin_block(modes)?;
+                }
                 Ok(tagged("ROLLBACK"))
             }
             Command::Savepoint(name) => {
@@ -72,14 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("ROLLBACK"))
             }
             Command::SetTransaction(modes) => {
-                if !self.transaction.in_block() {
-                    self.warn(
-                        "25P01",
-                        "SET TRANSACTION can only be used in transaction blocks",
-                    );
-                } else {
-                    self.transaction.change(*modes);
-                }
+                self.warn_outside("SET TRANSACTION");
+                self.transaction.change(*modes)?;
                 Ok(tagged("SET"))
             }
             Command::SetCharacteristics(modes) => {
@@ -92,7 +92,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     self.change_setting(run, "default_transaction_isolation", Some(level), false)
                         .await?;
                 }
+                if let Some(deferrable) = modes.deferrable {
+                    let name = "default_transaction_deferrable";
+                    self.change_setting(run, name, Some(on_or_off(deferrable)), false)
+                        .await?;
+                }
                 Ok(tagged("SET"))
+            }
+            Command::SetConstraints => {
+                self.warn_outside("SET CONSTRAINTS");
+                Ok(tagged("SET CONSTRAINTS"))
             }
             Command::Set { name, value, local } => {
                 self.change_setting(run, name, value.as_deref(), *local)
@@ -113,17 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("RESET"))
             }
             Command::Discard { tag, all } => {
+                if *all {
+                    self.must_stand_alone("DISCARD ALL")?;
+                }
                 if *tag == "DISCARD TEMP" || *all {
                     self.session().discard_temporary();
                 }
                 if *all {
-                    if self.transaction.in_block() {
-                        return Err(Failure::new(
-                            "25001",
-                            "DISCARD ALL cannot run inside a transaction block",
-                        )
-                        .into());
-                    }
                     self.portals.clear();
                     self.statements.clear();
                     self.reset_all()?;
@@ -160,9 +165,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let rows = if *is_move { Rows::Skipped } else { rows };
                 self.fetch_cursor(run, name, *step, forms, rows).await
             }
-            Command::Prepare { name, types, query } => {
+            Command::Prepare {
+                name,
+                types,
+                query,
+                before,
+            } => {
                 let types = self.type_oids(run, types).await?;
-                let statement = self.prepare_text(run, query, &types).await?;
+                let statement = self
+                    .prepare_text(run, query, &types)
+                    .await
+                    .map_err(|stop| stop.moved_by(*before))?;
                 if !is_preparable(&statement) {
                     return Err(Failure::new(
                         "42601",
@@ -210,9 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         tag: &'static str,
         tables: &[String],
     ) -> Result<Completion, Stop> {
-        if tag == "VACUUM" && self.transaction.in_block() {
-            let message = "VACUUM cannot run inside a transaction block";
-            return Err(Failure::new("25001", message).into());
+        if tag == "VACUUM" {
+            self.must_stand_alone("VACUUM")?;
         }
         if tag == "VACUUM" && tables.is_empty() {
             return Err(
@@ -248,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Whether what runs now may only read.
     pub fn is_read_only(&self) -> bool {
-        match self.transaction.in_block() {
+        match self.transaction.is_begun() {
             true => self.transaction.read_only,
             false => self.settings.get("default_transaction_read_only") == Some("on"),
         }
@@ -258,50 +270,86 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.put(sqlstate::warning(code, message));
     }
 
+    /// Warns of what has no effect outside of a block.
+    fn warn_outside(&mut self, what: &str) {
+        if !self.transaction.is_block() {
+            let message = format!("{what} can only be used in transaction blocks");
+            self.warn("25P01", &message);
+        }
+    }
+
+    /// 25001 for what commits by itself, and is asked for beside something else.
+    pub fn must_stand_alone(&self, what: &str) -> Result<(), Failure> {
+        let message = match (self.transaction.is_block(), self.is_piped) {
+            (true, _) => format!("{what} cannot run inside a transaction block"),
+            (false, true) => format!("{what} cannot be executed within a pipeline"),
+            (false, false) => return Ok(()),
+        };
+        Err(Failure::new("25001", message))
+    }
+
+    /// A block of the client's own. It takes up what stands before it in the same message.
     fn begin_block(&mut self, modes: Modes) -> Result<(), Stop> {
+        self.begin(State::Open)?;
+        if let Err(failure) = self.transaction.change(modes) {
+            // It did not begin.
+            self.transaction.go_on_as(State::Several);
+            return Err(failure.into());
+        }
+        self.begin_engine()
+    }
+
+    /// What is done from now on takes effect together, if it does not already.
+    pub fn begin(&mut self, state: State) -> Result<(), Failure> {
+        if self.transaction.is_begun() {
+            self.transaction.go_on_as(state);
+            return Ok(());
+        }
         let default = |name: &str| self.settings.get(name);
         let modes = Modes {
-            read_only: modes
-                .read_only
-                .or_else(|| Some(default("default_transaction_read_only")? == "on")),
-            isolation: modes.isolation.or_else(|| {
-                let level = default("default_transaction_isolation")?;
-                ISOLATIONS.into_iter().find(|known| *known == level)
-            }),
+            read_only: default("default_transaction_read_only").map(|value| value == "on"),
+            isolation: default("default_transaction_isolation")
+                .and_then(|level| ISOLATIONS.into_iter().find(|known| *known == level)),
+            deferrable: default("default_transaction_deferrable").map(|value| value == "on"),
         };
-        // Several statements in one message have begun one already.
-        if self.session().transaction() == rapport_engine::TransactionStatus::Idle {
+        self.transaction.begin(state, modes, &self.settings);
+        Ok(())
+    }
+
+    /// The engine's part of it.
+    pub fn begin_engine(&mut self) -> Result<(), Stop> {
+        if self.session().transaction() == TransactionStatus::Idle {
             self.session().begin()?;
         }
-        self.transaction.begin(modes, &self.settings);
         Ok(())
+    }
+
+    fn refuse_chain(&self, chain: bool, what: &str) -> Result<(), Failure> {
+        match chain {
+            true => Err(only_in_blocks(what)),
+            false => Ok(()),
+        }
     }
 
     async fn commit(&mut self, run: &Run, chain: bool) -> Result<Completion, Stop> {
         match self.transaction.state() {
-            State::Idle => {
+            State::Idle | State::Several | State::Series => {
+                self.refuse_chain(chain, "COMMIT AND CHAIN")?;
                 self.warn("25P01", "there is no transaction in progress");
+                self.take_effect(run).await?;
                 Ok(tagged("COMMIT"))
             }
             State::Failed => {
-                self.roll_back(chain).await?;
+                let modes = self.transaction.modes();
+                self.roll_back().await?;
+                if chain {
+                    self.begin_block(modes)?;
+                }
                 Ok(tagged("ROLLBACK"))
             }
             State::Open => {
                 let modes = self.transaction.modes();
-                let committed = self.commit_engine(run).await;
-                if committed.is_err() {
-                    // The block is over, and nothing of it is there.
-                    let before = self.transaction.end();
-                    self.restore_settings(before)?;
-                    self.close_portals(false);
-                    committed?;
-                }
-                self.transaction.end();
-                self.close_portals(true);
-                let reported = self.reported();
-                self.settings.end_local();
-                self.settings_changed(reported)?;
+                self.take_effect(run).await?;
                 if chain {
                     self.begin_block(modes)?;
                 }
@@ -310,34 +358,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    async fn roll_back(&mut self, chain: bool) -> Result<(), Stop> {
-        let modes = self.transaction.modes();
-        self.roll_back_engine().await;
-        let before = self.transaction.end();
-        self.restore_settings(before)?;
-        self.close_portals(false);
-        if chain {
-            self.begin_block(modes)?;
+    /// Ends the transaction, if there is one: all of it is there now, or, after an error, nothing.
+    pub async fn take_effect(&mut self, run: &Run) -> Result<(), Stop> {
+        if !self.transaction.is_begun() {
+            return Ok(());
         }
+        let committed = match self.session().transaction() {
+            TransactionStatus::Idle => Ok(()),
+            TransactionStatus::InBlock => {
+                self.with_session(run, |session| Box::pin(session.commit()))
+                    .await
+            }
+        };
+        if committed.is_err() {
+            let before = self.transaction.end();
+            self.restore_settings(before)?;
+            self.close_portals(false);
+            return committed;
+        }
+        self.transaction.end();
+        self.close_portals(true);
+        let reported = self.reported();
+        self.settings.end_local();
+        self.settings_changed(reported)
+    }
+
+    /// Ends the transaction, if there is one, and takes back what was done in it.
+    pub async fn roll_back(&mut self) -> Result<(), Stop> {
+        if self.transaction.is_begun() {
+            self.session().rollback().await;
+            let before = self.transaction.end();
+            self.restore_settings(before)?;
+        }
+        self.close_portals(false);
         Ok(())
-    }
-
-    pub async fn commit_engine(&mut self, run: &Run) -> Result<(), Stop> {
-        self.with_session(run, |session| Box::pin(session.commit()))
-            .await
-    }
-
-    pub async fn roll_back_engine(&mut self) {
-        self.session().rollback().await;
     }
 
     fn need_block(&self, what: &str) -> Result<(), Failure> {
         match self.transaction.in_block() {
             true => Ok(()),
-            false => Err(Failure::new(
-                "25P01",
-                format!("{what} can only be used in transaction blocks"),
-            )),
+            false => Err(only_in_blocks(what)),
         }
     }
 
@@ -362,9 +422,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             "transaction_read_only" => {
                 let read_only = value.and_then(crate::parse::bool).unwrap_or(false);
-                if self.transaction.in_block() {
-                    self.transaction.read_only = read_only;
-                }
+                self.transaction.change(Modes {
+                    read_only: Some(read_only),
+                    ..Modes::default()
+                })?;
                 return Ok(());
             }
             "transaction_isolation" => {
@@ -374,17 +435,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     Some(level) => self.transaction.change(Modes {
                         isolation: Some(level),
                         ..Modes::default()
-                    }),
+                    })?,
                     // PostgreSQL says what is wrong with it.
                     None => drop(self.judge(run, name, value).await?),
                 }
                 return Ok(());
             }
-            "transaction_deferrable" => return Ok(()),
+            "transaction_deferrable" => {
+                self.transaction.change(Modes {
+                    deferrable: value.and_then(crate::parse::bool).or(Some(false)),
+                    ..Modes::default()
+                })?;
+                return Ok(());
+            }
             _ => {}
         }
-        if local && !self.transaction.in_block() {
-            self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+        if local {
+            self.warn_outside("SET LOCAL");
         }
         let judged = match value {
             Some(value) => {
@@ -410,14 +477,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Some(value) => {
                 settings::check(name, &value)?;
                 self.settings
-                    .set(name, value, local && self.transaction.in_block());
-                if local && !self.transaction.in_block() {
+                    .set(name, value, local && self.transaction.is_begun());
+                if local && !self.transaction.is_begun() {
                     self.settings.reset(name, false);
                 }
             }
             None => self
                 .settings
-                .reset(name, local && self.transaction.in_block()),
+                .reset(name, local && self.transaction.is_begun()),
         }
         self.settings_changed(reported)
     }
@@ -463,6 +530,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn shown(&mut self, run: &Run, name: &str) -> Result<String, Stop> {
         Ok(match name {
             "transaction_read_only" => on_or_off(self.is_read_only()).into(),
+            "transaction_deferrable" => {
+                let deferrable = self.transaction.modes().deferrable;
+                let default = || self.settings.get("default_transaction_deferrable") == Some("on");
+                on_or_off(deferrable.unwrap_or_else(default)).into()
+            }
             "transaction_isolation" => self
                 .transaction
                 .modes()
@@ -470,6 +542,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .or_else(|| self.settings.get("default_transaction_isolation"))
                 .unwrap_or("read committed")
                 .into(),
+            "lc_collate" | "lc_ctype" => {
+                let column = name.replace("lc_", "dat");
+                let of_database = format!(
+                    "(SELECT {column} FROM pg_catalog.pg_database \
+                     WHERE datname = pg_catalog.current_database())"
+                );
+                self.texts(run, &[of_database]).await?.concat()
+            }
+            "seed" => "unavailable".to_owned(),
             "client_encoding" => self.settings.get(name).unwrap_or("UTF8").to_owned(),
             _ => {
                 let value = self.settings.get(name).unwrap_or("0").to_owned();
@@ -516,13 +597,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         name: &str,
         mut portal: Portal,
     ) -> Result<Completion, Stop> {
-        let in_block = self.transaction.in_block() || self.is_implicit_block;
-        if !in_block && portal.cursor.is_some_and(|cursor| !cursor.hold) {
-            return Err(Failure::new(
-                "25P01",
-                "DECLARE CURSOR can only be used in transaction blocks",
-            )
-            .into());
+        if !self.transaction.is_block() && portal.cursor.is_some_and(|cursor| !cursor.hold) {
+            return Err(only_in_blocks("DECLARE CURSOR").into());
         }
         let statement = portal.statement.clone();
         let is_query = match &statement.kind {
@@ -579,9 +655,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         forms: &Forms,
         rows: Rows,
     ) -> Result<u64, Stop> {
-        let backward = || {
-            Failure::new("55000", "cursor can only scan forward")
-                .with_hint("Declare it with SCROLL option to enable backward scan.")
+        let backward = || match portal.cursor {
+            Some(cursor) if !cursor.goes_forward => {
+                Failure::not_supported("fetching backward or the same row again is not supported")
+                    .with_hint("FETCH goes forward only; declare the cursor anew to begin again.")
+            }
+            _ => Failure::new("55000", "cursor can only scan forward")
+                .with_hint("Declare it with SCROLL option to enable backward scan."),
         };
         let is_on_row = portal.position > 0 && !portal.is_at_end;
         let (skipped, wanted) = match step {
@@ -647,19 +727,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             ))
             .into());
         }
+        let is_query = |argument: &String| {
+            let tokens = lexer::tokens(argument);
+            tokens.iter().any(|token| token.is_word("select"))
+        };
+        if arguments.iter().any(is_query) {
+            let message = "cannot use subquery in EXECUTE parameter";
+            return Err(Failure::not_supported(message).into());
+        }
         let values = match arguments.is_empty() {
             true => Vec::new(),
             false => self.computed(run, arguments, &statement.params).await?,
         };
         let values = match &statement.kind {
             Kind::Engine(_) => {
-                let zone = self.settings.zone();
+                let reading = self.reading();
                 let scalars = values
                     .iter()
                     .zip(&statement.params)
                     .map(|(value, type_oid)| match value {
                         None => value::null_parameter(*type_oid),
-                        Some(text) => value::parameter(*type_oid, false, text, zone),
+                        Some(text) => value::parameter(*type_oid, false, text, reading),
                     })
                     .collect::<Result<_, _>>()?;
                 Values::Scalars(scalars)
@@ -670,6 +758,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             },
         };
         Ok(Some((statement, values)))
+    }
+
+    /// How texts of dates and times are read: `now` is when the transaction began.
+    pub fn reading(&mut self) -> Reading {
+        let began = self.session().began();
+        let now = began.unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
+        self.settings.reading(now)
     }
 
     /// Expressions to texts of the wanted types.
@@ -754,6 +849,13 @@ fn one_row(tag: &str) -> Completion {
         tag: tag.to_owned(),
         rows: 1,
     }
+}
+
+fn only_in_blocks(what: &str) -> Failure {
+    Failure::new(
+        "25P01",
+        format!("{what} can only be used in transaction blocks"),
+    )
 }
 
 fn no_savepoint(name: &str) -> Failure {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use rapport_catalog_postgres::Settings;
 
 use crate::charset::Charset;
+use crate::parse;
 use crate::sqlstate::{Failure, Result};
+use rapport_udf_postgres::Reading;
 use rapport_udf_postgres::text::Zone;
 
 /// The settings whose changes PostgreSQL reports to the client without being asked.
@@ -150,6 +152,14 @@ impl SessionSettings {
         self.get("timezone")
             .and_then(Zone::parse)
             .unwrap_or(Zone::UTC)
+    }
+
+    /// How the session reads dates and times.
+    pub fn reading(&self, now: i64) -> Reading {
+        let zone = self
+            .get("timezone")
+            .and_then(rapport_udf_postgres::Zone::parse);
+        parse::reading(zone.unwrap_or(rapport_udf_postgres::Zone::UTC), now)
     }
 
     /// `None` if there is no limit.

@@ -4,95 +4,127 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::command::{self, Command};
 use crate::connection::{Client, Stop};
 use crate::execute::Rows;
 use crate::lexer::{self, Piece};
+use crate::sqlstate::Failure;
 use crate::statement::{Completion, Portal};
+use crate::transaction::State;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn simple_query(&mut self, sql: &str) -> Result<(), Stop> {
+        self.is_piped = false;
         let pieces = lexer::split(sql);
-        if pieces.is_empty() {
-            self.put_completion(Completion::Empty);
-            return Ok(());
+        let done = match pieces.is_empty() {
+            true => {
+                self.put_completion(Completion::Empty);
+                Ok(())
+            }
+            false => self.simple_statements(&pieces).await,
+        };
+        self.registered.statement_ended();
+        match done {
+            Ok(()) => {}
+            Err(Stop::Failure(failure)) if !failure.is_fatal() => return self.fail(failure).await,
+            Err(stop) => return Err(stop),
         }
-        let implicit =
-            pieces.len() > 1 && !self.transaction.in_block() && !pieces.iter().any(is_at_once);
-        if implicit {
-            self.session().begin()?;
+        if !self.transaction.is_begun() {
+            self.close_portals(true);
         }
-        self.is_implicit_block = implicit;
-        self.is_among_others = pieces.len() > 1;
-        let done = self.simple_statements(&pieces, implicit).await;
-        self.is_implicit_block = false;
-        self.is_among_others = false;
-        if !self.transaction.in_block() {
-            self.close_portals(matches!(done, Ok(true)));
-        }
-        done.map(drop)
+        Ok(())
     }
 
-    /// True if all of them took effect.
-    async fn simple_statements(
-        &mut self,
-        pieces: &[Piece<'_>],
-        implicit: bool,
-    ) -> Result<bool, Stop> {
-        for piece in pieces {
-            let done = self.simple_statement(piece).await;
-            self.registered.statement_ended();
-            match done {
-                Ok(()) => {}
-                Err(Stop::Failure(failure)) if !failure.is_fatal() => {
-                    if implicit && !self.transaction.in_block() {
-                        self.roll_back_engine().await;
-                    }
-                    self.fail(failure.moved_by(piece.before));
-                    return Ok(false);
-                }
-                Err(stop) => return Err(stop),
-            }
-            if !implicit && !self.transaction.in_block() {
-                self.close_portals(true);
-            }
+    async fn simple_statements(&mut self, pieces: &[Piece<'_>]) -> Result<(), Stop> {
+        let are_several = pieces.len() > 1;
+        if are_several {
+            self.check_syntax(pieces).await?;
         }
-        if implicit && !self.transaction.in_block() {
-            let run = self.begin_run();
-            let committed = self.commit_engine(&run).await;
-            self.registered.statement_ended();
-            match committed {
-                Err(Stop::Failure(failure)) if !failure.is_fatal() => {
-                    self.fail(failure);
-                    return Ok(false);
-                }
-                other => other?,
+        for (n, piece) in pieces.iter().enumerate() {
+            if are_several && !self.transaction.in_block() {
+                self.begin(State::Several)?;
+                self.begin_engine()?;
             }
+            let is_last = n + 1 == pieces.len();
+            let done = self.simple_statement(piece, is_last).await;
+            self.registered.statement_ended();
+            done.map_err(|stop| stop.moved_by(piece.before))?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn simple_statement(&mut self, piece: &Piece<'_>) -> Result<(), Stop> {
+    async fn simple_statement(&mut self, piece: &Piece<'_>, is_last: bool) -> Result<(), Stop> {
         let run = self.begin_run();
         let statement = self.prepare(&run, piece, &[], false).await?;
         let mut portal = Portal::simple(statement);
         let completion = self
             .run_portal(&run, &mut portal, u64::MAX, Rows::Described)
             .await?;
+        // What the message did is there before it is told.
+        if is_last && !self.transaction.in_block() {
+            self.take_effect(&run).await?;
+        }
         self.put_completion(completion);
+        Ok(())
+    }
+
+    /// PostgreSQL reads the whole message before it does anything of it: an error of syntax far behind is the first.
+    async fn check_syntax(&mut self, pieces: &[Piece<'_>]) -> Result<(), Stop> {
+        let run = self.begin_run();
+        let mut queries = Vec::new();
+        for piece in pieces {
+            match query_of(piece) {
+                Ok(Some((before, sql))) => queries.push((before, sql, None)),
+                Ok(None) => {}
+                Err(failure) if failure.code() == "42601" => {
+                    queries.push((piece.before, String::new(), Some(failure)));
+                    break;
+                }
+                // It is said in its turn.
+                Err(_) => {}
+            }
+        }
+        let texts: Vec<String> = queries.iter().map(|(_, sql, _)| sql.clone()).collect();
+        let are_known = self
+            .with_session(&run, move |session| {
+                let is_known = |sql: &String| {
+                    !matches!(
+                        session.parse(sql),
+                        Err(rapport_engine::Error::Syntax { .. })
+                    )
+                };
+                let are_known: Vec<bool> = texts.iter().map(is_known).collect();
+                Box::pin(async move { Ok(are_known) })
+            })
+            .await?;
+        for ((before, sql, failure), is_known) in queries.into_iter().zip(are_known) {
+            let failure = match (failure, is_known) {
+                (Some(failure), _) => failure,
+                (None, true) => continue,
+                // PostgreSQL may know it.
+                (None, false) => match self.judge_statement(&run, sql, vec![]).await {
+                    Err(Stop::Failure(failure)) if failure.code() == "42601" => failure,
+                    Ok(_) | Err(Stop::Failure(_)) => continue,
+                    Err(stop) => return Err(stop),
+                },
+            };
+            return Err(failure.moved_by(before).into());
+        }
         Ok(())
     }
 }
 
-/// Statements that the engine runs only on their own, outside of a transaction: they are not held up by their company.
-fn is_at_once(piece: &Piece<'_>) -> bool {
-    const AT_ONCE: [&str; 10] = [
-        "alter", "comment", "create", "delete", "drop", "grant", "revoke", "select", "truncate",
-        "update",
-    ];
-    let Some(first) = piece.tokens.first() else {
-        return false;
-    };
-    AT_ONCE.iter().any(|word| first.is_word(word))
-        // SELECT only when it makes a table.
-        && (!first.is_word("select") || piece.tokens.iter().any(|token| token.is_word("into")))
+/// What of a statement the parsers have to know, and how many characters of the message stand before it.
+fn query_of(piece: &Piece<'_>) -> Result<Option<(usize, String)>, Failure> {
+    if let Some(read) = rapport_models::Statement::read(piece.text) {
+        return read.map(|_| None).map_err(Failure::from);
+    }
+    Ok(match command::read(piece)? {
+        None => Some((piece.before, piece.text.to_owned())),
+        Some(Command::Declare { query, .. } | Command::Prepare { query, .. }) => {
+            let before = &piece.text[..piece.text.len() - query.len()];
+            Some((piece.before + before.chars().count(), query))
+        }
+        Some(_) => None,
+    })
 }

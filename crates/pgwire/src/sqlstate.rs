@@ -53,6 +53,13 @@ impl Failure {
         self
     }
 
+    /// The table and its column that it is about.
+    pub fn about(mut self, table: String, column: String) -> Self {
+        self.0.table = Some(table);
+        self.0.column = Some(column);
+        self
+    }
+
     /// Counted in characters of the statement, from 1.
     pub fn at(mut self, position: usize) -> Self {
         self.0.position = u32::try_from(position).ok();
@@ -282,7 +289,9 @@ impl From<rapport_engine::Error> for Failure {
             E::InvalidParameter { hint, .. } => hinted("22023", hint),
             E::Refused(refusal) => hinted(refusal.code, refusal.hint),
             E::BadCopy { .. } => coded("22P04"),
-            E::NotNull { .. } | E::HasNulls { .. } => coded("23502"),
+            E::NotNull { table, column } | E::HasNulls { table, column } => {
+                coded("23502").about(table, column)
+            }
             E::Cardinality { .. } => coded("21000"),
             E::Conflict { .. } => coded("40001").with_hint("Try the statement again."),
             E::ActiveTransaction { .. } => coded("25001"),

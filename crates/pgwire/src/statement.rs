@@ -33,6 +33,7 @@ pub enum Kind {
         name: String,
         hold: bool,
         is_binary: bool,
+        goes_forward: bool,
         query: Arc<Statement>,
     },
     Engine(Box<Prepared>),
@@ -52,6 +53,44 @@ pub enum Kind {
 }
 
 impl Statement {
+    /// COMMIT or ROLLBACK.
+    pub fn ends_transaction(&self) -> bool {
+        use Command::{Commit, Rollback};
+        matches!(self.kind, Kind::Command(Commit { .. } | Rollback { .. }))
+    }
+
+    /// Whether it needs a snapshot, as PostgreSQL calls it: after such a one it is too late to say what kind of
+    /// transaction it is.
+    pub fn is_query(&self) -> bool {
+        use Command as C;
+        match &self.kind {
+            Kind::Empty => false,
+            Kind::Command(command) => !matches!(
+                command,
+                C::Begin { .. }
+                    | C::Commit { .. }
+                    | C::Rollback { .. }
+                    | C::Savepoint(_)
+                    | C::Release(_)
+                    | C::RollbackTo(_)
+                    | C::SetTransaction(_)
+                    | C::SetCharacteristics(_)
+                    | C::SetConstraints
+                    | C::Set { .. }
+                    | C::Show(_)
+                    | C::Reset(_)
+                    | C::ResetAll
+                    | C::Fetch { .. }
+                    | C::Nothing { .. }
+            ),
+            Kind::Catalogue { sql, .. } => {
+                let first = sql.get(..4).unwrap_or_default();
+                !first.eq_ignore_ascii_case("show")
+            }
+            _ => true,
+        }
+    }
+
     /// The one that gets the parameters: that of a cursor, or itself.
     pub fn innermost(&self) -> &Statement {
         match &self.kind {
@@ -225,6 +264,8 @@ pub struct Declared {
     pub hold: bool,
     /// Simple queries get its rows in binary.
     pub is_binary: bool,
+    /// NO SCROLL was said.
+    pub goes_forward: bool,
     /// Of a block that is still open.
     pub is_in_block: bool,
 }

@@ -14,18 +14,20 @@ use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, Time
 use datafusion::common::ScalarValue;
 use rapport_engine::oid;
 
-use crate::parse::{self, Overflow};
+use crate::parse;
 use crate::rows::{Cell, EPOCH_DAYS, Form};
 use crate::sqlstate::{Failure, Result};
 use crate::style::Style;
 use crate::types;
+use rapport_udf_postgres::refusal::Refusal;
 use rapport_udf_postgres::text::{self, MICROS_PER_DAY, Zone};
+use rapport_udf_postgres::{Reading, Span, Units};
 
 /// A column that grows value by value.
 pub struct Collector {
     type_oid: u32,
     typmod: i32,
-    zone: Zone,
+    reading: Reading,
     values: Values,
 }
 
@@ -58,7 +60,7 @@ enum Values {
 
 impl Collector {
     /// `data_type` is how the engine holds `type_oid`. 0A000 if that is not a type that a client may send.
-    pub fn new(type_oid: u32, typmod: i32, data_type: &DataType, zone: Zone) -> Result<Self> {
+    pub fn new(type_oid: u32, typmod: i32, data_type: &DataType, reading: Reading) -> Result<Self> {
         let values = match data_type {
             DataType::Boolean => Values::Bool(BooleanBuilder::new()),
             DataType::Int16 => Values::Int16(Int16Builder::new()),
@@ -96,7 +98,7 @@ impl Collector {
                     types::element_of(type_oid).unwrap_or(oid::TEXT),
                     typmod,
                     field.data_type(),
-                    zone,
+                    reading,
                 )?),
             },
             other => {
@@ -108,7 +110,7 @@ impl Collector {
         Ok(Self {
             type_oid,
             typmod,
-            zone,
+            reading,
             values,
         })
     }
@@ -141,8 +143,7 @@ impl Collector {
         let type_oid = self.type_oid;
         let syntax = || invalid_syntax(type_oid, text);
         let ranged = || out_of_range(type_oid, text);
-        let or_fail =
-            |read: Option<Result<_, Overflow>>| read.ok_or_else(syntax)?.map_err(|_| ranged());
+        let reading = self.reading;
         match &mut self.values {
             Values::Bool(builder) => builder.append_value(parse::bool(text).ok_or_else(syntax)?),
             Values::Int16(builder) => builder.append_value(integer(type_oid, text)?),
@@ -183,13 +184,13 @@ impl Collector {
                     builder.append_value(uuid_text(&bytes));
                 }
                 oid::TIME => {
-                    let micros = parse::time(text).ok_or_else(syntax)?;
+                    let micros = reading.time(text).map_err(refused)?;
                     append_pushed(builder, |out| text::push_time(out, micros));
                 }
                 oid::INTERVAL => {
-                    let (months, days, micros) = parse::interval(text).ok_or_else(syntax)?;
+                    let span = Span::parse(text, Units::default()).map_err(refused)?;
                     append_pushed(builder, |out| {
-                        text::push_interval(out, months, days, micros)
+                        text::push_interval(out, span.months, span.days, span.micros);
                     });
                 }
                 oid::VARCHAR | oid::BPCHAR => {
@@ -198,18 +199,20 @@ impl Collector {
                 _ => builder.append_value(text),
             },
             Values::Bytes(builder) => {
-                builder.append_value(parse::bytea(text).ok_or_else(syntax)?);
+                builder.append_value(parse::bytea(text).ok_or_else(|| bad_bytea(text))?);
             }
-            Values::Date(builder) => builder
-                .append_value(or_fail(parse::date(text).map(|read| read.map(i64::from)))? as i32),
-            Values::Time(builder) => builder.append_value(parse::time(text).ok_or_else(syntax)?),
-            Values::Timestamp(builder) => builder.append_value(or_fail(match type_oid {
-                oid::TIMESTAMPTZ => parse::timestamptz(text, self.zone),
-                _ => parse::timestamp(text),
-            })?),
+            Values::Date(builder) => builder.append_value(reading.date(text).map_err(refused)?),
+            Values::Time(builder) => builder.append_value(reading.time(text).map_err(refused)?),
+            Values::Timestamp(builder) => {
+                let micros = match type_oid {
+                    oid::TIMESTAMPTZ => timestamptz(text, reading),
+                    _ => reading.timestamp(text),
+                };
+                builder.append_value(micros.map_err(refused)?);
+            }
             Values::Interval(builder) => {
-                let (months, days, micros) = parse::interval(text).ok_or_else(syntax)?;
-                builder.append_value(interval_value(months, days, micros)?);
+                let span = Span::parse(text, Units::default()).and_then(Span::to_arrow);
+                builder.append_value(span.map_err(refused)?);
             }
             Values::List {
                 offsets,
@@ -347,7 +350,12 @@ impl Collector {
 }
 
 /// One parameter of a statement. The scale of a number is the one it is written with.
-pub fn parameter(type_oid: u32, binary: bool, bytes: &[u8], zone: Zone) -> Result<ScalarValue> {
+pub fn parameter(
+    type_oid: u32,
+    binary: bool,
+    bytes: &[u8],
+    reading: Reading,
+) -> Result<ScalarValue> {
     let number;
     let (data_type, text) = match (type_oid, binary) {
         (oid::NUMERIC, true) => {
@@ -361,7 +369,7 @@ pub fn parameter(type_oid: u32, binary: bool, bytes: &[u8], zone: Zone) -> Resul
         (_, false) => (parameter_type(type_oid), Some(utf8(bytes)?)),
         (_, true) => (parameter_type(type_oid), None),
     };
-    let mut collector = Collector::new(type_oid, -1, &data_type, zone)?;
+    let mut collector = Collector::new(type_oid, -1, &data_type, reading)?;
     match text {
         Some(text) => collector.push_text(text)?,
         None => collector.push_binary(bytes)?,
@@ -374,7 +382,8 @@ pub fn parameter_text(type_oid: u32, binary: bool, bytes: &[u8], zone: Zone) -> 
     if !binary {
         return Ok(utf8(bytes)?.to_owned());
     }
-    let array = parameter(type_oid, binary, bytes, zone)?.to_array()?;
+    let reading = parse::reading(rapport_udf_postgres::Zone::UTC, 0);
+    let array = parameter(type_oid, binary, bytes, reading)?.to_array()?;
     let cell = Cell::new(&array, type_oid, None, Form::Text, Style::plain(zone))?;
     let mut text = Vec::new();
     cell.put_text(0, &mut text);
@@ -469,6 +478,27 @@ fn interval_parts(bytes: &[u8]) -> Result<(i32, i32, i64)> {
     ))
 }
 
+/// As nearly every program writes it, fast: with `+00` behind the second.
+fn timestamptz(text: &str, reading: Reading) -> Result<i64, Refusal> {
+    match text.strip_suffix("+00") {
+        Some(local) if local.len() >= "2024-01-02 03:04:05".len() => {
+            parse::reading(rapport_udf_postgres::Zone::UTC, reading.now).timestamptz(local)
+        }
+        _ => reading.timestamptz(text),
+    }
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    rapport_engine::Error::Refused(refusal).into()
+}
+
+fn bad_bytea(text: &str) -> Failure {
+    match text.starts_with("\\x") {
+        true => Failure::new("22023", "invalid hexadecimal data"),
+        false => invalid_syntax(oid::BYTEA, text),
+    }
+}
+
 /// `character varying(n)` and `character(n)`: spaces may be cut off, nothing else.
 fn bounded(type_oid: u32, text: &str, typmod: i32) -> Result<&str> {
     let Ok(limit) = usize::try_from(typmod - 4) else {
@@ -521,7 +551,14 @@ fn utf8(bytes: &[u8]) -> Result<&str> {
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    bytes.try_into().map_err(|_| bad_binary())
+    bytes.try_into().map_err(|_| match bytes.len() < N {
+        true => cut_short(),
+        false => bad_binary(),
+    })
+}
+
+fn cut_short() -> Failure {
+    Failure::protocol("insufficient data left in message")
 }
 
 fn bad_binary() -> Failure {
@@ -584,17 +621,29 @@ fn numeric_text(bytes: &[u8]) -> Option<String> {
 
 /// Answers the number of elements.
 fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
+    let expected = elements.type_oid;
     let mut rest = bytes;
     let mut int = || -> Result<i32> {
-        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(bad_binary)?;
+        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(cut_short)?;
         rest = tail;
         Ok(i32::from_be_bytes(*head))
     };
     let dimensions = int()?;
     let _has_null = int()?;
-    let _element_type = int()?;
+    let element_type = int()? as u32;
+    if element_type != expected {
+        return Err(Failure::new(
+            "42804",
+            format!(
+                "binary data has array element type {element_type} instead of expected {expected}"
+            ),
+        ));
+    }
     if dimensions == 0 {
-        return Ok(0);
+        return match rest.is_empty() {
+            true => Ok(0),
+            false => Err(bad_binary()),
+        };
     }
     if dimensions != 1 {
         return Err(Failure::not_supported(
@@ -604,7 +653,7 @@ fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
     let count = int()?;
     let _lower_bound = int()?;
     for _ in 0..count {
-        let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(bad_binary)?;
+        let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(cut_short)?;
         rest = tail;
         match usize::try_from(i32::from_be_bytes(*length)) {
             Err(_) => elements.push_null(),
@@ -615,7 +664,10 @@ fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
             }
         }
     }
-    Ok(count)
+    match rest.is_empty() {
+        true => Ok(count),
+        false => Err(bad_binary()),
+    }
 }
 
 fn type_name(type_oid: u32) -> &'static str {
@@ -691,10 +743,14 @@ mod tests {
     use arrow::datatypes::Schema;
     use rapport_engine::Column;
 
+    fn utc() -> Reading {
+        parse::reading(rapport_udf_postgres::Zone::UTC, 1_704_164_645_123_000)
+    }
+
     /// Through the collector and out again in both forms, and the binary form back.
     fn check(type_oid: u32, text: &str, expected: &str) {
         let value =
-            parameter(type_oid, false, text.as_bytes(), Zone::UTC).expect("a value of the test");
+            parameter(type_oid, false, text.as_bytes(), utc()).expect("a value of the test");
         let again = |value: &ScalarValue, form| {
             let array = value.to_array().expect("a scalar is an array of one");
             let layout = Layout {
@@ -727,7 +783,7 @@ mod tests {
             expected
         );
         let binary = again(&value, Form::Binary);
-        let back = parameter(type_oid, true, &binary, Zone::UTC).expect("our own binary form");
+        let back = parameter(type_oid, true, &binary, utc()).expect("our own binary form");
         assert_eq!(
             String::from_utf8(again(&back, Form::Text)).expect("text"),
             expected
@@ -782,7 +838,7 @@ mod tests {
     }
 
     fn refuse(type_oid: u32, text: &str, code: &str, message: &str) {
-        let failure = parameter(type_oid, false, text.as_bytes(), Zone::UTC).expect_err(text);
+        let failure = parameter(type_oid, false, text.as_bytes(), utc()).expect_err(text);
         assert_eq!((failure.code(), failure.message()), (code, message));
     }
 
@@ -841,15 +897,50 @@ mod tests {
 
     #[test]
     fn a_binary_value_of_the_wrong_length_is_refused() {
-        for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\0\0"] {
-            let failure = parameter(oid::INT4, true, bytes, Zone::UTC).expect_err("not four bytes");
-            assert_eq!(failure.code(), "22P03");
+        for (bytes, code) in [
+            (&b""[..], "08P01"),
+            (b"\0\0\0", "08P01"),
+            (b"\0\0\0\0\0", "22P03"),
+        ] {
+            let failure = parameter(oid::INT4, true, bytes, utc()).expect_err("not four bytes");
+            assert_eq!(failure.code(), code);
         }
     }
 
     #[test]
+    fn dates_and_times_are_read_as_literals_are() {
+        let same = |type_oid, text: &str, plain: &str| {
+            let read = |text: &str| parameter(type_oid, false, text.as_bytes(), utc()).expect(text);
+            assert_eq!(read(text), read(plain), "{text}");
+        };
+        same(oid::DATE, "today", "2024-01-02");
+        same(oid::DATE, "5 January 2024", "2024-01-05");
+        same(oid::DATE, "J2451187", "1999-01-08");
+        same(oid::TIMESTAMP, "now", "2024-01-02 03:04:05.123");
+        same(
+            oid::TIMESTAMPTZ,
+            "20240101T101112",
+            "2024-01-01 10:11:12+00",
+        );
+        same(
+            oid::TIMESTAMPTZ,
+            "2024-01-02 03:04:05.5+00",
+            "2024-01-02 04:04:05.5+01",
+        );
+        same(oid::TIME, "24:00", "24:00:00");
+        same(oid::TIME, "1000", "10:00:00");
+        same(oid::INTERVAL, "1-2", "14 mons");
+        refuse(
+            oid::TIME,
+            "25:00",
+            "22008",
+            "date/time field value out of range: \"25:00\"",
+        );
+    }
+
+    #[test]
     fn numbers_keep_to_their_column() {
-        let mut column = Collector::new(oid::NUMERIC, -1, &DataType::Decimal128(5, 2), Zone::UTC)
+        let mut column = Collector::new(oid::NUMERIC, -1, &DataType::Decimal128(5, 2), utc())
             .expect("a decimal column");
         column.push_text("999.994").expect("rounds into the column");
         let failure = column

@@ -175,6 +175,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(Some(message))
     }
 
+    /// Whether the client goes on with Sync, but for what it closes. Waits for its words: before Sync or Flush no client
+    /// counts on an answer. May be dropped at any time.
+    pub async fn is_at_sync(&mut self) -> Result<bool, Broken> {
+        const LONGEST: usize = 10_000;
+        let mut at = 0;
+        loop {
+            match self.input.get(at) {
+                Some(b'S') => return Ok(true),
+                Some(b'C') => {
+                    if let Some(mut length) = self.input.get(at + 1..at + 5) {
+                        at += 1 + (length.get_u32() as usize).clamp(4, LONGEST);
+                        continue;
+                    }
+                }
+                Some(_) => return Ok(false),
+                None if at > LONGEST => return Ok(false),
+                None => {}
+            }
+            if self.fill().await? == 0 {
+                return Ok(false);
+            }
+        }
+    }
+
     async fn fill(&mut self) -> io::Result<usize> {
         // An idle connection holds no buffer to speak of; one that sends much is read in large pieces.
         self.input.reserve(self.read_size);

@@ -15,7 +15,7 @@ use super::{BINARY_START, charset, marked};
 use crate::charset::Charset;
 use crate::sqlstate::{Failure, Result};
 use crate::value::Collector;
-use rapport_udf_postgres::text::Zone;
+use rapport_udf_postgres::Reading;
 
 /// Rows that are collected before they go to the engine.
 const BATCH_ROWS: usize = 8192;
@@ -150,7 +150,7 @@ impl Reader {
         table: String,
         columns: &[Column],
         format: CopyFormat,
-        zone: Zone,
+        reading: Reading,
         client: Charset,
     ) -> Result<Self> {
         let fields: Vec<Field> = columns
@@ -161,7 +161,7 @@ impl Reader {
             .iter()
             .zip(&fields)
             .map(|(column, field)| {
-                Collector::new(column.pg_type, column.typmod, field.data_type(), zone)
+                Collector::new(column.pg_type, column.typmod, field.data_type(), reading)
             })
             .collect::<Result<_>>()?;
         let state = match format.header != Header::No || format.kind == CopyKind::Binary {
@@ -767,7 +767,7 @@ mod tests {
             "public_t".into(),
             &columns,
             format,
-            Zone::UTC,
+            crate::parse::reading(rapport_udf_postgres::Zone::UTC, 0),
             Charset::Utf8,
         )
         .expect("types of the test")

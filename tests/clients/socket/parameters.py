@@ -1,0 +1,122 @@
+"""What parameters may hold, and of which type they may be."""
+
+from wire import SYNC, Session, bind, describe, execute, fields, message, parse, query, values
+
+TEXT, VARCHAR = 25, 1043
+
+
+def _told(s, sql, types=(), given=(), formats=()):
+    """The types that are described, the rows, and the code of an error."""
+    s.send(parse(sql, types=types), describe(b"S"), bind(given, formats=formats), execute(), SYNC)
+    told = []
+    for kind, body in s.until():
+        if kind == b"t":
+            told.append(body[2:].hex())
+        elif kind == b"D":
+            told.append([None if value is None else value.decode() for value in values(body)])
+        elif kind == b"E":
+            told.append(fields(body)["C"])
+    return told
+
+
+def dates_and_times_are_read_as_literals_are():
+    s = Session()
+    s.ask("SET TimeZone = 'Europe/Warsaw'")
+    s.ask("CREATE TABLE g_times (d date, t time, p timestamp, z timestamptz, i interval)")
+    s.ask("INSERT INTO g_times DEFAULT VALUES")
+    forms = {
+        "date": ["1/8/1999", "Jan 5 2024", "5 January 2024", "01-05-2024", "2024-060", "J2451187", "20240301", "infinity",
+                 "epoch", "2024-02-30", "soon", "2024-01-31 BC"],
+        "timestamp": ["Jan 5 2024 10:00 PM", "1/2/2024 3:04 PM", "20240101T101112", "2024-01-02 03:04:05.678+05", "infinity"],
+        "timestamptz": ["Jan 5 2024 10:00 PM", "20240101T101112", "2024-01-02 03:04:05+00", "2024-07-02 03:04:05.5+0530",
+                        "2024-01-02 03:04:05 America/New_York", "-infinity", "2024-10-27 02:30", "2024-03-31 02:30"],
+        "time": ["1000", "allballs", "04:05 PM", "25:00", "x"],
+        "interval": ["1-2", "P0001-02-03T04:05:06", "1 day ago", "P1Y2M-3DT4H5M6.7S", "1.5 days", "1 fortnight"],
+    }
+    told = [(type_name, form, _told(s, f"SELECT $1::{type_name} FROM g_times", given=[form.encode()]))
+            for type_name, of_type in forms.items() for form in of_type]
+    for word in ("today", "yesterday", "tomorrow"):
+        told.append((word, _told(s, f"SELECT $1::date = '{word}'::date FROM g_times", given=[word.encode()])))
+    s.send(query("BEGIN"))
+    s.until()
+    told.append(_told(s, "SELECT $1::timestamptz - now() < '1 s' FROM g_times", given=[b"now"]))
+    s.send(query("ROLLBACK"))
+    s.until()
+    s.ask("DROP TABLE g_times")
+    s.close()
+    return told
+
+
+def copy_reads_dates_as_literals_are():
+    s = Session()
+    s.ask("CREATE TABLE g_copied (d date, z timestamptz)")
+    s.send(query("COPY g_copied FROM STDIN (FORMAT csv)"))
+    s.until(b"G")
+    rows = b"today,now\n01/02/2024,20240101T101112\ninfinity,2024-01-02 03:04:05+00\n20240301,Jan 5 2024 10:00 PM\n"
+    s.send(message(b"d", rows), message(b"c"))
+    told = [fields(body).get("C") if kind == b"E" else body for kind, body in s.until() if kind in (b"C", b"E")]
+    told.append(s.ask("SELECT d, z FROM g_copied WHERE d <> current_date ORDER BY d"))
+    told.append(s.ask("SELECT d - current_date, now() - z < '1 min' FROM g_copied WHERE d = current_date"))
+    s.ask("DROP TABLE g_copied")
+    s.close()
+    return told
+
+
+def casts_name_their_columns():
+    s = Session()
+    s.ask("CREATE TABLE g_named (a integer)")
+    s.send(parse("SELECT '{}'::int[], $1::int[], cast('{1}' AS text[]), '1'::int FROM g_named"), describe(b"S"), SYNC)
+    described = next(body for kind, body in s.until() if kind == b"T")
+    s.ask("DROP TABLE g_named")
+    s.close()
+    return [word for word in (b"int4", b"text", b"int[]", b"text[]") for _ in range(described.count(word + b"\0"))]
+
+
+def a_text_is_no_date():
+    s = Session()
+    s.ask("CREATE TABLE g_typed (d date, b text, n integer)")
+    told = [_told(s, "INSERT INTO g_typed (d) VALUES ($1)", [type_oid], [b"2024-01-01"]) for type_oid in (0, TEXT, VARCHAR, 1082)]
+    told += [_told(s, "UPDATE g_typed SET d = $1", [type_oid], [b"2024-01-01"]) for type_oid in (0, TEXT, VARCHAR, 1082)]
+    told += [_told(s, "INSERT INTO g_typed (b) VALUES ($1)", [type_oid], [b"1"]) for type_oid in (TEXT, VARCHAR, 23)]
+    s.ask("DROP TABLE g_typed")
+    s.close()
+    return told
+
+
+def explain_takes_parameters():
+    s = Session()
+    s.ask("CREATE TABLE g_plain (a integer)")
+    s.send(parse("EXPLAIN SELECT a FROM g_plain WHERE a = $1"), describe(b"S"), bind([b"1"]), execute(), SYNC)
+    seen = s.until()
+    s.ask("DROP TABLE g_plain")
+    s.close()
+    return [body.hex() for kind, body in seen if kind == b"t"], [kind for kind, _ in seen if kind in (b"E", b"C")]
+
+
+def binary_values_have_their_size():
+    s = Session()
+    s.ask("CREATE TABLE g_sized (a integer, b integer[])")
+    array = b"\0\0\0\1" + b"\0\0\0\0" + b"\0\0\0\x17" + b"\0\0\0\1" + b"\0\0\0\1" + b"\0\0\0\4" + b"\0\0\0\7"
+    of_text = array[:8] + b"\0\0\0\x19" + array[12:]
+    told = [_told(s, "INSERT INTO g_sized (a) VALUES ($1)", [23], [value], [1]) for value in (b"\0\1", b"\0\0\0\1", b"\0" * 5)]
+    told += [_told(s, "INSERT INTO g_sized (b) VALUES ($1)", [1007], [value], [1])
+             for value in (array, of_text, array + b"\0", array[:-1])]
+    s.ask("DROP TABLE g_sized")
+    s.close()
+    return told
+
+
+def errors_say_where():
+    s = Session()
+    s.ask("CREATE TABLE g_where (a integer NOT NULL, b text)")
+    told = []
+    for sql in ("UPDATE g_where SET nocol = 1", "INSERT INTO g_where (a, nocol) VALUES (1, 2)",
+                "INSERT INTO g_where SELECT nocol FROM g_where", "DELETE FROM g_where WHERE nocol = 1",
+                "EXPLAIN SELECT nocol FROM g_where", "PREPARE p AS SELECT nocol FROM g_where",
+                "INSERT INTO g_where (b) VALUES ('x')"):
+        s.send(query(sql))
+        error = next(fields(body) for kind, body in s.until() if kind == b"E")
+        told.append((sql, {key: error.get(key) for key in "CPtc"}))
+    s.ask("DROP TABLE g_where")
+    s.close()
+    return told
