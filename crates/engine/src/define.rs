@@ -300,12 +300,18 @@ async fn apply(session: &Session, sql: &str, said: Said, guard: &Guard) -> Resul
                     done.notices.extend(declared_only(after));
                 }
             }
-            Change::Altered { before, after } if before.name != after.name => {
-                if let Some(view) = scope.view(&before.name) {
+            Change::Altered { before, after }
+                if before.name != after.name || names_of(before) != names_of(after) =>
+            {
+                // A view that is made anew has been named by its author.
+                if let Some(view) = scope.view(&before.name)
+                    && said.view.is_none()
+                {
                     let mut renamed = view.as_ref().clone();
                     renamed.name = after.name.clone();
-                    block.put_view(&after.name, Some(renamed));
+                    renamed.columns = names_of(after);
                     block.put_view(&before.name, None);
+                    block.put_view(&after.name, Some(renamed));
                 }
             }
             Change::Dropped(relation) if relation.kind == RelationKind::Table => {
@@ -330,6 +336,11 @@ async fn apply(session: &Session, sql: &str, said: Said, guard: &Guard) -> Resul
     }
     block.add_definition(definition);
     Ok(done)
+}
+
+fn names_of(relation: &Relation) -> Vec<String> {
+    let columns = relation.columns.iter();
+    columns.map(|column| column.name.clone()).collect()
 }
 
 fn check(change: &Change) -> Result<()> {
@@ -380,6 +391,12 @@ pub(crate) fn definition(
     relation: &Relation,
     known: impl Fn(&rapport_catalog_postgres::Column) -> Option<Field>,
 ) -> Result<Definition> {
+    if relation.columns.is_empty() {
+        return Err(Error::not_supported(
+            "a table without columns is not supported",
+            "Give it a column.",
+        ));
+    }
     let mut fields = vec![];
     let mut defaults = BTreeMap::new();
     let mut comments = BTreeMap::new();
@@ -548,6 +565,12 @@ async fn create_view(
     let planned = session
         .plan(&scope, &pins, &statement.query, &[], guard)
         .await?;
+    if statement.columns.len() > planned.columns.len() {
+        return Err(Error::Syntax {
+            message: "CREATE VIEW specifies more column names than columns".to_owned(),
+            position: None,
+        });
+    }
     let target = scope.home(&parts(&statement.name)?)?;
     let view = View {
         name: target.clone(),
@@ -556,6 +579,11 @@ async fn create_view(
             .columns
             .iter()
             .map(|column| crate::names::folded(&column.name))
+            .collect(),
+        answers: planned
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
             .collect(),
         search_path: scope.search_path.clone(),
         owner: session.role().to_owned(),

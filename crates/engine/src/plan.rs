@@ -325,10 +325,13 @@ impl Scope {
             _ => return Err(Error::not_supported("a view that is not a query", "")),
         };
         let planned = self.plan_query(pins, &query, &[]).await?;
-        let renamed = planned.columns.iter().enumerate().map(|(index, column)| {
-            let name = view.columns.get(index).unwrap_or(&column.name);
+        let places = view.places(&query, &planned.columns)?;
+        let renamed = places.into_iter().enumerate().map(|(index, place)| {
+            let names = [view.columns.get(index), view.answers.get(index)];
+            let name = names.into_iter().flatten().next();
+            let name = name.unwrap_or(&planned.columns[place].name);
             Expr::Column(ColumnRef::from(
-                planned.plan.schema().qualified_field(index),
+                planned.plan.schema().qualified_field(place),
             ))
             .alias(name)
         });
