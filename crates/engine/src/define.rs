@@ -1,7 +1,10 @@
 //! Definitions: PostgreSQL judges the statement, the block's drafts take what came of it, and both are kept when the
 //! block ends.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, SetExpr};
@@ -429,7 +432,13 @@ pub(crate) fn definition(
 
 pub(crate) fn field(column: &rapport_catalog_postgres::Column) -> Result<Field> {
     let pg_type = PgType::parse(&column.pg_type)?;
-    let metadata = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
+    let mut metadata = HashMap::from([(PG_TYPE.to_owned(), column.pg_type.clone())]);
+    if let Kind::Numeric(Some((_, scale))) = pg_type.kind
+        && is_unconstrained(&pg_type.storage())
+    {
+        // Stored as a numeric without a scale is, which would show fewer digits.
+        metadata.insert(LEAST_SCALE.to_owned(), scale.to_string());
+    }
     let field = Field::new(&column.name, pg_type.storage(), !column.not_null);
     Ok(field.with_metadata(metadata))
 }
