@@ -51,6 +51,7 @@ mod mirror;
 mod model_functions;
 mod names;
 mod nested_with;
+mod no_rows;
 mod not_in;
 mod numbered_sessions;
 mod numbers;

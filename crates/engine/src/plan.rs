@@ -48,6 +48,7 @@ use crate::{
     literals::read_literals,
     model_functions,
     names::{self, Names},
+    no_rows::allow_nulls,
     not_in::ask_the_rows_of_each,
     numbers::interval_function,
     operators, ordered_input,
@@ -656,8 +657,11 @@ fn to_logical(
         true => widen_query(planned)?,
         false => widen(planned)?,
     };
-    let planned = note_types(planned)?;
-    unions::undeclare(planned)
+    let planned = unions::undeclare(note_types(planned)?)?;
+    match state.scalar_functions().get(rapport_udf_postgres::PERHAPS) {
+        Some(perhaps) => allow_nulls(planned, perhaps),
+        None => Ok(planned),
+    }
 }
 
 /// Sub-queries are not sorted in vain.
