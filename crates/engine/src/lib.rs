@@ -83,6 +83,7 @@ mod shapes;
 mod shown;
 mod spelled_times;
 mod stars;
+mod stored_texts;
 mod stores;
 mod styles;
 mod syntax;

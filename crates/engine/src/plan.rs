@@ -62,7 +62,7 @@ use crate::{
     rephrase::rephrase,
     reword, row_values,
     rows_of_functions::{self, Form},
-    same, series, spelled_times,
+    same, series, spelled_times, stored_texts,
     styles::Styles,
     syntax,
     system::{System, is_postgres_s, reg_type},
@@ -646,7 +646,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    let planned = compute_grouped_first(planned)?;
+    let planned = compute_grouped_first(stored_texts::spell_out(planned)?)?;
     let planned = unions::undeclare(note_types(unions::match_types(planned)?)?)?;
     let planned = ask_the_rows_of_each(planned)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
