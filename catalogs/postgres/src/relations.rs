@@ -33,6 +33,8 @@ pub struct Relation {
     pub reads: Vec<u32>,
     /// The lake's row count as clients see it (`reltuples`), once it was set.
     pub row_estimate: Option<u64>,
+    /// The number of PostgreSQL's file, which is another one once its rows are written anew.
+    pub file: u32,
 }
 
 impl Relation {
@@ -56,6 +58,7 @@ impl Relation {
             query: None,
             reads: vec![],
             row_estimate: None,
+            file: 0,
         }
     }
 }
@@ -165,6 +168,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<Relation>> {
 #[derive(Deserialize)]
 struct Described {
     oid: u32,
+    file: u32,
     schema: String,
     table: String,
     is_view: bool,
@@ -218,6 +222,7 @@ impl From<Described> for Relation {
                 .map(|query| query.trim().trim_end_matches(';').to_owned()),
             reads: described.reads,
             row_estimate: u64::try_from(described.rows).ok(),
+            file: described.file,
         };
         for key in described.keys {
             match (key.kind.as_str(), key.schema, key.table, key.ref_columns) {

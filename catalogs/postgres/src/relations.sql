@@ -3,6 +3,7 @@
 SELECT coalesce(json_agg(r ORDER BY r.oid), '[]') FROM (
   SELECT
     c.oid::int8 AS oid,
+    c.relfilenode::int8 AS file,
     n.nspname AS schema,
     c.relname AS "table",
     c.relkind = 'v' AS is_view,

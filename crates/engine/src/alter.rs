@@ -61,6 +61,7 @@ pub(crate) fn keeps_rows(before: &Relation, after: &Relation) -> bool {
         is_old || !new.not_null && new.default.is_none()
     };
     before.name == after.name
+        && before.file == after.file
         && before.columns.iter().all(stays)
         && after.columns.iter().all(is_harmless)
 }
@@ -158,16 +159,16 @@ impl Altered {
             };
             values.push(
                 match (new.pg_type == old.pg_type, using.get(old.name.as_str())) {
-                    (true, _) => quoted(&old.name),
-                    (false, Some(using)) => cast_to(&PgType::parse(&new.pg_type)?, using),
+                    (_, Some(using)) => cast_to(&PgType::parse(&new.pg_type)?, using),
+                    (true, None) => quoted(&old.name),
                     (false, None) => cast_to(&PgType::parse(&new.pg_type)?, &quoted(&old.name)),
                 },
             );
-            is_reshaped |= new.name != old.name || new.pg_type != old.pg_type;
-            // A primary key is declared, and does not make old rows have it.
-            let is_key = after.primary_key.contains(&new.name);
+            is_reshaped |= new.name != old.name
+                || new.pg_type != old.pg_type
+                || using.contains_key(old.name.as_str());
             let nullable = match (old.not_null, new.not_null) {
-                (false, true) if !is_key => {
+                (false, true) => {
                     now_not_null.push(old.name.clone());
                     false
                 }

@@ -1,7 +1,10 @@
 //! Definitions: PostgreSQL judges the statement, the block's drafts take what came of it, and both are kept when the
 //! block ends.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{self, ObjectType, SetExpr};
@@ -315,12 +318,18 @@ async fn apply(session: &Session, sql: &str, said: Said, guard: &Guard) -> Resul
                     done.notices.extend(declared_only(after));
                 }
             }
-            Change::Altered { before, after } if before.name != after.name => {
-                if let Some(view) = scope.view(&before.name) {
+            Change::Altered { before, after }
+                if before.name != after.name || names_of(before) != names_of(after) =>
+            {
+                // A view that is made anew has been named by its author.
+                if let Some(view) = scope.view(&before.name)
+                    && said.view.is_none()
+                {
                     let mut renamed = view.as_ref().clone();
                     renamed.name = after.name.clone();
-                    block.put_view(&after.name, Some(renamed));
+                    renamed.columns = names_of(after);
                     block.put_view(&before.name, None);
+                    block.put_view(&after.name, Some(renamed));
                 }
             }
             Change::Dropped(relation) if relation.kind == RelationKind::Table => {
@@ -345,6 +354,11 @@ async fn apply(session: &Session, sql: &str, said: Said, guard: &Guard) -> Resul
     }
     block.add_definition(definition);
     Ok(done)
+}
+
+fn names_of(relation: &Relation) -> Vec<String> {
+    let columns = relation.columns.iter();
+    columns.map(|column| column.name.clone()).collect()
 }
 
 fn check(change: &Change) -> Result<()> {
@@ -395,6 +409,12 @@ pub(crate) fn definition(
     relation: &Relation,
     known: impl Fn(&rapport_catalog_postgres::Column) -> Option<Field>,
 ) -> Result<Definition> {
+    if relation.columns.is_empty() {
+        return Err(Error::not_supported(
+            "a table without columns is not supported",
+            "Give it a column.",
+        ));
+    }
     let mut fields = vec![];
     let mut defaults = BTreeMap::new();
     let mut comments = BTreeMap::new();
@@ -427,7 +447,13 @@ pub(crate) fn definition(
 
 pub(crate) fn field(column: &rapport_catalog_postgres::Column) -> Result<Field> {
     let pg_type = PgType::parse(&column.pg_type)?;
-    let metadata = [(PG_TYPE.to_owned(), column.pg_type.clone())].into();
+    let mut metadata = HashMap::from([(PG_TYPE.to_owned(), column.pg_type.clone())]);
+    if let Kind::Numeric(Some((_, scale))) = pg_type.kind
+        && is_unconstrained(&pg_type.storage())
+    {
+        // Stored as a numeric without a scale is, which would show fewer digits.
+        metadata.insert(LEAST_SCALE.to_owned(), scale.to_string());
+    }
     let field = Field::new(&column.name, pg_type.storage(), !column.not_null);
     Ok(field.with_metadata(metadata))
 }
@@ -569,6 +595,12 @@ async fn create_view(
     let planned = session
         .plan(&scope, &pins, &statement.query, &[], guard)
         .await?;
+    if statement.columns.len() > planned.columns.len() {
+        return Err(Error::Syntax {
+            message: "CREATE VIEW specifies more column names than columns".to_owned(),
+            position: None,
+        });
+    }
     let target = scope.home(&parts(&statement.name)?)?;
     let view = View {
         name: target.clone(),
@@ -577,6 +609,11 @@ async fn create_view(
             .columns
             .iter()
             .map(|column| crate::names::folded(&column.name))
+            .collect(),
+        answers: planned
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
             .collect(),
         search_path: scope.search_path.clone(),
         owner: session.role().to_owned(),

@@ -94,7 +94,7 @@ fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> 
 }
 
 /// Whether it answers one row whatever there is: `SELECT max(y) FROM b WHERE …`. It is a value then, also of no rows.
-fn is_one_row(plan: &LogicalPlan) -> bool {
+pub(crate) fn is_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => is_one_row(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),

@@ -127,6 +127,12 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
         };
         tree::flatten(&mut ast);
         tree::check(&ast, limits)?;
+        if let ControlFlow::Break(alias) = ast.visit(&mut QuotedAliases) {
+            return Err(Error::Syntax {
+                message: format!("syntax error at or near \"'{alias}'\""),
+                position: Some(character_position(sql, alias.span.start)),
+            });
+        }
         let start = lines.offset(sql, first.span.start);
         let end = if after.token == Token::EOF {
             sql.len()
@@ -201,6 +207,30 @@ impl ast::Visitor for Changes {
     }
 }
 
+/// Finds a text in the place of a column's name.
+struct QuotedAliases;
+
+impl ast::Visitor for QuotedAliases {
+    type Break = ast::Ident;
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<ast::Ident> {
+        let aliases = select.projection.iter().filter_map(|item| match item {
+            ast::SelectItem::ExprWithAlias { alias, .. } => Some(alias),
+            _ => None,
+        });
+        match aliases
+            .cloned()
+            .find(|alias| alias.quote_style == Some('\''))
+        {
+            Some(alias) => ControlFlow::Break(ast::Ident {
+                quote_style: None,
+                ..alias
+            }),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
 /// Stands for a definition that only PostgreSQL can read: all that is known of it is its text.
 fn unread_definition() -> ast::Statement {
     ast::Statement::Comment {
@@ -214,14 +244,23 @@ fn unread_definition() -> ast::Statement {
 /// `TABLE t` is `SELECT * FROM t`, which the parser knows.
 fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut spelled = Vec::with_capacity(tokens.len() + 2);
-    let mut is_start = true;
+    let (mut is_start, mut inserts) = (true, false);
+    let mut first = None;
     for token in tokens {
         let span = token.span;
+        if !matches!(token.token, Token::Whitespace(_)) {
+            let word = match &token.token {
+                Token::Word(word) => word.keyword,
+                _ => Keyword::NoKeyword,
+            };
+            let first = *first.get_or_insert(word);
+            inserts |= word == Keyword::INSERT && matches!(first, Keyword::INSERT | Keyword::WITH);
+        }
         match &token.token {
             Token::Whitespace(_) => spelled.push(token),
             // No table has another beneath it.
             Token::Word(word) if word.keyword == Keyword::ONLY && names_table(&spelled) => {}
-            Token::Word(word) if is_start && word.keyword == Keyword::TABLE => {
+            Token::Word(word) if (is_start || inserts) && word.keyword == Keyword::TABLE => {
                 is_start = false;
                 for token in [
                     Token::make_keyword("SELECT"),
@@ -232,6 +271,9 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 }
             }
             other => {
+                if *other == Token::SemiColon {
+                    (first, inserts) = (None, false);
+                }
                 // A query may stand here.
                 is_start = match other {
                     Token::SemiColon | Token::LParen => true,

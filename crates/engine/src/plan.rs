@@ -49,6 +49,7 @@ use crate::{
     literals::read_literals,
     model_functions,
     names::{self, Names},
+    no_rows::allow_nulls,
     not_in::ask_the_rows_of_each,
     numbers::interval_function,
     operators, ordered_input,
@@ -62,7 +63,7 @@ use crate::{
     rephrase::rephrase,
     reword, row_values,
     rows_of_functions::{self, Form},
-    same, series, spelled_times,
+    same, series, spelled_times, stored_texts,
     styles::Styles,
     syntax,
     system::{System, is_postgres_s, reg_type},
@@ -327,10 +328,13 @@ impl Scope {
             _ => return Err(Error::not_supported("a view that is not a query", "")),
         };
         let planned = self.plan_query(pins, &query, &[]).await?;
-        let renamed = planned.columns.iter().enumerate().map(|(index, column)| {
-            let name = view.columns.get(index).unwrap_or(&column.name);
+        let places = view.places(&query, &planned.columns)?;
+        let renamed = places.into_iter().enumerate().map(|(index, place)| {
+            let names = [view.columns.get(index), view.answers.get(index)];
+            let name = names.into_iter().flatten().next();
+            let name = name.unwrap_or(&planned.columns[place].name);
             Expr::Column(ColumnRef::from(
-                planned.plan.schema().qualified_field(index),
+                planned.plan.schema().qualified_field(place),
             ))
             .alias(name)
         });
@@ -644,7 +648,7 @@ fn to_logical(
         Some(system) => system.spell_out(planned)?,
         None => planned,
     };
-    let planned = compute_grouped_first(planned)?;
+    let planned = compute_grouped_first(stored_texts::spell_out(planned)?)?;
     let planned = unions::undeclare(note_types(unions::match_types(planned)?)?)?;
     let planned = ask_the_rows_of_each(planned)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
@@ -655,8 +659,12 @@ fn to_logical(
         true => widen_query(planned)?,
         false => widen(planned)?,
     };
-    let planned = note_types(planned)?;
-    Ok(dependencies::forget(unions::undeclare(planned)?)?)
+    let planned = unions::undeclare(note_types(planned)?)?;
+    let planned = match state.scalar_functions().get(rapport_udf_postgres::PERHAPS) {
+        Some(perhaps) => allow_nulls(planned, perhaps)?,
+        None => planned,
+    };
+    Ok(dependencies::forget(planned)?)
 }
 
 /// Sub-queries are not sorted in vain.

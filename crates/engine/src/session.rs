@@ -158,6 +158,7 @@ impl Session {
             name: TableName::new("", name),
             query: query.to_owned(),
             columns: vec![],
+            answers: vec![],
             search_path: search_path(path),
             owner: role.to_owned(),
         });

@@ -1,25 +1,183 @@
-//! Forms of `trim`, `substring`, MERGE and rows that the parser does not know, in forms that it does.
+//! Forms of texts, operators, `trim`, `substring`, MERGE and rows that the parser does not know, in forms that it does.
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::{
+    keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS},
+    tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
+};
 
-use crate::{merge::NOTHING, rows_of_functions::ALL};
+use crate::{dialect::RapportDialect, merge::NOTHING, rows_of_functions::ALL};
 
 /// `trim(both from x)` is `trim(both ' ' from x)`, `trim(x, y)` is `btrim(x, y)`, and `substring(x similar y escape z)` is
 /// `substring(x, y, z)`.
-pub(crate) fn spell_out(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+pub(crate) fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut tokens = join_lines(tokens);
     let mut at = 0;
     while at < tokens.len() {
+        end_operator(&mut tokens, at);
         let opens = next(&tokens, at + 1).filter(|next| tokens[*next].token == Token::LParen);
         match (word(&tokens[at]).as_str(), opens) {
             ("trim", Some(open)) => trim(&mut tokens, at, open),
             ("substring", Some(open)) => substring(&mut tokens, open),
             ("then", None) => do_nothing(&mut tokens, at),
+            ("isnull", None) => is_null(&mut tokens, at),
+            ("table", _) => columns_of_query(&mut tokens, at),
             _ if tokens[at].token == Token::RParen => all_columns(&mut tokens, at),
             _ => {}
         }
         at += 1;
     }
     tokens
+}
+
+/// Texts with the end of a line between them are one.
+fn join_lines(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    // A text with nothing but white space behind it so far.
+    let (mut open, mut ends_line) = (None, false);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(Whitespace::MultiLineComment(_)) => open = None,
+            Token::Whitespace(space) => {
+                ends_line |= !matches!(space, Whitespace::Space | Whitespace::Tab);
+            }
+            Token::SingleQuotedString(more) => {
+                if let Some(at) = open.filter(|_| ends_line)
+                    && goes_on(&mut kept[at], more)
+                {
+                    kept.truncate(at + 1);
+                    ends_line = false;
+                    continue;
+                }
+                (open, ends_line) = (Some(kept.len()), false);
+            }
+            Token::EscapedStringLiteral(_) => (open, ends_line) = (Some(kept.len()), false),
+            _ => open = None,
+        }
+        kept.push(token);
+    }
+    kept
+}
+
+fn goes_on(token: &mut TokenWithSpan, more: &str) -> bool {
+    match &mut token.token {
+        Token::SingleQuotedString(text) => text.push_str(more),
+        // What a backslash means there is not known any more.
+        Token::EscapedStringLiteral(text) if !more.contains('\\') => text.push_str(more),
+        _ => return false,
+    }
+    true
+}
+
+/// An operator ends before a sign, unless it has one of the characters that PostgreSQL's own operators have not.
+fn end_operator(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let Token::CustomBinaryOperator(operator) = &tokens[at].token else {
+        return;
+    };
+    let own = operator.trim_end_matches(['+', '-']);
+    let is_free = operator.contains(['~', '!', '@', '#', '%', '^', '&', '|', '`', '?']);
+    if is_free || own.is_empty() || own.len() == operator.len() {
+        return;
+    }
+    let signs = operator[own.len()..].chars().map(|sign| match sign {
+        '+' => Token::Plus,
+        _ => Token::Minus,
+    });
+    let dialect = RapportDialect { versions: false };
+    let Ok(mut parts) = Tokenizer::new(&dialect, own).tokenize() else {
+        return;
+    };
+    parts.extend(signs);
+    let span = tokens[at].span;
+    let parts = parts.into_iter().map(|token| TokenWithSpan { token, span });
+    tokens.splice(at..=at, parts);
+}
+
+/// Whether a value or a name comes behind the word.
+fn stands_before(keyword: Keyword) -> bool {
+    use Keyword as K;
+    match keyword {
+        K::END => false,
+        K::AS | K::AND | K::OR | K::NOT | K::WHEN | K::THEN | K::ELSE | K::ON | K::BY => true,
+        K::DISTINCT | K::ALL | K::CASE | K::IN | K::LIKE | K::ILIKE | K::BETWEEN => true,
+        other => RESERVED_FOR_COLUMN_ALIAS.contains(&other),
+    }
+}
+
+/// `x ISNULL` is `x IS NULL`.
+fn is_null(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let before = tokens[..at]
+        .iter()
+        .rfind(|token| !matches!(token.token, Token::Whitespace(_)));
+    let is_value = before.is_some_and(|before| match &before.token {
+        Token::Word(name) => name.quote_style.is_some() || !stands_before(name.keyword),
+        Token::Number(..) | Token::Placeholder(_) | Token::RParen | Token::RBracket => true,
+        Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) => true,
+        _ => false,
+    });
+    if is_value {
+        let span = tokens[at].span;
+        let words = ["IS", "NULL"].map(|word| TokenWithSpan {
+            token: Token::make_keyword(word),
+            span,
+        });
+        let space = Token::Whitespace(Whitespace::Space);
+        let [is, null] = words;
+        tokens.splice(at..=at, [is, TokenWithSpan { token: space, span }, null]);
+    }
+}
+
+/// With white space, and IF NOT EXISTS before it.
+const MOST_TOKENS_OF_NAME: usize = 40;
+
+/// `CREATE TABLE t (a, b) AS …`: the parser wants each column to have a type, which nobody looks at.
+fn columns_of_query(tokens: &mut Vec<TokenWithSpan>, table: usize) {
+    let mut before = tokens[..table]
+        .iter()
+        .rev()
+        .map(|token| (&token.token, word(token)));
+    let creates = before.find(|(token, word)| {
+        let is_kind = matches!(word.as_str(), "temp" | "temporary");
+        !is_kind && !matches!(token, Token::Whitespace(_))
+    });
+    if creates.is_none_or(|(_, word)| word != "create") {
+        return;
+    }
+    let near = tokens.len().min(table + MOST_TOKENS_OF_NAME);
+    let Some(open) = (table..near).find(|at| tokens[*at].token == Token::LParen) else {
+        return;
+    };
+    let is_name = |token: &TokenWithSpan| match &token.token {
+        Token::Word(_) => word(token) != "as",
+        token => matches!(token, Token::Period | Token::Whitespace(_)),
+    };
+    if !tokens[table..open].iter().all(is_name) {
+        return;
+    }
+    let mut names = vec![];
+    let mut at = open;
+    loop {
+        let Some(name) = next(tokens, at + 1) else {
+            return;
+        };
+        let Some(end) = next(tokens, name + 1) else {
+            return;
+        };
+        names.push(name);
+        at = end;
+        match (&tokens[name].token, &tokens[end].token) {
+            (Token::Word(_), Token::Comma) => {}
+            (Token::Word(_), Token::RParen) => break,
+            _ => return,
+        }
+    }
+    if next(tokens, at + 1).is_none_or(|behind| word(&tokens[behind]) != "as") {
+        return;
+    }
+    for name in names.into_iter().rev() {
+        let span = tokens[name].span;
+        let token = Token::make_keyword("TEXT");
+        tokens.insert(name + 1, TokenWithSpan { token, span });
+    }
 }
 
 /// In lower case; empty if it is no word or stands in quotes.

@@ -5,12 +5,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, SetOperator, SetQuantifier};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use rapport_lake::{Lake, TableName};
 use serde_json::{Value, json};
 
-use crate::{Error, Result};
+use crate::{Column, Error, Result};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
@@ -18,6 +19,8 @@ pub(crate) struct View {
     pub query: String,
     /// Names of its columns, if its author gave any.
     pub columns: Vec<String>,
+    /// What its query called the columns when it was made; empty if nobody has written it down.
+    pub answers: Vec<String>,
     pub search_path: Vec<String>,
     pub owner: String,
 }
@@ -63,6 +66,7 @@ impl View {
             "name": self.name.table,
             "query": self.query,
             "columns": self.columns,
+            "answers": self.answers,
             "search_path": self.search_path,
             "owner": self.owner,
         });
@@ -72,6 +76,26 @@ impl View {
             .await
             .map_err(storage)?;
         Ok(())
+    }
+
+    /// Where its columns are among those that its query answers now: the tables behind a `*` may have got others.
+    pub(crate) fn places(&self, query: &Query, now: &[Column]) -> Result<Vec<usize>> {
+        if self.answers.is_empty() || self.answers.len() == now.len() {
+            return Ok((0..now.len()).collect());
+        }
+        let place = |name: &String| {
+            let mut places = (0..now.len()).filter(|at| now[*at].name == *name);
+            let only = places.next();
+            only.filter(|_| places.next().is_none() && adds_no_rows(&query.body))
+        };
+        let places = self.answers.iter().map(place).collect::<Option<Vec<_>>>();
+        places.ok_or_else(|| {
+            let message = format!(
+                "the tables of the view \"{}\" have other columns than when it was made",
+                self.name.table
+            );
+            Error::not_supported(message, "Make it again: CREATE OR REPLACE VIEW.")
+        })
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -88,9 +112,25 @@ impl View {
             name: TableName::new(text("schema")?, text("name")?),
             query: text("query")?,
             columns: texts("columns")?,
+            answers: texts("answers").unwrap_or_default(),
             search_path: texts("search_path")?,
             owner: text("owner")?,
         })
+    }
+}
+
+/// Whether a column more leaves the rows as they are.
+fn adds_no_rows(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.distinct.is_none(),
+        SetExpr::Query(query) => adds_no_rows(&query.body),
+        SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All,
+            left,
+            right,
+        } => adds_no_rows(left) && adds_no_rows(right),
+        _ => false,
     }
 }
 

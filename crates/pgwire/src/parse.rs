@@ -3,7 +3,7 @@
 //! Dates and times are read as literals are. Answers are `None` when the text is not of the type; [`crate::value`] words
 //! the error.
 
-use rapport_udf_postgres::{Reading, Span, Units, Zone};
+use rapport_udf_postgres::{DateOrder, Reading, Span, Units, Zone};
 
 /// It is a value of the type's kind, but outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,11 @@ fn canonical_uuid(text: &[u8]) -> Option<[u8; 16]> {
 
 /// How dates and times are read; a text without a zone is read on the clocks of `zone`.
 pub fn reading(zone: Zone, now: i64) -> Reading {
-    Reading { zone, now }
+    Reading {
+        zone,
+        order: DateOrder::default(),
+        now,
+    }
 }
 
 /// Microseconds of the day, of a time that the lake keeps as text.

@@ -159,7 +159,13 @@ impl SessionSettings {
         let zone = self
             .get("timezone")
             .and_then(rapport_udf_postgres::Zone::parse);
-        parse::reading(zone.unwrap_or(rapport_udf_postgres::Zone::UTC), now)
+        Reading {
+            order: self
+                .get("datestyle")
+                .map(rapport_udf_postgres::DateOrder::of)
+                .unwrap_or_default(),
+            ..parse::reading(zone.unwrap_or(rapport_udf_postgres::Zone::UTC), now)
+        }
     }
 
     /// `None` if there is no limit.

@@ -482,7 +482,8 @@ fn interval_parts(bytes: &[u8]) -> Result<(i32, i32, i64)> {
 fn timestamptz(text: &str, reading: Reading) -> Result<i64, Refusal> {
     match text.strip_suffix("+00") {
         Some(local) if local.len() >= "2024-01-02 03:04:05".len() => {
-            parse::reading(rapport_udf_postgres::Zone::UTC, reading.now).timestamptz(local)
+            let zone = rapport_udf_postgres::Zone::UTC;
+            Reading { zone, ..reading }.timestamptz(local)
         }
         _ => reading.timestamptz(text),
     }

@@ -40,6 +40,7 @@ pub mod output;
 mod over_intervals;
 mod over_times;
 mod overlaps;
+mod perhaps;
 mod pieces;
 mod quantified;
 mod quote;
@@ -78,6 +79,7 @@ pub use now::rounded;
 pub use operators::{TimeOperator, steps};
 pub use over_intervals::over_intervals;
 pub use over_times::{over_times, widest};
+pub use perhaps::PERHAPS;
 pub use quantified::{ALL_OF, ANY_OF};
 pub use row_key::ROW_KEY;
 pub use simple::PG_TYPE;
@@ -106,6 +108,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(make_timestamp::MakeTimestamp::new()),
         ScalarUDF::from(make_timestamptz::MakeTimestamptz::new()),
         ScalarUDF::from(overlaps::Overlaps::new()),
+        ScalarUDF::from(perhaps::Perhaps::new()),
         ScalarUDF::from(timezone::Timezone::new()),
         ScalarUDF::from(to_char::ToChar::new()),
         ScalarUDF::from(to_date::ToDate::new()),

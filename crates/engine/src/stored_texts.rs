@@ -1,0 +1,81 @@
+//! What an INSERT puts into a column of another type, cast as PostgreSQL casts it: DataFusion has its own words for arrays,
+//! and leaves a char(n) its spaces.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::logical_expr::{Cast, DmlStatement, Expr, LogicalPlan, Projection, Values};
+use rapport_lake::PG_TYPE;
+
+use crate::{Result, columns::column_type, pg_type::Kind, typed::field_of};
+
+/// Before types are given to the plan's expressions.
+pub(crate) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Dml(dml) = plan else {
+        return Ok(plan);
+    };
+    let LogicalPlan::Projection(projection) = dml.input.as_ref() else {
+        return Ok(LogicalPlan::Dml(dml));
+    };
+    let input = match projection.input.as_ref() {
+        LogicalPlan::Values(values) => {
+            let fields = values.schema.fields();
+            let rows = values.values.iter().map(|row| {
+                let cells = row.iter().cloned().zip(fields);
+                cells.map(|(cell, field)| as_kept(cell, field)).collect()
+            });
+            Arc::new(LogicalPlan::Values(Values {
+                schema: values.schema.clone(),
+                values: rows.collect(),
+            }))
+        }
+        _ => projection.input.clone(),
+    };
+    let schema = dml.target.schema();
+    let exprs = projection.expr.iter().cloned().zip(schema.fields());
+    let exprs = exprs.map(|(expr, field)| match expr {
+        Expr::Alias(mut alias) => {
+            *alias.expr = as_kept(*alias.expr, field);
+            Expr::Alias(alias)
+        }
+        expr => as_kept(expr, field),
+    });
+    let projection = Projection::try_new(exprs.collect(), input)?;
+    Ok(LogicalPlan::Dml(DmlStatement {
+        input: Arc::new(LogicalPlan::Projection(projection)),
+        ..dml
+    }))
+}
+
+/// The same as by a cast that the statement says, in the place of DataFusion's.
+fn as_kept(expr: Expr, field: &Field) -> Expr {
+    let through = match column_type(field).kind {
+        Kind::Text | Kind::Name | Kind::Varchar(_) => field_of(DataType::Utf8View, "text"),
+        // Kept as moments of UTC, which they are not.
+        Kind::Array(element) if element.kind == Kind::Timestamp => {
+            let item = DataType::Timestamp(TimeUnit::Microsecond, None);
+            let item = Field::new_list_field(item, true);
+            Arc::new(Field::new("", DataType::List(Arc::new(item)), true))
+        }
+        _ => return expr,
+    };
+    let is_array = matches!(through.data_type(), DataType::List(_));
+    let is_open = |expr: &Expr| match expr {
+        Expr::Placeholder(_) => true,
+        Expr::Literal(value, _) => value.is_null(),
+        _ => false,
+    };
+    match expr {
+        Expr::Cast(cast) if !cast.field.metadata().contains_key(PG_TYPE) => {
+            let Cast { expr: inner, field } = cast;
+            if is_open(&inner) {
+                return Expr::Cast(Cast::new_from_field(inner, field));
+            }
+            let inner = Box::new(Expr::Cast(Cast::new_from_field(inner, through)));
+            Expr::Cast(Cast::new_from_field(inner, field))
+        }
+        // It is of the column's type to DataFusion.
+        expr if is_open(&expr) || is_array => expr,
+        expr => Expr::Cast(Cast::new_from_field(Box::new(expr), through)),
+    }
+}
