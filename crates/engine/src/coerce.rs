@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Array, ListBuilder,
-        RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Array, Float32Array,
+        Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+        TimestampMicrosecondArray,
     },
     compute::{CastOptions, cast, cast_with_options},
     datatypes::{
@@ -14,9 +15,11 @@ use arrow::{
     },
     util::display::FormatOptions,
 };
+use datafusion::common::Result as PlanResult;
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
-    DateOrder, Reading, Span, Units, Zone, json, refusal::Refusal, rounded, time_text, to_digits,
+    DateOrder, Reading, Span, Units, Zone, json, numeric::cast as conversion, refusal::Refusal,
+    rounded, time_text, to_digits,
 };
 
 use crate::{
@@ -263,13 +266,19 @@ pub(crate) fn from_text(
             Ok(Arc::new(values.finish()))
         }
         Kind::Array(element) => list(text, element, stored),
-        Kind::Int2
-        | Kind::Int4
-        | Kind::Int8
-        | Kind::Oid
-        | Kind::Float4
-        | Kind::Float8
-        | Kind::Numeric(_) => {
+        Kind::Float4 => {
+            let floats = text
+                .iter()
+                .map(|text| text.map(conversion::float4).transpose());
+            Ok(Arc::new(floats.collect::<PlanResult<Float32Array>>()?))
+        }
+        Kind::Float8 => {
+            let floats = text
+                .iter()
+                .map(|text| text.map(conversion::float8).transpose());
+            Ok(Arc::new(floats.collect::<PlanResult<Float64Array>>()?))
+        }
+        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Numeric(_) => {
             let trimmed: StringArray = text.iter().map(|value| value.map(str::trim)).collect();
             Ok(cast_with_options(&trimmed, stored, &strict())?)
         }

@@ -59,6 +59,9 @@ const OPERATORS: &[&str] = &[
     "texticregexne",
     "starts_with",
     "substring",
+    "overlay",
+    "strpos",
+    "make_array",
     "jsonb_contains",
     "jsonb_contained",
     "jsonb_concat",
@@ -107,6 +110,14 @@ impl PostgresExpressions {
             function.clone(),
             args,
         )))
+    }
+
+    /// What the grammar has of its own, as the function that stands behind it.
+    fn ours(&self, name: &str, args: Vec<Expr>) -> PlannerResult<Vec<Expr>> {
+        match self.call(name, args.clone()) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(args),
+        }
     }
 
     fn plan(&self, expr: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<Expr>> {
@@ -555,10 +566,10 @@ impl ExprPlanner for PostgresExpressions {
             GetFieldAccess::ListIndex { key }
                 if kind_of(&expr.expr, schema) == Some(Kind::Jsonb) =>
             {
-                self.call(
-                    json::GET_JSONB,
-                    vec![expr.expr.clone(), key.as_ref().clone()],
-                )
+                // As a path, which finds nothing in a scalar.
+                let key = cast(key.as_ref().clone(), DataType::Utf8View);
+                let path = self.call("make_array", vec![key]);
+                path.and_then(|path| self.call(json::GET_JSONB, vec![expr.expr.clone(), path]))
             }
             GetFieldAccess::ListIndex { key } => self.call(
                 rapport_udf_postgres::ARRAY_ITEM,
@@ -580,10 +591,15 @@ impl ExprPlanner for PostgresExpressions {
         })
     }
 
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(self.ours("overlay", args))
+    }
+
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(self.ours("strpos", args))
+    }
+
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        Ok(match self.call("substring", args.clone()) {
-            Some(planned) => PlannerResult::Planned(planned),
-            None => PlannerResult::Original(args),
-        })
+        Ok(self.ours("substring", args))
     }
 }

@@ -145,11 +145,11 @@ impl Functions {
                     (from, to) if from.is_floating() && to.is_integer() => {
                         self.round.call(vec![inner])
                     }
-                    (from, DataType::Float64) if from.is_decimal() => {
+                    (from, DataType::Float64) if from.is_decimal() || is_text(from) => {
                         return Transformed::yes(self.to_float8.call(vec![inner]));
                     }
                     (from, DataType::Float32)
-                        if from.is_decimal() || from == &DataType::Float64 =>
+                        if from.is_decimal() || is_text(from) || from == &DataType::Float64 =>
                     {
                         return Transformed::yes(self.to_float4.call(vec![inner]));
                     }

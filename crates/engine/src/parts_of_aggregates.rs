@@ -16,11 +16,14 @@ use datafusion::{
         expr::{AggregateFunction, WindowFunction},
     },
 };
-use rapport_udf_postgres::numeric::{
-    Digits,
-    arithmetic::Operation,
-    cast::{self as conversion, Conversion},
-    variance::{self, Measure},
+use rapport_udf_postgres::{
+    numeric::{
+        Digits,
+        arithmetic::Operation,
+        cast::{self as conversion, Conversion},
+        variance::{self, Measure},
+    },
+    same_sizes,
 };
 
 use crate::{
@@ -123,6 +126,10 @@ fn formula(expr: &Expr, schema: &dyn ExprSchema, parts: &mut Parts) -> PlanResul
     let Ok(data_type) = argument.get_type(schema) else {
         return Ok(None);
     };
+    if name == "array_agg" && !is_distinct && matches!(data_type, DataType::List(_)) {
+        let arrays = parts.column(expr.clone());
+        return Ok(Some(same_sizes().call(vec![arrays])));
+    }
     if name == "sum" && data_type == DataType::Float32 {
         let sum = parts.column(expr.clone());
         let narrow = conversion::function(Conversion::ToFloat4);

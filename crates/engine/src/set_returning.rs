@@ -86,11 +86,11 @@ fn record(factor: &TableFactor) -> Option<TableFactor> {
         ("json_to_record" | "jsonb_to_record", [value]) => value.clone(),
         ("json_to_recordset", [value]) => call(
             "unnest",
-            vec![call("\u{1}json_array_elements", vec![value.clone()])],
+            vec![call("\u{1}json_to_recordset", vec![value.clone()])],
         ),
         ("jsonb_to_recordset", [value]) => call(
             "unnest",
-            vec![call("\u{1}jsonb_array_elements", vec![value.clone()])],
+            vec![call("\u{1}jsonb_to_recordset", vec![value.clone()])],
         ),
         _ => return None,
     };
@@ -98,15 +98,19 @@ fn record(factor: &TableFactor) -> Option<TableFactor> {
     let json = call(if is_binary { TO_JSONB } else { TO_JSON }, vec![value]);
     let items = alias.columns.iter().map(|column| {
         let data_type = column.data_type.clone()?;
-        let is_json = matches!(data_type, DataType::JSON | DataType::JSONB);
         let key = Value::SingleQuotedString(crate::names::folded(&column.name));
-        let member = Expr::BinaryOp {
+        let member = |op: BinaryOperator| Expr::BinaryOp {
             left: Box::new(json.clone()),
-            op: match is_json {
-                true => BinaryOperator::Arrow,
-                false => BinaryOperator::LongArrow,
-            },
-            right: Box::new(Expr::Value(key.into())),
+            op,
+            right: Box::new(Expr::Value(key.clone().into())),
+        };
+        let member = match &data_type {
+            DataType::JSON | DataType::JSONB => member(BinaryOperator::Arrow),
+            DataType::Array(_) => {
+                let items = member(BinaryOperator::Arrow);
+                call("\u{1}json_items", vec![items])
+            }
+            _ => member(BinaryOperator::LongArrow),
         };
         Some(SelectItem::ExprWithAlias {
             expr: Expr::Cast {
@@ -179,8 +183,8 @@ pub(crate) fn as_query(factor: &TableFactor) -> Option<TableFactor> {
     let args = args.collect();
     let mut columns = columns(&name, args, alias.as_ref())?;
     if with_ordinality {
-        let first = columns.first()?.1.clone();
-        let ordinals = call("\u{1}ordinals", vec![first]);
+        let arrays = columns.iter().map(|(_, array)| array.clone());
+        let ordinals = call("\u{1}ordinals", arrays.collect());
         columns.push(("ordinality".to_owned(), ordinals));
     }
     let given = alias.iter().flat_map(|alias| &alias.columns);

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Interval, Query, SetExpr, Statement, TypedString, UnaryOperator, Value,
-    Values, VisitMut, VisitorMut,
+    FunctionArguments, Interval, IntervalFields, Query, SetExpr, Statement, TypedString,
+    UnaryOperator, Value, Values, VisitMut, VisitorMut,
 };
 use rapport_udf_postgres::{DIGITS, Span, Unit, Units, refusal::Refusal};
 
@@ -96,6 +96,17 @@ fn spelled(expr: &mut Expr) -> Result<()> {
             let interval = take(operand);
             **operand = Expr::Nested(Box::new(interval));
         }
+        Expr::Cast {
+            expr: value,
+            data_type:
+                data_type @ DataType::Interval {
+                    fields: Some(_), ..
+                },
+            ..
+        } => {
+            let value = take(value);
+            *expr = in_fields(value, data_type)?;
+        }
         Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
             if let Some(digits) = without_digits(data_type) {
                 let value = take(expr);
@@ -137,14 +148,12 @@ fn spelled(expr: &mut Expr) -> Result<()> {
                 };
             }
         }
-        Expr::Function(function)
-            if function
-                .name
-                .to_string()
-                .eq_ignore_ascii_case("make_interval") =>
-        {
-            if let FunctionArguments::List(list) = &mut function.args {
-                in_order(&mut list.args)?;
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_ascii_lowercase();
+            if let Some(parts) = parts(&name)
+                && let FunctionArguments::List(list) = &mut function.args
+            {
+                in_order(&name, parts, &mut list.args)?;
             }
         }
         _ => {}
@@ -195,6 +204,64 @@ fn literal(interval: &Interval) -> Result<Interval> {
     })
 }
 
+/// `value::interval hour`: what is smaller is left out.
+fn in_fields(value: Expr, data_type: &DataType) -> Result<Expr> {
+    use DateTimeField as F;
+    let DataType::Interval {
+        fields: Some(fields),
+        precision,
+    } = data_type
+    else {
+        return Ok(value);
+    };
+    let (first, last) = match fields {
+        IntervalFields::Year => (F::Year, None),
+        IntervalFields::Month => (F::Month, None),
+        IntervalFields::Day => (F::Day, None),
+        IntervalFields::Hour => (F::Hour, None),
+        IntervalFields::Minute => (F::Minute, None),
+        IntervalFields::Second => (F::Second, None),
+        IntervalFields::YearToMonth => (F::Year, Some(F::Month)),
+        IntervalFields::DayToHour => (F::Day, Some(F::Hour)),
+        IntervalFields::DayToMinute => (F::Day, Some(F::Minute)),
+        IntervalFields::DayToSecond => (F::Day, Some(F::Second)),
+        IntervalFields::HourToMinute => (F::Hour, Some(F::Minute)),
+        IntervalFields::HourToSecond => (F::Hour, Some(F::Second)),
+        IntervalFields::MinuteToSecond => (F::Minute, Some(F::Second)),
+    };
+    let is_literal = matches!(&value, Expr::Value(value)
+        if matches!(value.value, Value::SingleQuotedString(_)));
+    if is_literal {
+        return literal(&Interval {
+            value: Box::new(value),
+            leading_field: Some(first),
+            last_field: last,
+            leading_precision: None,
+            fractional_seconds_precision: *precision,
+        })
+        .map(Expr::Interval);
+    }
+    let span = Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(value),
+        data_type: DataType::Interval {
+            fields: None,
+            precision: None,
+        },
+        array: false,
+        format: None,
+    };
+    let last = last.unwrap_or(first);
+    Ok(match (&last, precision) {
+        (F::Second, Some(digits)) if *digits < 6 => call(DIGITS, vec![span, number(*digits)]),
+        (F::Second, _) => span,
+        _ => {
+            let unit = Value::SingleQuotedString(last.to_string().to_lowercase());
+            call("date_trunc", vec![Expr::Value(unit.into()), span])
+        }
+    })
+}
+
 fn units(interval: &Interval) -> Result<Units> {
     let unit = |field: &DateTimeField| match field {
         DateTimeField::Year => Ok(Unit::Year),
@@ -220,40 +287,69 @@ fn units(interval: &Interval) -> Result<Units> {
     })
 }
 
-const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-
-/// Named arguments in their places, zeros where none is given.
-fn in_order(args: &mut Vec<FunctionArg>) -> Result<()> {
-    let is_named = |arg: &FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
-    if !args.iter().any(is_named) {
-        return Ok(());
-    }
-    let zero = || FunctionArgExpr::Expr(number(0));
-    let mut placed: Vec<Option<FunctionArgExpr>> = vec![None; PARTS.len()];
-    for (index, arg) in args.drain(..).enumerate() {
-        let (index, arg) = match arg {
-            FunctionArg::Unnamed(arg) => (Some(index), arg),
-            FunctionArg::Named { name, arg, .. } => (part(&name.value), arg),
-            FunctionArg::ExprNamed { name, arg, .. } => (part(&name.to_string()), arg),
-        };
-        let place = index.and_then(|index| placed.get_mut(index));
-        match place {
-            Some(place @ None) => *place = Some(arg),
-            _ => {
-                let message = "function make_interval with these arguments does not exist";
-                return Err(Error::Refused(Refusal::no_such_function(message)));
-            }
-        }
-    }
-    let placed = placed.into_iter();
-    *args = placed
-        .map(|arg| FunctionArg::Unnamed(arg.unwrap_or_else(zero)))
-        .collect();
-    Ok(())
+/// What the arguments of a function are called.
+fn parts(function: &str) -> Option<&'static [&'static str]> {
+    Some(match function {
+        "make_date" => &["year", "month", "day"],
+        "make_interval" => &["years", "months", "weeks", "days", "hours", "mins", "secs"],
+        "make_time" => &["hour", "min", "sec"],
+        "make_timestamp" => &["year", "month", "mday", "hour", "min", "sec"],
+        "make_timestamptz" => &["year", "month", "mday", "hour", "min", "sec", "timezone"],
+        _ => return None,
+    })
 }
 
-fn part(name: &str) -> Option<usize> {
-    PARTS
-        .iter()
-        .position(|part| part.eq_ignore_ascii_case(name))
+/// Named arguments in their places; zeros where none is given, if the function takes that.
+fn in_order(function: &str, parts: &[&str], args: &mut Vec<FunctionArg>) -> Result<()> {
+    let place = |name: &str| {
+        let mut parts = parts.iter();
+        parts.position(|part| part.eq_ignore_ascii_case(name))
+    };
+    let mut named = vec![];
+    for (index, arg) in args.iter().enumerate() {
+        let (index, arg) = match arg {
+            FunctionArg::Named { name, arg, .. } => (place(&name.value), arg.clone()),
+            FunctionArg::ExprNamed { name, arg, .. } => (place(&name.to_string()), arg.clone()),
+            // `name := value`
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Assignment,
+                right,
+            })) => (
+                place(&left.to_string()),
+                FunctionArgExpr::Expr(right.as_ref().clone()),
+            ),
+            FunctionArg::Unnamed(arg) => {
+                named.push((Some(index), arg.clone(), false));
+                continue;
+            }
+        };
+        named.push((index, arg, true));
+    }
+    if !named.iter().any(|(_, _, is_named)| *is_named) {
+        return Ok(());
+    }
+    let mut placed: Vec<Option<FunctionArgExpr>> = vec![None; parts.len()];
+    let refused = || {
+        let message = format!("function {function} with these arguments does not exist");
+        Error::Refused(Refusal::no_such_function(message))
+    };
+    for (index, arg, _) in named {
+        match index.and_then(|index| placed.get_mut(index)) {
+            Some(place @ None) => *place = Some(arg),
+            _ => return Err(refused()),
+        }
+    }
+    if function == "make_timestamptz" && placed.last().is_some_and(Option::is_none) {
+        placed.pop();
+    }
+    let zero = (function == "make_interval").then(|| FunctionArgExpr::Expr(number(0)));
+    let placed = placed.into_iter().map(|arg| arg.or_else(|| zero.clone()));
+    let placed: Option<Vec<_>> = placed.collect();
+    *args = placed
+        .ok_or_else(refused)?
+        .into_iter()
+        .map(FunctionArg::Unnamed)
+        .collect();
+    Ok(())
 }

@@ -502,11 +502,15 @@ fn json_aggregate(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return None;
     };
-    if name == "jsonb_agg" && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+    if !is_object && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
         let mut array = function.clone();
         array.name = ObjectName::from(vec![Ident::new("array_agg")]);
         sort_distinct(&mut array);
-        return Some(call("to_jsonb", vec![Expr::Function(array)]));
+        let made = match name.as_str() {
+            "jsonb_agg" => "to_jsonb",
+            _ => json::AGGREGATED,
+        };
+        return Some(call(made, vec![Expr::Function(array)]));
     }
     let args = list.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
@@ -516,8 +520,8 @@ fn json_aggregate(function: &Function) -> Option<Expr> {
     let item = match (is_object, args.as_slice()) {
         (false, [value]) => call(json::ITEM, vec![value.clone()]),
         (true, [key, value]) => {
-            let value = call(json::ITEM, vec![value.clone()]);
-            call("\u{1}json_member", vec![key.clone(), value])
+            let value = call("to_json", vec![value.clone()]);
+            call(json::MEMBER, vec![key.clone(), value])
         }
         _ => return None,
     };

@@ -719,6 +719,33 @@ impl Typing<'_> {
         }
     }
 
+    /// A value as JSON by one of the functions that are told whether it is so already; a row of values by each of them.
+    fn json(&self, function: &str, value: Expr, schema: &dyn ExprSchema) -> PlanResult<Expr> {
+        // `ROW(…)` has an alias.
+        if let Expr::ScalarFunction(row) = value.clone().unalias()
+            && row.name() == "struct"
+        {
+            let object = match function {
+                udf::json::LINE => "\u{1}\u{1}json_row",
+                _ => "\u{1}row_to_json",
+            };
+            let members = row.args.into_iter().enumerate().map(|(at, value)| {
+                let name = ScalarValue::Utf8View(Some(format!("f{}", at + 1)));
+                let value = self.json(udf::json::FRAGMENT, value, schema)?;
+                Ok([Expr::Literal(name, None), value])
+            });
+            let members = members.collect::<PlanResult<Vec<_>>>()?;
+            return self.call(object, members.concat());
+        }
+        let is_json = match kind_of(&value, schema) {
+            Some(Kind::Json | Kind::Jsonb) => true,
+            Some(Kind::Array(element)) => matches!(element.kind, Kind::Json | Kind::Jsonb),
+            _ => false,
+        };
+        let is_json = Expr::Literal(ScalarValue::Boolean(Some(is_json)), None);
+        self.call(function, vec![value, is_json])
+    }
+
     fn function(
         &self,
         function: ScalarFunction,
@@ -726,15 +753,7 @@ impl Typing<'_> {
     ) -> PlanResult<Transformed<Expr>> {
         let ScalarFunction { func, mut args } = function;
         let name = func.name().to_owned();
-        let fragment = |arg: Expr| {
-            let is_json = match kind_of(&arg, schema) {
-                Some(Kind::Json | Kind::Jsonb) => true,
-                Some(Kind::Array(element)) => matches!(element.kind, Kind::Json | Kind::Jsonb),
-                _ => false,
-            };
-            let is_json = Expr::Literal(ScalarValue::Boolean(Some(is_json)), None);
-            self.call(udf::json::FRAGMENT, vec![arg, is_json])
-        };
+        let fragment = |arg: Expr| self.json(udf::json::FRAGMENT, arg, schema);
         match name.as_str() {
             "to_json" if args.len() == 1 => {
                 return Ok(Transformed::yes(fragment(args.remove(0))?));
@@ -745,8 +764,23 @@ impl Typing<'_> {
                     self.call(udf::json::TO_JSONB, vec![made])?,
                 ));
             }
+            "row_to_json" if args.len() == 1 && is_row(&args[0], schema) => {
+                return Ok(Transformed::yes(fragment(args.remove(0))?));
+            }
+            udf::json::AGGREGATED if args.len() == 1 => {
+                let made = self.json(udf::json::AGGREGATED_FRAGMENT, args.remove(0), schema)?;
+                return Ok(Transformed::yes(made));
+            }
+            udf::json::MEMBER => {
+                check_keys(&args, schema)?;
+            }
             udf::json::ITEM if args.len() == 1 => {
-                let made = fragment(args.remove(0))?;
+                let item = args.remove(0);
+                let is_array = matches!(item.get_type(schema), Ok(DataType::List(_)));
+                let made = match is_array || is_row(&item, schema) {
+                    true => self.json(udf::json::LINE, item, schema)?,
+                    false => fragment(item)?,
+                };
                 let null = Expr::Literal(ScalarValue::Utf8View(Some("null".to_owned())), None);
                 return Ok(Transformed::yes(self.call("coalesce", vec![made, null])?));
             }
@@ -755,7 +789,12 @@ impl Typing<'_> {
                 let args = args.collect::<PlanResult<_>>()?;
                 return Ok(Transformed::yes(self.call(&format!("\u{1}{name}"), args)?));
             }
-            "row_to_json" | "json_build_object" | "jsonb_build_object" | udf::json::ROW => {
+            "row_to_json"
+            | "json_build_object"
+            | "jsonb_build_object"
+            | udf::json::ROW
+            | udf::json::ROW_ON_LINES => {
+                check_keys(&args, schema)?;
                 let args = args.into_iter().enumerate().map(|(index, arg)| {
                     if index.is_multiple_of(2) {
                         self.call(udf::TEXT_OF, vec![arg])
@@ -764,10 +803,6 @@ impl Typing<'_> {
                     }
                 });
                 let args = args.collect::<PlanResult<_>>()?;
-                let name = match name.as_str() {
-                    udf::json::ROW => "row_to_json",
-                    name => name,
-                };
                 return Ok(Transformed::yes(self.call(&format!("\u{1}{name}"), args)?));
             }
             _ => {}
@@ -805,6 +840,26 @@ impl Typing<'_> {
         } else {
             Transformed::no(call)
         })
+    }
+}
+
+fn is_row(expr: &Expr, schema: &dyn ExprSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Struct(_)))
+}
+
+/// Of keys and values by turns: 22023 unless each key can be a member's name in JSON.
+fn check_keys(args: &[Expr], schema: &dyn ExprSchema) -> PlanResult<()> {
+    let has_parts = |key: &Expr| {
+        let kind = kind_of(key, schema);
+        let is_array_or_json = matches!(kind, Some(Kind::Array(_) | Kind::Json | Kind::Jsonb));
+        is_array_or_json || is_row(key, schema)
+    };
+    match args.iter().step_by(2).any(has_parts) {
+        true => Err(udf::refusal::refuse(
+            "22023",
+            "key value must be scalar, not array, composite, or json",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -958,6 +1013,10 @@ fn check_arguments(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Result
 fn field_of_aggregate(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Option<FieldRef> {
     let kind = kind_of(args.first()?, schema).filter(is_told)?;
     if name == "array_agg" {
+        return Some(list_of(without_length(kind)));
+    }
+    let of_several = args.get(1).map(|places| places.get_type(schema));
+    if name == "percentile_disc" && matches!(of_several, Some(Ok(DataType::List(_)))) {
         return Some(list_of(without_length(kind)));
     }
     answers_one_value(name, &kind).then(|| field_of_kind(without_length(kind)))

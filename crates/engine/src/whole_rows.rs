@@ -197,6 +197,9 @@ impl Rows<'_> {
                 }
             }
         }
+        let is_on_lines = matches!(list.args.get(1),
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))))
+                if value.value == Value::Boolean(true));
         let Some(FunctionArg::Unnamed(first)) = list.args.first_mut() else {
             return None;
         };
@@ -210,6 +213,7 @@ impl Rows<'_> {
             return None;
         };
         match called.as_str() {
+            "row_to_json" if is_on_lines => self.object(json::ROW_ON_LINES, first),
             "row_to_json" | "to_json" => self.object("row_to_json", first),
             "to_jsonb" => self.object("jsonb_build_object", first),
             json::ITEM => {
@@ -330,41 +334,9 @@ fn by_place(select: &mut Select, scope: &Scope) {
     }
 }
 
-/// `json_agg(t)` puts each row on a line of its own.
-fn rows_on_lines(function: &mut Function) {
-    if !is_call(function, "string_agg") {
-        return;
-    }
-    let FunctionArguments::List(list) = &mut function.args else {
-        return;
-    };
-    let [
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(item))),
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(separator))),
-    ] = list.args.as_mut_slice()
-    else {
-        return;
-    };
-    if is_call(item, json::ITEM)
-        && matches!(only_argument(item), Some(Expr::Function(row)) if is_call(row, json::ROW))
-    {
-        separator.value = Value::SingleQuotedString(", \n ".to_owned());
-    }
-}
-
 fn is_call(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part]
         if part.as_ident().is_some_and(|ident| ident.value == name))
-}
-
-fn only_argument(function: &Function) -> Option<&Expr> {
-    let FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    match list.args.as_slice() {
-        [FunctionArg::Unnamed(FunctionArgExpr::Expr(only)), ..] => Some(only),
-        _ => None,
-    }
 }
 
 impl VisitorMut for Rows<'_> {
@@ -520,14 +492,10 @@ impl VisitorMut for Rows<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        match expr {
-            Expr::Identifier(name) => {
-                if let Some(spelled) = self.shared(name).or_else(|| self.row(name)) {
-                    *expr = spelled;
-                }
-            }
-            Expr::Function(function) => rows_on_lines(function),
-            _ => {}
+        if let Expr::Identifier(name) = expr
+            && let Some(spelled) = self.shared(name).or_else(|| self.row(name))
+        {
+            *expr = spelled;
         }
         ControlFlow::Continue(())
     }

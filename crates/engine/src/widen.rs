@@ -10,10 +10,11 @@ use datafusion::{
         metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode},
     },
+    functions_window::lead_lag::lag_udwf,
     logical_expr::{
         Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
         Operator, Projection, Union, WindowFunctionDefinition, cast,
-        expr::{InList, ScalarFunction, WindowFunction},
+        expr::{InList, NullTreatment, ScalarFunction, WindowFunction},
         expr_rewriter::NamePreserver,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
         utils::merge_schema,
@@ -32,7 +33,7 @@ use rapport_udf_postgres::{
 };
 
 use crate::{
-    Error, Result,
+    Error, Result, coerce,
     expressions::boolean,
     parts_of_aggregates::split,
     pg_type::PgType,
@@ -262,6 +263,11 @@ impl ExprPlanner for NumbersInQuotes {
             return Ok(PlannerResult::Original(expr));
         }
         let number = |side: &Expr| {
+            if let Expr::Literal(ScalarValue::Int64(Some(value)), _) = side
+                && i32::try_from(*value).is_ok()
+            {
+                return Some(DataType::Int32);
+            }
             let data_type = side.get_type(schema).ok()?;
             data_type.is_numeric().then_some(data_type)
         };
@@ -285,6 +291,7 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             Some(operation) => computed(operation, binary, schema),
             None if is_comparison(binary.op) => compared(binary, schema),
             None if is_shift(binary.op) => Ok(shifted(binary, schema)),
+            None if binary.op == Operator::BitwiseXor => Ok(xor(binary, schema)),
             None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
         },
         Expr::Negative(inner) => {
@@ -363,9 +370,7 @@ fn typed(expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
             }
             Ok(Transformed::no(Expr::ScalarFunction(call)))
         }
-        Expr::WindowFunction(call) if matches!(call.fun.name(), "lag" | "lead") => {
-            beside_default(*call, schema)
-        }
+        Expr::WindowFunction(call) => windowed(*call, schema),
         expr => Ok(summed(expr, schema)),
     }
 }
@@ -374,17 +379,96 @@ fn is_shift(op: Operator) -> bool {
     matches!(op, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight)
 }
 
-/// Of the type of what is shifted, by whatever number.
-fn shifted(mut binary: BinaryExpr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+/// Of the type of what is shifted, by whatever number. PostgreSQL shifts a smallint as an integer.
+fn shifted(binary: BinaryExpr, schema: &dyn ExprSchema) -> Transformed<Expr> {
     let types = (binary.left.get_type(schema), binary.right.get_type(schema));
-    let changed = match types {
-        (Ok(left), Ok(right)) if left.is_integer() && right.is_integer() && left != right => {
-            *binary.right = cast(std::mem::take(&mut *binary.right), left);
-            true
+    let BinaryExpr { left, op, right } = binary;
+    let shift =
+        |left, op, right| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+    match types {
+        (Ok(DataType::Int16), Ok(by)) if by.is_integer() => {
+            let [left, right] = [*left, *right].map(|side| cast(side, DataType::Int32));
+            let mut shifted = shift(left, op, right);
+            // What does not fit into a smallint is lost.
+            for op in [Operator::BitwiseShiftLeft, Operator::BitwiseShiftRight] {
+                shifted = shift(
+                    shifted,
+                    op,
+                    Expr::Literal(ScalarValue::Int32(Some(16)), None),
+                );
+            }
+            Transformed::yes(cast(shifted, DataType::Int16))
         }
-        _ => false,
+        (Ok(of), Ok(by)) if of.is_integer() && by.is_integer() && of != by => {
+            Transformed::yes(shift(*left, op, cast(*right, of)))
+        }
+        _ => Transformed::no(shift(*left, op, *right)),
+    }
+}
+
+/// `a # b` as `(a | b) - (a & b)`: DataFusion takes `a # a` for 0 where `a` is NULL too.
+fn xor(binary: BinaryExpr, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    let types = [&binary.left, &binary.right].map(|side| side.get_type(schema));
+    let [Ok(left_type), Ok(right_type)] = types else {
+        return Transformed::no(Expr::BinaryExpr(binary));
     };
-    given(changed, Expr::BinaryExpr(binary))
+    let common = match (left_type.is_integer(), right_type.is_integer()) {
+        (true, true) => common_type(&left_type, &right_type),
+        _ => None,
+    };
+    let Some(common) = common else {
+        return Transformed::no(Expr::BinaryExpr(binary));
+    };
+    let left = to_type(*binary.left, &left_type, &common);
+    let right = to_type(*binary.right, &right_type, &common);
+    let of = |op| {
+        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
+        Expr::BinaryExpr(BinaryExpr::new(left, op, right))
+    };
+    let both = vec![of(Operator::BitwiseOr), of(Operator::BitwiseAnd)];
+    Transformed::yes(arithmetic::function(Operation::Subtract).call(both))
+}
+
+/// What PostgreSQL answers and DataFusion's window functions do not: NULL for `lag(value, NULL)` and `ntile(NULL)`.
+fn windowed(mut call: WindowFunction, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
+    let is_null = |expr: Option<&Expr>| {
+        let expr = match expr {
+            Some(Expr::Cast(cast)) => Some(cast.expr.as_ref()),
+            expr => expr,
+        };
+        matches!(expr, Some(Expr::Literal(value, _)) if value.is_null())
+    };
+    if call.params.null_treatment == Some(NullTreatment::IgnoreNulls) {
+        let message = "syntax error at or near \"nulls\"".to_owned();
+        return Err(Error::Syntax {
+            message,
+            position: None,
+        }
+        .into());
+    }
+    let args = &call.params.args;
+    let null_of = match call.fun.name() {
+        "lag" | "lead" | "nth_value" if is_null(args.get(1)) => args[0].get_type(schema)?,
+        "ntile" if is_null(args.first()) => DataType::Int32,
+        "nth_value" if args.get(1).is_some_and(|arg| !arg.column_refs().is_empty()) => {
+            return Err(Error::not_supported(
+                "nth_value with a place that differs from row to row is not supported",
+                "Write the place as a number.",
+            )
+            .into());
+        }
+        "lag" | "lead" => return beside_default(call, schema),
+        _ => return Ok(summed(Expr::WindowFunction(Box::new(call)), schema)),
+    };
+    let metadata = match args[0].to_field(schema) {
+        Ok((_, field)) if field.data_type() == &null_of => {
+            Some(FieldMetadata::from(field.as_ref()))
+        }
+        _ => None,
+    };
+    call.fun = WindowFunctionDefinition::WindowUDF(lag_udwf());
+    call.params.args = vec![Expr::Literal(ScalarValue::try_from(&null_of)?, metadata)];
+    Ok(Transformed::yes(Expr::WindowFunction(Box::new(call))))
 }
 
 /// `lag(value, n, default)` is of the type that has room for both numbers.
@@ -396,6 +480,15 @@ fn beside_default(
         [value, _, default] => (value.get_type(schema), default.get_type(schema)),
         _ => return Ok(Transformed::no(Expr::WindowFunction(Box::new(call)))),
     };
+    if let (Ok(list @ DataType::List(_)), _) = &types
+        && is_unknown(&call.params.args[2])
+        && let Expr::Literal(text, _) = &call.params.args[2]
+        && let Some(text) = text.try_as_str().flatten()
+    {
+        let array = coerce::from_literal(text, list)?;
+        call.params.args[2] = Expr::Literal(ScalarValue::try_from_array(&array, 0)?, None);
+        return Ok(Transformed::yes(Expr::WindowFunction(Box::new(call))));
+    }
     let common = match &types {
         (Ok(value), Ok(default)) if value.is_numeric() && default.is_numeric() => {
             common_number_or_time(value, default)
@@ -812,6 +905,15 @@ fn summed(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
         *one = ScalarValue::Int64(Some(1));
         return Transformed::yes(expr);
     }
+    if let Expr::AggregateFunction(call) = &mut expr
+        && !call.params.order_by.is_empty()
+        && !call.params.distinct
+        && is_same_in_any_order(call.func.name(), &call.params.args, schema)
+    {
+        // DataFusion can't aggregate in two orders at once.
+        call.params.order_by.clear();
+        return Transformed::yes(summed(expr, schema).data);
+    }
     let argument = match &mut expr {
         Expr::AggregateFunction(call) if call.func.name() == "sum" => call.params.args.first_mut(),
         Expr::WindowFunction(call) => match &call.fun {
@@ -834,6 +936,18 @@ fn summed(mut expr: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {
     };
     *argument = cast(argument.clone(), target);
     Transformed::yes(expr)
+}
+
+/// Whether an aggregate answers the same, whatever the order of its rows is. Sums of floats do not.
+fn is_same_in_any_order(function: &str, args: &[Expr], schema: &dyn ExprSchema) -> bool {
+    match function {
+        "count" | "min" | "max" | "bool_and" | "bool_or" | "bit_and" | "bit_or" | "bit_xor" => true,
+        "sum" | "avg" => args.iter().all(|arg| {
+            let data_type = arg.get_type(schema);
+            data_type.is_ok_and(|data_type| Digits::of(&data_type).is_some())
+        }),
+        _ => false,
+    }
 }
 
 /// What values of a type are added up in, if it is not their own type. DataFusion's sum has ten digits more.

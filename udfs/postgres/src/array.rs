@@ -18,6 +18,7 @@ use datafusion_expr::ScalarUDF;
 use crate::simple::{Call, bounded};
 
 pub use build::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE};
+pub use size::same_sizes;
 
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     [build::functions(), look::functions(), size::functions()].concat()

@@ -1,4 +1,4 @@
-//! `concat`, `concat_ws`, and any value as text.
+//! What takes any values, as many as one likes: `concat`, `concat_ws`, `num_nulls`; and any value as text.
 
 use std::sync::Arc;
 
@@ -20,6 +20,16 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         more: Some(Kind::Any),
         gives: Kind::Text,
         work: concat_ws,
+    }];
+    const NULLS: &[Overload] = &[Overload {
+        takes: &[Kind::Any],
+        more: Some(Kind::Any),
+        gives: Kind::Int4,
+        work: |call| counted(call, true),
+    }];
+    const NONNULLS: &[Overload] = &[Overload {
+        work: |call| counted(call, false),
+        ..NULLS[0]
     }];
     const TEXT: &[Overload] = &[Overload {
         takes: &[Kind::Any],
@@ -45,6 +55,20 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         .stable()
         .udf(),
         simple(
+            "num_nulls",
+            "num_nulls(value, …)",
+            "How many of the values are NULL.",
+            NULLS,
+        )
+        .udf(),
+        simple(
+            "num_nonnulls",
+            "num_nonnulls(value, …)",
+            "How many of the values are not NULL.",
+            NONNULLS,
+        )
+        .udf(),
+        simple(
             TEXT_OF,
             "value::text",
             "A value as PostgreSQL casts it to text.",
@@ -57,6 +81,14 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// What the planner calls the cast of anything to text.
 pub const TEXT_OF: &str = "\u{1}text";
+
+fn counted(call: &Call, is_null: bool) -> Result<ArrayRef> {
+    call.ints(|row| {
+        let values = 0..call.count();
+        let counted = values.filter(|index| call.is_null(*index, row) == is_null);
+        Ok(i32::try_from(counted.count()).ok())
+    })
+}
 
 fn concat(call: &Call) -> Result<ArrayRef> {
     let values = (0..call.count())

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
 
-pub use build::{FRAGMENT, ITEM, ROW};
+pub use build::{AGGREGATED, AGGREGATED_FRAGMENT, FRAGMENT, ITEM, LINE, MEMBER, ROW, ROW_ON_LINES};
 pub use canonical::{TO_JSON, TO_JSONB, canonical, check};
 pub use get::{GET_JSON, GET_JSON_TEXT, GET_JSONB, GET_JSONB_TEXT};
 pub use order::SORT_KEY;

@@ -68,7 +68,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
-pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE};
+pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE, same_sizes};
 pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, unpadded_texts, uuid};
 pub use clock::{Clock, DateOrder};
 pub use concat::TEXT_OF;

@@ -583,7 +583,7 @@ impl<'a> Decoder<'a> {
             return Ok(ZONE);
         }
         let Some(found) = word(text) else {
-            return match Zone::name(text) {
+            return match Zone::abbreviated(text).or_else(|| Zone::name(text)) {
                 Some(zone) => {
                     self.zone = Some(zone);
                     Ok(ZONE)

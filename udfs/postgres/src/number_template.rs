@@ -408,6 +408,8 @@ struct Filling<'a> {
     current: usize,
     next: usize,
     in_number: bool,
+    /// Where the text ends: PostgreSQL writes the end of its digits where a pattern asks for one more.
+    end: Option<usize>,
 }
 
 impl<'a> Filling<'a> {
@@ -451,6 +453,7 @@ impl<'a> Filling<'a> {
             current: 0,
             next: 0,
             in_number: false,
+            end: None,
         }
     }
 
@@ -486,6 +489,9 @@ impl<'a> Filling<'a> {
                 Node::Character(c) => out.push(*c),
                 Node::Roman(_) | Node::Silent => {}
             }
+        }
+        if let Some(end) = self.end {
+            out.truncate(end);
         }
     }
 
@@ -565,6 +571,8 @@ impl<'a> Filling<'a> {
                     } else if let Some(digit) = digit {
                         out.push(char::from(*digit));
                         self.in_number = true;
+                    } else {
+                        self.end.get_or_insert(out.len());
                     }
                 }
             }

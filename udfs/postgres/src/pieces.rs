@@ -51,6 +51,8 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     const OVERLAY: &[Overload] = &[
         one!(Text, Text, Int => Text, overlay),
         one!(Text, Text, Int, Int => Text, overlay),
+        one!(Bytea, Bytea, Int => Bytea, overlay_bytes),
+        one!(Bytea, Bytea, Int, Int => Bytea, overlay_bytes),
     ];
     const LENGTH: &[Overload] = &[one!(Text => Int4, length), one!(Bytea => Int4, octets)];
     const OCTETS: &[Overload] = &[
@@ -67,9 +69,21 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     const REVERSE: &[Overload] = &[one!(Text => Text, reverse)];
     const LOWER: &[Overload] = &[one!(Text => Text, lower)];
     const UPPER: &[Overload] = &[one!(Text => Text, upper)];
-    const BTRIM: &[Overload] = &[one!(Text => Text, btrim), one!(Text, Text => Text, btrim)];
-    const LTRIM: &[Overload] = &[one!(Text => Text, ltrim), one!(Text, Text => Text, ltrim)];
-    const RTRIM: &[Overload] = &[one!(Text => Text, rtrim), one!(Text, Text => Text, rtrim)];
+    const BTRIM: &[Overload] = &[
+        one!(Text => Text, btrim),
+        one!(Text, Text => Text, btrim),
+        one!(Bytea, Bytea => Bytea, btrim),
+    ];
+    const LTRIM: &[Overload] = &[
+        one!(Text => Text, ltrim),
+        one!(Text, Text => Text, ltrim),
+        one!(Bytea, Bytea => Bytea, ltrim),
+    ];
+    const RTRIM: &[Overload] = &[
+        one!(Text => Text, rtrim),
+        one!(Text, Text => Text, rtrim),
+        one!(Bytea, Bytea => Bytea, rtrim),
+    ];
     vec![
         simple("chr", "chr(code)", "The character with this code (Unicode).", CHR).udf(),
         simple("ascii", "ascii(text)", "The code of the first character; 0 of an empty text.", ASCII).udf(),
@@ -130,7 +144,7 @@ fn chr(call: &Call) -> Result<ArrayRef> {
             return Err(refuse("54000", "null character not permitted"));
         }
         if code < 0 {
-            return Err(refuse("54000", "character number must be positive"));
+            return Err(refuse("22023", "character number must be positive"));
         }
         let Ok(code) = u32::try_from(code) else {
             return Err(refuse(
@@ -364,21 +378,41 @@ fn starts_with(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// How much stays of the beginning, and where the end that stays begins.
+fn overlaid(call: &Call, row: usize, length_of_new: usize) -> Result<(usize, usize)> {
+    let from = call.int(2, row).unwrap_or_default();
+    let count = if call.count() > 3 {
+        call.int(3, row).unwrap_or_default()
+    } else {
+        i64::try_from(length_of_new).unwrap_or(i64::MAX)
+    };
+    if from <= 0 {
+        return Err(refuse("22011", "negative substring length not allowed"));
+    }
+    let before = usize::try_from(from - 1).unwrap_or(usize::MAX);
+    let after = usize::try_from((from - 1).saturating_add(count).max(0)).unwrap_or(usize::MAX);
+    Ok((before, after))
+}
+
+fn overlay_bytes(call: &Call) -> Result<ArrayRef> {
+    call.byteas(|row| {
+        if call.any_null(row) {
+            return Ok(None);
+        }
+        let both = call.bytes(0, row).zip(call.bytes(1, row));
+        let (bytes, new) = both.unwrap_or_default();
+        let (before, after) = overlaid(call, row, new.len())?;
+        let begin = &bytes[..before.min(bytes.len())];
+        let end = &bytes[after.min(bytes.len())..];
+        Ok(Some([begin, new, end].concat()))
+    })
+}
+
 fn overlay(call: &Call) -> Result<ArrayRef> {
     let (texts, news) = (call.text(0), call.text(1));
     call.strict_texts(|row, out| {
         let (text, new) = (texts.of(row), news.of(row));
-        let from = call.int(2, row).unwrap_or_default();
-        let count = if call.count() > 3 {
-            call.int(3, row).unwrap_or_default()
-        } else {
-            i64::try_from(new.chars().count()).unwrap_or(i64::MAX)
-        };
-        if from <= 0 {
-            return Err(refuse("22011", "negative substring length not allowed"));
-        }
-        let before = usize::try_from(from - 1).unwrap_or(usize::MAX);
-        let after = usize::try_from((from - 1).saturating_add(count).max(0)).unwrap_or(usize::MAX);
+        let (before, after) = overlaid(call, row, new.chars().count())?;
         out.extend(text.chars().take(before));
         out.push_str(new);
         out.extend(text.chars().skip(after));
@@ -506,6 +540,19 @@ fn rtrim(call: &Call) -> Result<ArrayRef> {
 }
 
 fn trim(call: &Call, at_the_beginning: bool, at_the_end: bool) -> Result<ArrayRef> {
+    if call.array(0).data_type() == &DataType::Binary {
+        return call.byteas(|row| {
+            let both = call.bytes(0, row).zip(call.bytes(1, row));
+            Ok(both.map(|(bytes, dropped)| {
+                let is_kept = |byte: &u8| !dropped.contains(byte);
+                let begin = bytes.iter().position(is_kept).unwrap_or(bytes.len());
+                let end = bytes.iter().rposition(is_kept).map_or(0, |at| at + 1);
+                let begin = if at_the_beginning { begin } else { 0 };
+                let end = if at_the_end { end } else { bytes.len() };
+                bytes[begin..end.max(begin)].to_vec()
+            }))
+        });
+    }
     let texts = call.text(0);
     call.strict_texts(|row, out| {
         let dropped = if call.count() > 1 {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::{array::ArrayRef, datatypes::DataType};
 use datafusion_common::Result;
 use datafusion_expr::ScalarUDF;
 
-use crate::simple::{Call, Kind, Overload, simple};
+use crate::{
+    output::Output,
+    simple::{Call, Kind, Overload, simple},
+};
 
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     const IDENT: &[Overload] = &[Overload {
@@ -65,9 +68,7 @@ fn ident(call: &Call) -> Result<ArrayRef> {
 fn literal(call: &Call) -> Result<ArrayRef> {
     let values = call.shown(0)?;
     call.strict_texts(|row, out| {
-        let mut text = String::new();
-        values.write(call.at(0, row), &mut text);
-        put_literal(&text, out);
+        put_value(call, &values, row, out);
         Ok(())
     })
 }
@@ -79,12 +80,21 @@ fn nullable(call: &Call) -> Result<ArrayRef> {
         if values.is_null(at) {
             out.push_str("NULL");
         } else {
-            let mut text = String::new();
-            values.write(at, &mut text);
-            put_literal(&text, out);
+            put_value(call, &values, row, out);
         }
         Ok(true)
     })
+}
+
+/// As a cast to text writes it.
+fn put_value(call: &Call, values: &Output, row: usize, out: &mut String) {
+    let mut text = String::new();
+    values.write(call.at(0, row), &mut text);
+    match (call.array(0).data_type(), text.as_str()) {
+        (DataType::Boolean, "t") => out.push_str("'true'"),
+        (DataType::Boolean, _) => out.push_str("'false'"),
+        (_, text) => put_literal(text, out),
+    }
 }
 
 pub(crate) fn put_ident(text: &str, out: &mut String) {

@@ -231,6 +231,10 @@ impl AggregateUDFImpl for Regression {
         Ok(PARTS.iter().copied().map(field).collect())
     }
 
+    fn default_value(&self, _given: &DataType) -> Result<ScalarValue> {
+        Ok(self.scalar(&Sums::default()))
+    }
+
     fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(OneGroup {
             function: self.clone(),

@@ -459,7 +459,11 @@ impl ScalarUDFImpl for Simple {
             if bytes > BIG_CONSTANT {
                 bounded(bytes.saturating_mul(args.number_rows))?;
             }
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&done, 0)?)
+            ColumnarValue::Scalar(match done.as_list_opt::<i32>() {
+                // With what the type says of its elements, which DataFusion would leave out.
+                Some(list) => ScalarValue::List(Arc::new(list.clone())),
+                None => ScalarValue::try_from_array(&done, 0)?,
+            })
         } else {
             ColumnarValue::Array(done)
         })

@@ -501,7 +501,11 @@ fn read(words: &[String], units: Units) -> Read {
             continue;
         }
         let said = unit.unwrap_or(units.last.unwrap_or(Unit::Second));
-        unit = Some(said);
+        // A number before hours counts days too.
+        unit = Some(match said {
+            Unit::Hour => Unit::Day,
+            said => said,
+        });
         let Some((whole, fraction)) = number(digits) else {
             return Read::No;
         };

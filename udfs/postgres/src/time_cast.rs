@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, IntervalMonthDayNanoType, Time64MicrosecondType,
     TimestampMicrosecondType,
@@ -166,9 +166,15 @@ impl TimeCast {
             }
             (D::Timestamp(_, of), D::Time64(_)) => {
                 let mut clocks = Clocks::of(if of.is_some() { zone } else { Zone::UTC });
-                map1::<Moments, Time64MicrosecondType>(value, to, |at| {
-                    Ok(clocks.local(at).rem_euclid(DAY))
-                })
+                let moments = value.to_array(1)?;
+                let moments = moments.as_primitive::<Moments>().iter();
+                // What is infinite has no time of day.
+                let times = moments.map(|at| {
+                    let at = at.filter(|at| is_finite(*at))?;
+                    Some(clocks.local(at).rem_euclid(DAY))
+                });
+                let times: PrimitiveArray<Time64MicrosecondType> = times.collect();
+                as_given(Arc::new(times), is_scalar(std::slice::from_ref(value)))
             }
             (D::Time64(_), D::Interval(_)) => {
                 map1::<Time64MicrosecondType, IntervalMonthDayNanoType>(value, to, |time| {

@@ -105,7 +105,7 @@ struct Templates {
 }
 
 impl Templates {
-    /// Writes each row; a NULL, and what `each` answers false to, is NULL. PostgreSQL makes NULL of an empty template.
+    /// Writes each row; a NULL, and what `each` answers false to, is NULL.
     fn write<T>(
         &self,
         values: &ArrayRef,
@@ -117,9 +117,8 @@ impl Templates {
         let mut text = String::with_capacity(64);
         let mut known: Option<(&str, T)> = None;
         for row in 0..rows {
-            let template = (self.texts.is_valid(row) && values.is_valid(row))
-                .then(|| self.texts.value(row))
-                .filter(|template| !template.is_empty());
+            let template =
+                (self.texts.is_valid(row) && values.is_valid(row)).then(|| self.texts.value(row));
             let Some(template) = template else {
                 builder.append_null();
                 continue;
@@ -143,6 +142,7 @@ impl Templates {
 }
 
 fn write(values: &ArrayRef, templates: &Templates, zone: Option<Zone>) -> Result<StringArray> {
+    // PostgreSQL makes NULL of an empty template here, and an empty text of a number.
     let of_time = |text: &str| Ok(template::parse(text));
     match values.data_type() {
         DataType::Timestamp(..) => {
@@ -150,7 +150,7 @@ fn write(values: &ArrayRef, templates: &Templates, zone: Option<Zone>) -> Result
             let moments = values.as_primitive::<TimestampMicrosecondType>();
             templates.write(values, of_time, |row, nodes: &Vec<Node>, out| {
                 let at = moments.value(row);
-                if !is_finite(at) {
+                if !is_finite(at) || nodes.is_empty() {
                     return Ok(false);
                 }
                 time_to_char::moment(nodes, at, clocks.as_mut(), out);
@@ -161,7 +161,7 @@ fn write(values: &ArrayRef, templates: &Templates, zone: Option<Zone>) -> Result
             let spans = values.as_primitive::<IntervalMonthDayNanoType>();
             templates.write(values, of_time, |row, nodes: &Vec<Node>, out| {
                 time_to_char::interval(nodes, spans.value(row).into(), out)?;
-                Ok(true)
+                Ok(!nodes.is_empty())
             })
         }
         DataType::Time64(_) => {
@@ -169,7 +169,7 @@ fn write(values: &ArrayRef, templates: &Templates, zone: Option<Zone>) -> Result
             templates.write(values, of_time, |row, nodes: &Vec<Node>, out| {
                 let span = Span::new(0, 0, times.value(row));
                 time_to_char::interval(nodes, span, out)?;
-                Ok(true)
+                Ok(!nodes.is_empty())
             })
         }
         DataType::Int32 => {
@@ -309,16 +309,19 @@ fn float(template: &Template, value: f64, most: usize, out: &mut String) {
         0 => value,
         shift => value * 10_f64.powi(i32::try_from(shift).unwrap_or(i32::MAX)),
     };
-    if !value.is_finite() {
-        let word = if value.is_nan() { "nan" } else { "inf" };
-        template.fill(word, template.after, value < 0.0, out);
-        return;
-    }
-    let whole = format!("{:.0}", value.abs()).len();
+    let word = if value.is_nan() { "NaN" } else { "Infinity" };
+    let whole = match value.is_finite() {
+        true => format!("{:.0}", value.abs()).len(),
+        false => word.len(),
+    };
     let places = match whole >= most {
         true => 0,
         false => template.after.min(most - whole),
     };
+    if !value.is_finite() {
+        template.fill(word, places, value < 0.0, out);
+        return;
+    }
     let digits = format!("{:.places$}", value.abs());
     template.fill(&digits, places, value.is_sign_negative(), out);
 }

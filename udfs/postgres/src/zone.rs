@@ -35,7 +35,16 @@ impl Zone {
     /// Understands what `AT TIME ZONE` takes: `CET` is an abbreviation there, and has no summer time.
     pub(crate) fn parse_or_abbreviation(text: &str) -> Option<Zone> {
         let fixed = Self::abbreviation(text).map(Zone::Fixed);
-        fixed.or_else(|| Self::parse(text))
+        fixed
+            .or_else(|| Self::abbreviated(text))
+            .or_else(|| Self::parse(text))
+    }
+
+    /// The zone of an abbreviation that does not always mean the same.
+    pub(crate) fn abbreviated(text: &str) -> Option<Zone> {
+        let lower = text.to_ascii_lowercase();
+        let found = ABBREVIATED.binary_search_by(|(name, _)| name.cmp(&lower.as_str()));
+        found.ok().map(|found| Zone::Named(ABBREVIATED[found].1))
     }
 
     /// A name of the tz database, in any case.
@@ -281,6 +290,60 @@ impl Clocks {
     }
 }
 
+/// Abbreviations of PostgreSQL's default set that mean what a zone's clocks show at the time.
+const ABBREVIATED: &[(&str, Tz)] = &[
+    ("amst", Tz::Asia__Yerevan),
+    ("anast", Tz::Asia__Anadyr),
+    ("anat", Tz::Asia__Anadyr),
+    ("arst", Tz::America__Argentina__Buenos_Aires),
+    ("art", Tz::America__Argentina__Buenos_Aires),
+    ("azst", Tz::Asia__Baku),
+    ("azt", Tz::Asia__Baku),
+    ("ckt", Tz::Pacific__Rarotonga),
+    ("clt", Tz::America__Santiago),
+    ("davt", Tz::Antarctica__Davis),
+    ("easst", Tz::Pacific__Easter),
+    ("east", Tz::Pacific__Easter),
+    ("fkst", Tz::Atlantic__Stanley),
+    ("fkt", Tz::Atlantic__Stanley),
+    ("gest", Tz::Asia__Tbilisi),
+    ("get", Tz::Asia__Tbilisi),
+    ("gyt", Tz::America__Guyana),
+    ("iot", Tz::Indian__Chagos),
+    ("irkst", Tz::Asia__Irkutsk),
+    ("irkt", Tz::Asia__Irkutsk),
+    ("kgt", Tz::Asia__Bishkek),
+    ("kost", Tz::Pacific__Kosrae),
+    ("krast", Tz::Asia__Krasnoyarsk),
+    ("krat", Tz::Asia__Krasnoyarsk),
+    ("lhdt", Tz::Australia__Lord_Howe),
+    ("lint", Tz::Pacific__Kiritimati),
+    ("lkt", Tz::Asia__Colombo),
+    ("magst", Tz::Asia__Magadan),
+    ("magt", Tz::Asia__Magadan),
+    ("mawt", Tz::Antarctica__Mawson),
+    ("msk", Tz::Europe__Moscow),
+    ("novst", Tz::Asia__Novosibirsk),
+    ("novt", Tz::Asia__Novosibirsk),
+    ("nut", Tz::Pacific__Niue),
+    ("omsst", Tz::Asia__Omsk),
+    ("omst", Tz::Asia__Omsk),
+    ("petst", Tz::Asia__Kamchatka),
+    ("pett", Tz::Asia__Kamchatka),
+    ("pyt", Tz::America__Asuncion),
+    ("sgt", Tz::Asia__Singapore),
+    ("tkt", Tz::Pacific__Fakaofo),
+    ("tmt", Tz::Asia__Ashgabat),
+    ("ulat", Tz::Asia__Ulaanbaatar),
+    ("vet", Tz::America__Caracas),
+    ("vlast", Tz::Asia__Vladivostok),
+    ("vlat", Tz::Asia__Vladivostok),
+    ("volt", Tz::Europe__Volgograd),
+    ("yakst", Tz::Asia__Yakutsk),
+    ("yakt", Tz::Asia__Yakutsk),
+    ("yekt", Tz::Asia__Yekaterinburg),
+];
+
 /// Of PostgreSQL's default set, those that have one meaning at all times; seconds east of Greenwich.
 ///
 /// Source: PostgreSQL 15, view `pg_timezone_abbrevs`.
@@ -460,6 +523,7 @@ mod tests {
     #[test]
     fn abbreviations_are_sorted() {
         assert!(ABBREVIATIONS.is_sorted_by_key(|(name, _)| name));
+        assert!(ABBREVIATED.is_sorted_by_key(|(name, _)| name));
     }
 
     #[test]

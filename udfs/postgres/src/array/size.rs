@@ -10,7 +10,10 @@ use datafusion_common::Result;
 use datafusion_expr::ScalarUDF;
 
 use super::{dimensions, span};
-use crate::simple::{Call, Kind, Overload, bounded, simple};
+use crate::{
+    refusal::refuse,
+    simple::{Call, Kind, Overload, bounded, simple},
+};
 
 macro_rules! one {
     ($($takes:ident),* => $gives:ident, $work:ident) => {
@@ -29,7 +32,12 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     const CARDINALITY: &[Overload] = &[one!(List => Int4, cardinality)];
     const NDIMS: &[Overload] = &[one!(List => Int4, ndims)];
     const DIMS: &[Overload] = &[one!(List => Text, dims)];
-    const ORDINALS: &[Overload] = &[one!(List => Int8s, ordinals)];
+    const ORDINALS: &[Overload] = &[Overload {
+        takes: &[],
+        more: Some(Kind::AnyArray),
+        gives: Kind::Int8s,
+        work: ordinals,
+    }];
     const SUBSCRIPTS: &[Overload] = &[
         one!(List, Int => Int4s, subscripts),
         one!(List, Int, Bool => Int4s, subscripts),
@@ -173,16 +181,53 @@ fn dims(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// What `array_agg` has put together of arrays: 2202E unless all have the same size, 22004 where one is NULL.
+pub fn same_sizes() -> Arc<ScalarUDF> {
+    const SAME: &[Overload] = &[one!(AnyArray => AnyArray, checked)];
+    simple(
+        "\u{1}same_sizes",
+        "array_agg(array)",
+        "Arrays of one size as an array.",
+        SAME,
+    )
+    .udf()
+}
+
+fn checked(call: &Call) -> Result<ArrayRef> {
+    let arrays = call.list(0);
+    let Some(items) = arrays.values().as_list_opt::<i32>() else {
+        return Ok(call.array(0).clone());
+    };
+    for row in (0..arrays.len()).filter(|row| arrays.is_valid(*row)) {
+        let (from, to) = span(call, 0, row);
+        for item in from..to {
+            if items.is_null(item) {
+                return Err(refuse("22004", "cannot accumulate null arrays"));
+            }
+            if items.value_length(item) == 0 {
+                return Err(refuse("2202E", "cannot accumulate empty arrays"));
+            }
+            if items.value_length(item) != items.value_length(from) {
+                let message = "cannot accumulate arrays of different dimensionality";
+                return Err(refuse("2202E", message));
+            }
+        }
+    }
+    Ok(call.array(0).clone())
+}
+
 fn ordinals(call: &Call) -> Result<ArrayRef> {
     let mut builder = ListBuilder::new(Int64Builder::new());
     for row in 0..call.rows {
-        if !call.any_null(row) {
-            let (from, to) = span(call, 0, row);
-            for ordinal in 1..=to - from {
-                builder
-                    .values()
-                    .append_value(i64::try_from(ordinal).unwrap_or(0));
-            }
+        let arrays = (0..call.count()).filter(|index| !call.is_null(*index, row));
+        let lengths = arrays.map(|index| {
+            let (from, to) = span(call, index, row);
+            to - from
+        });
+        for ordinal in 1..=lengths.max().unwrap_or(0) {
+            builder
+                .values()
+                .append_value(i64::try_from(ordinal).unwrap_or(0));
         }
         builder.append(true);
     }

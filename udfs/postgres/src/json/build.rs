@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray},
-    datatypes::DataType,
+    datatypes::{DataType, Field},
 };
 use datafusion_common::Result;
 use datafusion_expr::ScalarUDF;
@@ -16,7 +16,7 @@ use super::{scan::quote, value::Value};
 use crate::{
     output::Output,
     refusal::{not_supported, refuse},
-    simple::{Call, Kind, Overload, simple},
+    simple::{Call, Kind, Overload, PG_TYPE, simple},
     text::Zone,
 };
 
@@ -25,8 +25,17 @@ pub const FRAGMENT: &str = "\u{1}json_fragment";
 /// As JSON, `null` for NULL; the planner puts [`FRAGMENT`] in its place.
 pub const ITEM: &str = "\u{1}json_item";
 
-/// As `row_to_json`, of a row that an aggregate takes.
+/// As [`FRAGMENT`], of an array or a row that stands on a line of its own.
+pub const LINE: &str = "\u{1}json_line";
+/// As `row_to_json`, of a row that an aggregate takes: on a line of its own.
 pub const ROW: &str = "\u{1}json_row";
+/// As `row_to_json`, each member on a line of its own.
+pub const ROW_ON_LINES: &str = "\u{1}json_row_on_lines";
+/// A key and a value, of those that `json_object_agg` takes.
+pub const MEMBER: &str = "\u{1}json_member";
+/// An array as `json_agg` would make one of its elements; and the same with what [`FRAGMENT`] is told of them.
+pub const AGGREGATED: &str = "\u{1}json_aggregated";
+pub const AGGREGATED_FRAGMENT: &str = "\u{1}json_aggregated_fragment";
 
 macro_rules! builder {
     ($name:literal, $usage:literal, $gives:ident, $work:ident) => {{
@@ -57,6 +66,15 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         gives: Kind::Json,
         work: fragment,
     }];
+    const LINE_PART: &[Overload] = &[Overload {
+        work: line,
+        ..PART[0]
+    }];
+    const AGGREGATED_PART: &[Overload] = &[Overload {
+        takes: &[Kind::AnyArray, Kind::Bool],
+        work: aggregated,
+        ..PART[0]
+    }];
     const ALONE: &[Overload] = &[Overload {
         takes: &[Kind::Any],
         more: None,
@@ -75,7 +93,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         gives: Kind::Json,
         work: object_of,
     }];
-    const MEMBER: &[Overload] = &[Overload {
+    const KEY_AND_VALUE: &[Overload] = &[Overload {
         takes: &[Kind::Any, Kind::Text],
         more: None,
         gives: Kind::Text,
@@ -88,6 +106,20 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         simple(ITEM, "to_json(value)", "A value as JSON.", ALONE)
             .stable()
             .udf(),
+        simple(LINE, "to_json(value)", "A value as JSON.", LINE_PART)
+            .stable()
+            .udf(),
+        simple(AGGREGATED, "json_agg(value)", "An array as JSON.", ALONE)
+            .stable()
+            .udf(),
+        simple(
+            AGGREGATED_FRAGMENT,
+            "json_agg(value)",
+            "An array as JSON.",
+            AGGREGATED_PART,
+        )
+        .stable()
+        .udf(),
         simple("to_json", "to_json(value)", "A value as JSON.", ALONE)
             .stable()
             .udf(),
@@ -143,6 +175,19 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
             jsonb_object
         ),
         builder!("\u{1}json_row", "json_agg(row)", Json, unplanned),
+        builder!("\u{1}\u{1}json_row", "json_agg(row)", Json, line_object),
+        builder!(
+            "\u{1}json_row_on_lines",
+            "row_to_json(row, true)",
+            Json,
+            unplanned
+        ),
+        builder!(
+            "\u{1}\u{1}json_row_on_lines",
+            "row_to_json(row, true)",
+            Json,
+            object_on_lines
+        ),
         builder!("row_to_json", "row_to_json(row)", Json, unplanned),
         builder!("\u{1}row_to_json", "row_to_json(row)", Json, compact_object),
         simple(
@@ -160,10 +205,10 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         )
         .udf(),
         simple(
-            "\u{1}json_member",
+            MEMBER,
             "json_object_agg(key, value)",
             "A key and a value as a member.",
-            MEMBER,
+            KEY_AND_VALUE,
         )
         .stable()
         .udf(),
@@ -189,6 +234,48 @@ fn fragment(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// What begins a line.
+const NEW_LINE: &str = "\n ";
+
+fn line(call: &Call) -> Result<ArrayRef> {
+    let value = call.array(0);
+    let writer = Writer::new(value, call.zone, call.bool(1, 0).unwrap_or(false))?;
+    call.texts(|row, out| {
+        if call.is_null(0, row) {
+            return Ok(false);
+        }
+        out.push_str(NEW_LINE);
+        writer.put(call.at(0, row), out);
+        Ok(true)
+    })
+}
+
+fn aggregated(call: &Call) -> Result<ArrayRef> {
+    let values = call.list(0).values();
+    let writer = Writer::new(values, call.zone, call.bool(1, 0).unwrap_or(false))?;
+    let has_lines = values.data_type().is_nested();
+    let offsets = call.list(0).value_offsets();
+    let place = |at: usize| usize::try_from(offsets[at]).unwrap_or(0);
+    call.texts(|row, out| {
+        if call.is_null(0, row) {
+            return Ok(false);
+        }
+        let at = call.at(0, row);
+        out.push('[');
+        for (index, item) in (place(at)..place(at + 1)).enumerate() {
+            if index > 0 {
+                out.push_str(", ");
+                if has_lines && values.is_valid(item) {
+                    out.push_str(NEW_LINE);
+                }
+            }
+            writer.put(item, out);
+        }
+        out.push(']');
+        Ok(true)
+    })
+}
+
 /// Values of one array as JSON.
 struct Writer<'a> {
     array: &'a ArrayRef,
@@ -205,6 +292,7 @@ enum Shape<'a> {
     /// With a `T` between date and time, and all of the offset.
     Moment(Output<'a>),
     List(Box<Writer<'a>>),
+    Row(Vec<(String, Writer<'a>)>),
 }
 
 impl<'a> Writer<'a> {
@@ -221,6 +309,19 @@ impl<'a> Writer<'a> {
             DataType::List(_) => {
                 let values = array.as_list::<i32>().values();
                 Shape::List(Box::new(Writer::new(values, zone, is_json)?))
+            }
+            DataType::Struct(fields) => {
+                let columns = array.as_struct().columns().iter();
+                let members = fields.iter().zip(columns).enumerate();
+                let members = members.map(|(at, (field, column))| {
+                    // A row of values names its columns by their place.
+                    let name = match field.name() == &format!("c{at}") {
+                        true => format!("f{}", at + 1),
+                        false => field.name().clone(),
+                    };
+                    Ok((name, Writer::new(column, zone, is_json_text(field))?))
+                });
+                Shape::Row(members.collect::<Result<_>>()?)
             }
             _ => Shape::Quoted(output()?),
         };
@@ -260,6 +361,18 @@ impl<'a> Writer<'a> {
                 let minutes = has_zone && offset == 3 && !has_minutes;
                 quote(&if minutes { text + ":00" } else { text }, out);
             }
+            Shape::Row(members) => {
+                out.push('{');
+                for (index, (name, values)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    quote(name, out);
+                    out.push(':');
+                    values.put(at, out);
+                }
+                out.push('}');
+            }
             Shape::List(values) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();
                 let place = |at: usize| usize::try_from(offsets[at]).unwrap_or(0);
@@ -274,6 +387,11 @@ impl<'a> Writer<'a> {
             }
         }
     }
+}
+
+fn is_json_text(field: &Field) -> bool {
+    let pg_type = field.metadata().get(PG_TYPE);
+    pg_type.is_some_and(|pg_type| pg_type.starts_with("json"))
 }
 
 fn put_array(call: &Call, row: usize, out: &mut String) {
@@ -350,6 +468,18 @@ fn object(call: &Call) -> Result<ArrayRef> {
 
 /// Without spaces.
 fn compact_object(call: &Call) -> Result<ArrayRef> {
+    object_of_row(call, "", ",")
+}
+
+fn line_object(call: &Call) -> Result<ArrayRef> {
+    object_of_row(call, NEW_LINE, ",")
+}
+
+fn object_on_lines(call: &Call) -> Result<ArrayRef> {
+    object_of_row(call, "", ",\n ")
+}
+
+fn object_of_row(call: &Call, before: &str, between: &str) -> Result<ArrayRef> {
     if !call.count().is_multiple_of(2) {
         return Err(not_supported(
             "row_to_json of this value is not supported",
@@ -357,10 +487,11 @@ fn compact_object(call: &Call) -> Result<ArrayRef> {
         ));
     }
     call.texts(|row, out| {
+        out.push_str(before);
         out.push('{');
         for index in (0..call.count()).step_by(2) {
             if index > 0 {
-                out.push(',');
+                out.push_str(between);
             }
             quote(call.text(index).of(row), out);
             out.push(':');
@@ -383,8 +514,10 @@ fn jsonb_object(call: &Call) -> Result<ArrayRef> {
 fn array_of(call: &Call) -> Result<ArrayRef> {
     let items = call.text(0);
     call.strict_texts(|row, out| {
+        let items = items.of(row);
         out.push('[');
-        out.push_str(items.of(row));
+        // The first stands where the array begins.
+        out.push_str(items.strip_prefix(NEW_LINE).unwrap_or(items));
         out.push(']');
         Ok(())
     })
@@ -405,7 +538,7 @@ fn member(call: &Call) -> Result<ArrayRef> {
     call.texts(|row, out| {
         let at = call.at(0, row);
         if keys.is_null(at) {
-            return Err(refuse("22004", "null value not allowed for object key"));
+            return Err(refuse("22023", "field name must not be null"));
         }
         let mut key = String::new();
         keys.write(at, &mut key);

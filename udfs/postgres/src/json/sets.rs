@@ -14,7 +14,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    refusal::refuse,
+    refusal::{not_supported, refuse},
     simple::{Call, Kind, Overload, PG_TYPE, bounded, simple},
 };
 
@@ -65,6 +65,19 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
             Texts,
             |call| elements(call, Shape::JsonbText)
         ),
+        set!(
+            "\u{1}json_to_recordset",
+            "json_to_recordset(json)",
+            Jsons,
+            |call| records(call, Shape::Json)
+        ),
+        set!(
+            "\u{1}jsonb_to_recordset",
+            "jsonb_to_recordset(jsonb)",
+            Jsonbs,
+            |call| records(call, Shape::Jsonb)
+        ),
+        set!("\u{1}json_items", "json_to_record(json)", Texts, items),
         set!(
             "\u{1}json_object_keys",
             "json_object_keys(json)",
@@ -173,26 +186,81 @@ fn lists(
 
 fn elements(call: &Call, shape: Shape) -> Result<ArrayRef> {
     lists(call, shape.item(), |text, put| {
-        let mut scan = Scan::new(text);
-        match scan.peek() {
-            Some(b'[') => {}
-            Some(b'{') => return Err(refuse("22023", "cannot extract elements from an object")),
-            _ => {
-                scan.skip()?;
-                return Err(refuse("22023", "cannot extract elements from a scalar"));
-            }
+        put_elements(text, shape, put)
+    })
+}
+
+fn put_elements(
+    text: &str,
+    shape: Shape,
+    put: &mut dyn FnMut(Option<String>) -> Result<()>,
+) -> Result<()> {
+    let mut scan = Scan::new(text);
+    match scan.peek() {
+        Some(b'[') => {}
+        Some(b'{') => return Err(refuse("22023", "cannot extract elements from an object")),
+        _ => {
+            scan.skip()?;
+            return Err(refuse("22023", "cannot extract elements from a scalar"));
         }
-        scan.expect(b'[')?;
-        if !scan.skips(b']') {
-            loop {
-                put(shape.of(scan.skip()?)?)?;
-                if scan.skips(b']') {
-                    break;
+    }
+    scan.expect(b'[')?;
+    if !scan.skips(b']') {
+        loop {
+            put(shape.of(scan.skip()?)?)?;
+            if scan.skips(b']') {
+                break;
+            }
+            scan.expect(b',')?;
+        }
+    }
+    scan.end()
+}
+
+/// As [`elements`], each an object.
+fn records(call: &Call, shape: Shape) -> Result<ArrayRef> {
+    let function = match shape {
+        Shape::Json | Shape::JsonText => "json_to_recordset",
+        Shape::Jsonb | Shape::JsonbText => "jsonb_to_recordset",
+    };
+    let wrong = |what: &str| Err(refuse("22023", format!("cannot call {function} on {what}")));
+    lists(call, shape.item(), |text, put| {
+        match Value::parse(text)? {
+            Value::Array(items) => {
+                if !items.iter().all(|item| matches!(item, Value::Object(_))) {
+                    let message = format!("argument of {function} must be an array of objects");
+                    return Err(refuse("22023", message));
                 }
-                scan.expect(b',')?;
             }
+            Value::Object(_) => return wrong("an object"),
+            _ => return wrong("a scalar"),
         }
-        scan.end()
+        put_elements(text, shape, put)
+    })
+}
+
+/// The texts of an array, NULL for none: what a column of an array's type takes of a member.
+fn items(call: &Call) -> Result<ArrayRef> {
+    let values = call.text(0);
+    call.text_lists(|row| {
+        let Some(value) = values.get(row) else {
+            return Ok(None);
+        };
+        match Value::parse(value)? {
+            Value::Null => Ok(None),
+            Value::Array(items) => {
+                let texts = items.iter().map(|item| {
+                    let mut out = String::new();
+                    item.write_text(&mut out).then_some(out)
+                });
+                Ok(Some(texts.collect()))
+            }
+            Value::String(_) => Err(not_supported(
+                "an array that JSON has as a text is not supported",
+                "Take the member as text, and cast it.",
+            )),
+            _ => Err(refuse("22P02", "expected JSON array")),
+        }
     })
 }
 

@@ -135,9 +135,10 @@ fn power(x: &[f64]) -> Result<f64> {
 }
 
 fn sign(x: &[f64]) -> Result<f64> {
-    Ok(if x[0] == 0.0 || x[0].is_nan() {
-        x[0]
-    } else {
-        x[0].signum()
+    Ok(match x[0] {
+        x if x > 0.0 => 1.0,
+        x if x < 0.0 => -1.0,
+        // Of either zero, and of NaN.
+        _ => 0.0,
     })
 }

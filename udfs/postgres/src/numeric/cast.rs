@@ -228,7 +228,48 @@ fn shown_of(data_type: &DataType) -> Result<super::Shown> {
         .ok_or_else(|| DataFusionError::Internal(format!("{data_type} is no number")))
 }
 
+/// A text as PostgreSQL reads a double precision; 22003 for what is too large or too small for it.
+pub fn float8(text: &str) -> Result<f64> {
+    let float: f64 = float(text, "double precision")?;
+    in_range(float.is_infinite(), float == 0.0, text, "double precision")?;
+    Ok(float)
+}
+
+/// As [`float8`], of a real.
+pub fn float4(text: &str) -> Result<f32> {
+    let float: f32 = float(text, "real")?;
+    in_range(float.is_infinite(), float == 0.0, text, "real")?;
+    Ok(float)
+}
+
+fn float<F: std::str::FromStr>(text: &str, pg_type: &str) -> Result<F> {
+    text.trim_ascii().parse().map_err(|_| {
+        let message = format!("invalid input syntax for type {pg_type}: \"{text}\"");
+        refuse("22P02", message)
+    })
+}
+
+fn in_range(is_infinite: bool, is_zero: bool, text: &str, pg_type: &str) -> Result<()> {
+    let is_word = text.contains(['i', 'I']);
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    let is_vanished = is_zero && digits.contains(|c: char| matches!(c, '1'..='9'));
+    match (is_infinite && !is_word) || is_vanished {
+        true => {
+            let text = text.trim_ascii();
+            let message = format!("\"{text}\" is out of range for type {pg_type}");
+            Err(refuse("22003", message))
+        }
+        false => Ok(()),
+    }
+}
+
 fn to_float8(array: &ArrayRef) -> Result<ArrayRef> {
+    if array.data_type().is_string() {
+        let texts = compute::cast(array, &DataType::Utf8)?;
+        let texts = texts.as_string::<i32>().iter();
+        let floats = texts.map(|text| text.map(float8).transpose());
+        return Ok(Arc::new(floats.collect::<Result<Float64Array>>()?));
+    }
     let numbers = Numbers::new(array)?;
     let floats = (0..numbers.len()).map(|row| numbers.get(row).map(Decimal::to_f64));
     Ok(Arc::new(floats.collect::<Float64Array>()))
@@ -236,6 +277,12 @@ fn to_float8(array: &ArrayRef) -> Result<ArrayRef> {
 
 /// Of a wider float, or of a number.
 fn to_float4(array: &ArrayRef) -> Result<ArrayRef> {
+    if array.data_type().is_string() {
+        let texts = compute::cast(array, &DataType::Utf8)?;
+        let texts = texts.as_string::<i32>().iter();
+        let floats = texts.map(|text| text.map(float4).transpose());
+        return Ok(Arc::new(floats.collect::<Result<Float32Array>>()?));
+    }
     let wide = match array.data_type() {
         DataType::Float64 => array.clone(),
         _ => to_float8(array)?,

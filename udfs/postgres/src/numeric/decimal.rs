@@ -36,7 +36,8 @@ pub(crate) fn power_of_ten(n: i32) -> Option<i256> {
 }
 
 pub(crate) fn overflow() -> datafusion_common::DataFusionError {
-    Refusal::out_of_range("value overflows numeric format").into()
+    let message = "a numeric of so many digits is not supported";
+    Refusal::not_supported(message, "Cast to double precision.").into()
 }
 
 impl Decimal {
