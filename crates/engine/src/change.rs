@@ -533,6 +533,7 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
             let name = match pg_type.kind {
                 Kind::Varchar(_) => "character varying".to_owned(),
                 Kind::Char(_) => "text".to_owned(),
+                Kind::Array(_) => kept_as(&pg_type),
                 _ => pg_type.name(),
             };
             format!("CAST({value} AS {name})")
@@ -544,8 +545,15 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
 
 /// So that the two halves of the rows have the same types.
 pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
-    let name = match &pg_type.kind {
-        Kind::Array(_) => return value.to_owned(),
+    format!("CAST(({value}) AS {})", kept_as(pg_type))
+}
+
+fn kept_as(pg_type: &PgType) -> String {
+    match &pg_type.kind {
+        Kind::Array(element) => match &element.kind {
+            Kind::Time | Kind::Interval => "text[]".to_owned(),
+            _ => format!("{}[]", kept_as(element)),
+        },
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),
         Kind::Time | Kind::Interval => pg_type.name(),
         _ if pg_type.storage() == arrow::datatypes::DataType::Utf8 => "text".to_owned(),
