@@ -1,7 +1,9 @@
 //! What an INSERT or an UPDATE may put into a column without a cast: PostgreSQL takes less on assignment than a cast does.
 
+use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Value};
 use rapport_lake::{PG_TYPE, Snapshot};
+use rapport_udf_postgres::one_dimension;
 
 use crate::{
     Column, Error, Result,
@@ -17,7 +19,7 @@ pub(crate) async fn check_rows(
     pins: &Pins,
     snapshot: &Snapshot,
     columns: &[String],
-    rows: &Query,
+    (rows, were_values): (&Query, bool),
     declared: &[Option<u32>],
 ) -> Result<()> {
     if let SetExpr::Values(values) = &*rows.body {
@@ -31,44 +33,87 @@ pub(crate) async fn check_rows(
     // What is wrong with the query is found where it is planned to be run.
     match Box::pin(scope.plan_query(pins, rows, declared)).await {
         Ok(planned) => {
-            let given = planned.columns.iter().zip(computed(rows));
-            check_columns(snapshot, columns.iter(), given)
+            let told = match were_values {
+                true => vec![Told::Open; planned.columns.len()],
+                false => all_told(&rows.body, planned.columns.len()),
+            };
+            check_columns(snapshot, columns.iter(), planned.columns.iter().zip(told))
         }
         Err(_) => Ok(()),
     }
 }
 
-/// Of each column of a query, from the first, whether it is surely more than a literal, whose type is open.
-fn computed(query: &Query) -> impl Iterator<Item = bool> {
-    let items = match &*query.body {
-        SetExpr::Select(select) => select.projection.as_slice(),
-        _ => &[],
-    };
-    let items = items.iter().map_while(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-        _ => None,
-    });
-    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    items
-        .map(move |expr| !is_literal(expr) && !is_column(expr))
-        .chain(std::iter::repeat(false))
+/// Whether what is shown as a text is one.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Told {
+    /// A literal: it is what its column wants.
+    Open,
+    /// As a column of a sub-query: it may be a json or a uuid.
+    Text,
+    Surely,
 }
 
-/// As [`check_rows`], of the columns that a query answers, each with whether it is computed.
+/// Of each column of a query.
+fn all_told(body: &SetExpr, n_columns: usize) -> Vec<Told> {
+    let select = match body {
+        SetExpr::Query(inner) => return all_told(&inner.body, n_columns),
+        SetExpr::Values(_) => return vec![Told::Open; n_columns],
+        SetExpr::Select(select) if select.distinct.is_none() => select,
+        _ => return vec![Told::Text; n_columns],
+    };
+    let told = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => of_item(expr),
+        _ => Told::Text,
+    };
+    let is_star = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let items = &select.projection;
+    let before = items.iter().position(is_star).unwrap_or(items.len());
+    let behind = items.iter().rev().position(is_star).unwrap_or(0);
+    let stars = n_columns.saturating_sub(before + behind);
+    let all = items[..before].iter().map(told);
+    let all = all.chain(std::iter::repeat_n(Told::Text, stars));
+    all.chain(items[items.len() - behind..].iter().map(told))
+        .collect()
+}
+
+fn of_item(expr: &Expr) -> Told {
+    match expr {
+        Expr::Nested(inner) => of_item(inner),
+        Expr::Value(_) => Told::Open,
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Told::Text,
+        _ => Told::Surely,
+    }
+}
+
+/// As [`check_rows`], of the columns that a query answers.
 pub(crate) fn check_columns<'a>(
     snapshot: &Snapshot,
     columns: impl Iterator<Item = &'a String>,
-    given: impl Iterator<Item = (&'a Column, bool)>,
+    given: impl Iterator<Item = (&'a Column, Told)>,
 ) -> Result<()> {
-    for (column, (given, is_computed)) in columns.zip(given) {
+    for (column, (given, told)) in columns.zip(given) {
         let Some(from) = PgType::of_oid(given.pg_type, given.typmod) else {
             continue;
         };
-        // A text that is of no table may have been a literal, whose type is open.
-        if is_text(&from.kind) && given.table_oid == 0 && !is_computed {
+        let Some(to) = type_of(snapshot, column) else {
             continue;
+        };
+        if is_text(&from.kind) && given.table_oid == 0 {
+            let is_kept_as_text = match to.storage() {
+                DataType::List(element) => element.data_type() == &DataType::Utf8,
+                storage => storage == DataType::Utf8,
+            };
+            if told == Told::Open || told == Told::Text && is_kept_as_text {
+                continue;
+            }
         }
-        check(snapshot, column, &from)?;
+        check_dimensions(&given.data_type, &to)?;
+        check(&to, column, &from)?;
     }
     Ok(())
 }
@@ -80,22 +125,26 @@ pub(crate) fn check_value(
     value: &Expr,
     declared: &[Option<u32>],
 ) -> Result<()> {
+    let Some(to) = type_of(snapshot, column) else {
+        return Ok(());
+    };
+    check_size(value, &to)?;
     match told(value).or_else(|| of_parameter(value, declared)) {
-        Some(from) => check(snapshot, column, &from),
+        Some(from) => check(&to, column, &from),
         None => Ok(()),
     }
 }
 
-fn check(snapshot: &Snapshot, column: &str, from: &PgType) -> Result<()> {
+/// `None`: there is no such column.
+fn type_of(snapshot: &Snapshot, column: &str) -> Option<PgType> {
     let schema = snapshot.schema();
-    let Ok(field) = schema.field_with_name(column) else {
-        return Ok(());
-    };
+    let field = schema.field_with_name(column).ok()?;
     let declared = field.metadata().get(PG_TYPE);
-    let to = match declared.and_then(|text| PgType::parse(text).ok()) {
-        Some(to) => to,
-        None => PgType::of_arrow(field.data_type()),
-    };
+    let declared = declared.and_then(|text| PgType::parse(text).ok());
+    Some(declared.unwrap_or_else(|| PgType::of_arrow(field.data_type())))
+}
+
+fn check(to: &PgType, column: &str, from: &PgType) -> Result<()> {
     if is_assignable(&from.kind, &to.kind) {
         return Ok(());
     }
@@ -104,6 +153,51 @@ fn check(snapshot: &Snapshot, column: &str, from: &PgType) -> Result<()> {
         message: format!("column \"{column}\" is of type {to} but expression is of type {from}"),
         hint: Some("You will need to rewrite or cast the expression.".to_owned()),
     })
+}
+
+/// 0A000 for what PostgreSQL would keep and Rapport has no place for: an array of arrays, a number of too many digits.
+fn check_size(value: &Expr, to: &PgType) -> Result<()> {
+    match (value, &to.kind) {
+        (Expr::Nested(inner), _) => check_size(inner, to),
+        (Expr::UnaryOp { expr, .. }, _) => check_size(expr, to),
+        (Expr::Array(array), Kind::Array(_)) => {
+            match array.elem.iter().any(|item| matches!(item, Expr::Array(_))) {
+                true => Err(Error::Refused(one_dimension())),
+                false => Ok(()),
+            }
+        }
+        (Expr::Value(value), Kind::Numeric(None)) => match &value.value {
+            Value::Number(digits, _) | Value::SingleQuotedString(digits) => check_digits(digits),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn check_dimensions(given: &DataType, to: &PgType) -> Result<()> {
+    match (given, &to.kind) {
+        (DataType::List(item), Kind::Array(_)) if matches!(item.data_type(), DataType::List(_)) => {
+            Err(Error::Refused(one_dimension()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many digits a numeric that says nothing of them has before the point.
+const MOST_DIGITS: usize = 28;
+
+fn check_digits(number: &str) -> Result<()> {
+    let whole = number.trim().trim_start_matches(['+', '-', '0']);
+    let whole = whole.split('.').next().unwrap_or_default();
+    if whole.len() > MOST_DIGITS && whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::not_supported(
+            format!(
+                "a numeric with more than {MOST_DIGITS} digits before the point is not supported"
+            ),
+            "Declare the column as numeric(38,0), which has 38, or as text.",
+        ));
+    }
+    Ok(())
 }
 
 /// The type of a number, a boolean, or what says its type.

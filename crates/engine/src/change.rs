@@ -19,7 +19,8 @@ use rapport_lake::{DataFile, Expect, Snapshot, TableName};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    Column, Error, Outcome, Result, assigned,
+    Column, Error, Outcome, Result,
+    assigned::{self, Told},
     cancel::Guard,
     computed_once::{self, check_stable},
     execute,
@@ -30,11 +31,12 @@ use crate::{
     plan::{Planned, Scope},
     privilege::{Privilege, quoted},
     returning::{Keeper, Listed, Returning, check_described},
+    row_values,
     syntax::plain_name,
     target::{self, Target},
     times::read_texts,
     told_apart::tell_apart,
-    tree::{calls, is_default},
+    tree::{calls, is_default, visit_own_functions},
     write,
 };
 
@@ -143,8 +145,9 @@ fn check(scope: &Scope, statement: &ast::Statement) -> Result<()> {
 }
 
 async fn read_update(scope: &Scope, pins: &Pins, update: &ast::Update) -> Result<Change> {
-    let values = all_assigned(&update.assignments)?;
     let (name, alias) = changed(scope, pins, &update.table, "UPDATE").await?;
+    let base = scope.base(pins, &name).await?;
+    let values = all_assigned(&update.assignments, &base)?;
     let set: Vec<String> = values.keys().cloned().collect();
     scope
         .require_columns(&name, Privilege::Update, &set)
@@ -286,10 +289,13 @@ pub(crate) async fn may_read<'a>(
 }
 
 /// The columns that assignments set, and to what.
-pub(crate) fn all_assigned(assignments: &[ast::Assignment]) -> Result<BTreeMap<String, Expr>> {
+pub(crate) fn all_assigned(
+    assignments: &[ast::Assignment],
+    base: &Snapshot,
+) -> Result<BTreeMap<String, Expr>> {
     let mut values = BTreeMap::new();
     for assignment in assignments {
-        for (column, value) in assigned(assignment)? {
+        for (column, value) in assigned(assignment, base)? {
             if values.insert(column.clone(), value).is_some() {
                 return Err(Error::Syntax {
                     message: format!("multiple assignments to same column \"{column}\""),
@@ -301,26 +307,27 @@ pub(crate) fn all_assigned(assignments: &[ast::Assignment]) -> Result<BTreeMap<S
     Ok(values)
 }
 
-fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
-    let name = |column: &ast::ObjectName| {
-        let last = column.0.last().and_then(|part| part.as_ident());
-        last.map(folded).unwrap_or_default()
-    };
-    match (&assignment.target, &assignment.value) {
-        (AssignmentTarget::ColumnName(column), value) => Ok(vec![(name(column), value.clone())]),
-        (AssignmentTarget::Tuple(columns), Expr::Tuple(values))
-            if columns.len() == values.len() =>
-        {
-            let columns = columns.iter().map(name);
-            Ok(columns.zip(values.iter().cloned()).collect())
+fn assigned(assignment: &ast::Assignment, base: &Snapshot) -> Result<Vec<(String, Expr)>> {
+    let columns = match &assignment.target {
+        AssignmentTarget::ColumnName(column) => {
+            return Ok(vec![(set_column(column, base)?, assignment.value.clone())]);
         }
-        (AssignmentTarget::Tuple(_), Expr::Tuple(_)) => Err(Error::Syntax {
-            message: "number of columns does not match number of values".to_owned(),
-            position: None,
-        }),
-        (AssignmentTarget::Tuple(columns), Expr::Subquery(query)) => {
+        AssignmentTarget::Tuple(columns) => columns.iter().map(|column| set_column(column, base)),
+    };
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    if let Some(values) = row_values::values(&assignment.value) {
+        if columns.len() != values.len() {
+            return Err(Error::Syntax {
+                message: "number of columns does not match number of values".to_owned(),
+                position: None,
+            });
+        }
+        return Ok(columns.into_iter().zip(values).collect());
+    }
+    match &assignment.value {
+        Expr::Subquery(query) => {
             let n_columns = columns.len();
-            let columns = columns.iter().map(name).enumerate();
+            let columns = columns.into_iter().enumerate();
             columns
                 .map(|(at, column)| Ok((column, column_of(query, at, n_columns)?)))
                 .collect()
@@ -330,6 +337,22 @@ fn assigned(assignment: &ast::Assignment) -> Result<Vec<(String, Expr)>> {
             "Set each column by itself.",
         )),
     }
+}
+
+/// The column that SET names. PostgreSQL takes `a.b` for a part of the column `a`.
+fn set_column(name: &ast::ObjectName, base: &Snapshot) -> Result<String> {
+    let mut parts = name.0.iter().map(|part| part.as_ident().map(folded));
+    let first = parts.next().flatten().unwrap_or_default();
+    let Some(field) = parts.next().flatten() else {
+        return Ok(first);
+    };
+    check_columns(base, std::iter::once(&first))?;
+    Err(Error::DatatypeMismatch {
+        message: format!(
+            "cannot assign to field \"{field}\" of column \"{first}\" because it is not of a composite type"
+        ),
+        hint: None,
+    })
 }
 
 /// One of the columns that a sub-query answers, as a sub-query of its own.
@@ -420,6 +443,15 @@ impl Change {
                 Some(format!("EXISTS (SELECT 1 FROM {beside} WHERE {filter})"))
             }
             (Some(beside), None) => Some(format!("EXISTS (SELECT 1 FROM {beside})")),
+        }
+    }
+
+    /// `FROM files AS alias, others`
+    fn from(&self) -> String {
+        let from = format!("FROM {} AS {}", quoted(FILES), quoted(&self.alias));
+        match &self.beside {
+            Some(beside) => format!("{from}, {beside}"),
+            None => from,
         }
     }
 
@@ -534,6 +566,7 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
             let name = match pg_type.kind {
                 Kind::Varchar(_) => "character varying".to_owned(),
                 Kind::Char(_) => "text".to_owned(),
+                Kind::Array(_) => kept_as(&pg_type),
                 _ => pg_type.name(),
             };
             format!("CAST({value} AS {name})")
@@ -545,14 +578,20 @@ pub(crate) fn typed_value(snapshot: &Snapshot, field: &Field, value: &Expr) -> R
 
 /// So that the two halves of the rows have the same types.
 pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
-    let name = match &pg_type.kind {
-        Kind::Array(_) => return value.to_owned(),
+    format!("CAST(({value}) AS {})", kept_as(pg_type))
+}
+
+fn kept_as(pg_type: &PgType) -> String {
+    match &pg_type.kind {
+        Kind::Array(element) => match &element.kind {
+            Kind::Time | Kind::Interval => "text[]".to_owned(),
+            _ => format!("{}[]", kept_as(element)),
+        },
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),
         Kind::Time | Kind::Interval => pg_type.name(),
         _ if pg_type.storage() == arrow::datatypes::DataType::Utf8 => "text".to_owned(),
         _ => pg_type.name(),
-    };
-    format!("CAST(({value}) AS {name})")
+    }
 }
 
 /// A change that can be planned over all files: its parameters are known.
@@ -569,7 +608,15 @@ async fn whole(
     declared: &[Option<u32>],
     guard: &Guard,
 ) -> Result<Whole> {
-    check_values(scope, pins, change, base, declared).await?;
+    check_values(
+        scope,
+        pins,
+        base,
+        change.values.iter(),
+        &change.from(),
+        declared,
+    )
+    .await?;
     let files = base.files().to_vec();
     let planned = plan_rows(scope, pins, change, base, files.clone(), declared, guard).await?;
     let Some(returning) = &change.returning else {
@@ -598,49 +645,56 @@ async fn whole(
     })
 }
 
-/// Of types that the columns take.
-async fn check_values(
+/// Of types that the columns take. `from` is what the values look at, the table itself under the name [`FILES`].
+pub(crate) async fn check_values<'a>(
     scope: &Scope,
     pins: &Pins,
-    change: &Change,
     base: &Arc<Snapshot>,
+    values: impl Iterator<Item = (&'a String, &'a Expr)>,
+    from: &str,
     declared: &[Option<u32>],
 ) -> Result<()> {
-    for (column, value) in &change.values {
-        assigned::check_value(base, column, value, declared)?;
+    let (mut columns, mut open) = (vec![], vec![]);
+    for (column, value) in values {
+        check_windows(value)?;
+        match assigned::is_literal(value) {
+            true => assigned::check_value(base, column, value, declared)?,
+            false => {
+                columns.push(column);
+                open.push(value.to_string());
+            }
+        }
     }
-    let open = change
-        .values
-        .iter()
-        .filter(|(_, value)| !assigned::is_literal(value));
-    let (columns, values): (Vec<&String>, Vec<String>) = open
-        .map(|(column, value)| (column, value.to_string()))
-        .unzip();
-    if values.is_empty() {
+    if open.is_empty() {
         return Ok(());
     }
-    let beside = change.beside.iter().map(|beside| format!(", {beside}"));
-    let sql = format!(
-        "SELECT {} FROM {} AS {}{}",
-        values.join(", "),
-        quoted(FILES),
-        quoted(&change.alias),
-        beside.collect::<String>(),
-    );
-    let query = our_query(scope, &sql)?;
-    let files = LakeTable::of_files(base.clone(), scope.store_url(&change.name), vec![]);
+    let query = our_query(scope, &format!("SELECT {} {from}", open.join(", ")))?;
+    let files = LakeTable::of_files(base.clone(), scope.store_url(base.name()), vec![]);
     let files = [(FILES, read_texts(provider_as_source(Arc::new(files)))?)];
-    let tables = [(FILES, change.name.clone())];
+    let tables = [(FILES, base.name().clone())];
     // What else is wrong is found where the change is planned.
     match scope
         .plan_query_of(pins, &query, declared, &files, &tables)
         .await
     {
         Ok(planned) => {
-            let given = planned.columns.iter().map(|column| (column, true));
+            let given = planned.columns.iter();
+            let given = given.map(|column| (column, Told::Surely));
             assigned::check_columns(base, columns.into_iter(), given)
         }
         Err(_) => Ok(()),
+    }
+}
+
+/// 42P20 for a window that is not in a sub-query: it would be one of the rows that change.
+fn check_windows(value: &Expr) -> Result<()> {
+    let mut has_window = false;
+    visit_own_functions(&mut value.clone(), |expr| {
+        has_window |= matches!(expr, Expr::Function(function) if function.over.is_some());
+    });
+    match has_window {
+        true => Err(Error::Windowing { place: "UPDATE" }),
+        false => Ok(()),
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Array, Float32Array,
-        Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+        Float64Array, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
         TimestampMicrosecondArray,
     },
+    buffer::OffsetBuffer,
     compute::{CastOptions, cast, cast_with_options},
     datatypes::{
         DataType, IntervalMonthDayNanoType, SchemaRef, Time64MicrosecondType, TimeUnit,
@@ -18,8 +19,8 @@ use arrow::{
 use datafusion::common::Result as PlanResult;
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
-    DateOrder, Reading, Span, Units, Zone, json, numeric::cast as conversion, refusal::Refusal,
-    rounded, time_text, to_digits,
+    DateOrder, Reading, Span, Units, Zone, array_items, json, numeric::cast as conversion,
+    refusal::Refusal, rounded, time_text, to_digits,
 };
 
 use crate::{
@@ -95,6 +96,11 @@ fn column(array: &ArrayRef, pg_type: &PgType, stored: &DataType) -> Result<Array
     if is_text(array.data_type()) {
         let text = cast(array, &DataType::Utf8)?;
         return from_text(text.as_string::<i32>(), pg_type, stored);
+    }
+    if let (Kind::Array(element), Some(lists)) = (&pg_type.kind, array.as_list_opt::<i32>())
+        && is_text(&lists.value_type())
+    {
+        return from_texts(lists, element, stored);
     }
     if stored == &DataType::Utf8 {
         let text = to_text(array)?;
@@ -393,86 +399,39 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
 
 /// `{1,2,NULL,"a b"}`, one level deep.
 fn list(text: &StringArray, element: &PgType, stored: &DataType) -> Result<ArrayRef> {
-    let DataType::List(field) = stored else {
-        return Err(Error::not_supported(format!("{stored} as an array"), ""));
-    };
     let mut lists = ListBuilder::new(StringBuilder::new());
     for value in text {
         let Some(value) = value else {
             lists.append_null();
             continue;
         };
-        for item in items(value)? {
+        for item in array_items(value).map_err(Error::Refused)? {
             lists.values().append_option(item);
         }
         lists.append(true);
     }
-    let lists = lists.finish();
-    let values = from_text(
-        lists.values().as_string::<i32>(),
-        element,
-        field.data_type(),
-    )?;
-    let offsets = lists.offsets().clone();
+    from_texts(&lists.finish(), element, stored)
+}
+
+/// Of arrays whose items are texts.
+fn from_texts(lists: &ListArray, element: &PgType, stored: &DataType) -> Result<ArrayRef> {
+    let DataType::List(field) = stored else {
+        return Err(Error::not_supported(format!("{stored} as an array"), ""));
+    };
+    let offsets = lists.offsets();
+    let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+    let at = |offset: i32| usize::try_from(offset).expect("offsets are not negative");
+    let values = lists.values().slice(at(first), at(last - first));
+    let values = cast(&values, &DataType::Utf8)?;
+    let values = from_text(values.as_string::<i32>(), element, field.data_type())?;
+    let offsets = OffsetBuffer::from_lengths(offsets.lengths());
     let nulls = lists.nulls().cloned();
-    Ok(Arc::new(arrow::array::ListArray::try_new(
+    Ok(Arc::new(ListArray::try_new(
         field.clone(),
         offsets,
         values,
         nulls,
     )?))
-}
-
-/// Of an array as a text, `{a,b}`.
-pub(crate) fn items(text: &str) -> Result<Vec<Option<String>>> {
-    items_of(text).ok_or_else(|| Error::InvalidText {
-        message: format!("malformed array literal: \"{text}\""),
-    })
-}
-
-/// `None` if it is malformed.
-fn items_of(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(vec![]);
-    }
-    let mut items = vec![];
-    let mut item = String::new();
-    let (mut in_quotes, mut was_quoted) = (false, false);
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => item.push(chars.next()?),
-            '"' => {
-                in_quotes = !in_quotes;
-                was_quoted = true;
-            }
-            ',' if !in_quotes => {
-                items.push(item_of(
-                    std::mem::take(&mut item),
-                    std::mem::take(&mut was_quoted),
-                )?);
-            }
-            '{' | '}' if !in_quotes => return None,
-            c => item.push(c),
-        }
-    }
-    if in_quotes {
-        return None;
-    }
-    items.push(item_of(item, was_quoted)?);
-    Some(items)
-}
-
-fn item_of(text: String, was_quoted: bool) -> Option<Option<String>> {
-    if was_quoted {
-        return Some(Some(text));
-    }
-    match text.trim() {
-        "" => None,
-        null if null.eq_ignore_ascii_case("null") => Some(None),
-        item => Some(Some(item.to_owned())),
-    }
 }
 
 #[cfg(test)]
@@ -550,7 +509,7 @@ mod tests {
         ));
         assert!(matches!(
             read("integer[]", "{1,"),
-            Err(Error::InvalidText { .. })
+            Err(Error::Refused(Refusal { code: "22P02", .. }))
         ));
     }
 }

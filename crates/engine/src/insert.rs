@@ -25,8 +25,9 @@ use crate::{
     plan::{Planned, Scope, parameter_index},
     privilege::Privilege,
     returning::{Keeper, Listed, Returning, check_described},
+    syntax::{array_of_rows, plain_name},
     target::{self, Target},
-    tree::{asks, is_default},
+    tree::{asks, is_default, visit_own_functions},
     write,
 };
 
@@ -185,10 +186,22 @@ async fn plan(
     insert.table =
         TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', target::NAME)]));
     (insert.table_alias, insert.returning) = (None, None);
+    let were_values = insert
+        .source
+        .as_ref()
+        .is_some_and(|source| matches!(*source.body, SetExpr::Values(_)));
     fill_defaults(&mut insert, &snapshot)?;
     if let Some(rows) = &insert.source {
         let columns = target_columns(&insert, &snapshot);
-        check_rows(scope, pins, &snapshot, &columns, rows, declared).await?;
+        check_rows(
+            scope,
+            pins,
+            &snapshot,
+            &columns,
+            (rows, were_values),
+            declared,
+        )
+        .await?;
     }
     let planned = plan_rows(scope, pins, &snapshot, &insert, declared, guard).await?;
     let Some(returning) = returning else {
@@ -303,6 +316,12 @@ fn target_columns(insert: &ast::Insert, snapshot: &Snapshot) -> Vec<String> {
 
 /// `DEFAULT` in VALUES becomes the column's default, and `DEFAULT VALUES` a row of them.
 fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
+    if let Some(source) = &insert.source
+        && let SetExpr::Values(values) = &*source.body
+    {
+        check_lengths(values)?;
+        check_one_row_each(values)?;
+    }
     let definition = snapshot.definition();
     let columns = target_columns(insert, snapshot);
     let default_of =
@@ -361,6 +380,39 @@ fn fill_defaults(insert: &mut ast::Insert, snapshot: &Snapshot) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// 0A000 for a function that answers several rows.
+fn check_one_row_each(values: &ast::Values) -> Result<()> {
+    let mut many = None;
+    visit_own_functions(&mut values.clone(), |expr| {
+        if let Expr::Function(function) = expr
+            && let Some(name) = plain_name(&function.name)
+            && (matches!(name.as_str(), "generate_series" | "unnest")
+                || array_of_rows(&name).is_some())
+        {
+            many = Some(name);
+        }
+    });
+    match many {
+        Some(name) => Err(Error::not_supported(
+            format!("{name} in VALUES is not supported: it answers several rows"),
+            "Write INSERT INTO … SELECT.",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_lengths(values: &ast::Values) -> Result<()> {
+    let mut lengths = values.rows.iter().map(|row| row.content.len());
+    let first = lengths.next();
+    match lengths.all(|length| Some(length) == first) {
+        true => Ok(()),
+        false => Err(Error::Syntax {
+            message: "VALUES lists must all be the same length".to_owned(),
+            position: None,
+        }),
+    }
 }
 
 /// `VALUES (a, b), (c, d)` as `SELECT a, b UNION ALL SELECT c, d`.

@@ -15,7 +15,7 @@ use datafusion::{
     logical_expr::{Cast, Expr, LogicalPlan, expr_rewriter::NamePreserver},
     optimizer::AnalyzerRule,
 };
-use rapport_udf_postgres::{Reading, Span, Units};
+use rapport_udf_postgres::{Reading, Span, Units, array_items};
 
 use crate::coerce;
 
@@ -83,7 +83,7 @@ fn value(text: &str, data_type: &DataType, reading: &Reading) -> Result<Option<S
             Some(ScalarValue::IntervalMonthDayNano(Some(span)))
         }
         DataType::List(item) if item.data_type().is_temporal() => {
-            let items = coerce::items(text)?.into_iter();
+            let items = array_items(text)?.into_iter();
             let items = items.map(|text| {
                 let read = text.map(|text| value(&text, item.data_type(), reading));
                 match read.transpose()?.flatten() {
@@ -92,11 +92,8 @@ fn value(text: &str, data_type: &DataType, reading: &Reading) -> Result<Option<S
                 }
             });
             let items = items.collect::<Result<Vec<_>>>()?;
-            Some(ScalarValue::List(ScalarValue::new_list(
-                &items,
-                item.data_type(),
-                true,
-            )))
+            let list = ScalarValue::new_list(&items, item.data_type(), true);
+            Some(ScalarValue::List(list).cast_to(data_type)?)
         }
         DataType::Binary | DataType::BinaryView | DataType::LargeBinary | DataType::List(_) => {
             let array = coerce::from_literal(text, data_type)?;

@@ -14,11 +14,10 @@ use rapport_udf_postgres::refusal::Refusal;
 
 use crate::{
     Error, Outcome, Result,
-    assigned::check_value,
     cancel::Guard,
     change::{
-        FILES, ROW, Work, all_assigned, changed, check_columns, may_read, our_query, ours, turn,
-        typed_value,
+        FILES, ROW, Work, all_assigned, changed, check_columns, check_values, may_read, our_query,
+        ours, turn, typed_value,
     },
     computed_once::{self, check_stable},
     execute,
@@ -74,6 +73,7 @@ pub(crate) async fn prepare(
     let merge = read(scope, pins, statement).await?;
     let base = scope.base(pins, &merge.name).await?;
     check_join(scope, pins, &merge, &base, declared, guard).await?;
+    check_assigned(scope, pins, &merge, &base, declared).await?;
     plan_rows(scope, pins, &merge, &base, None, declared, guard).await
 }
 
@@ -101,6 +101,30 @@ async fn check_join(
     Ok(())
 }
 
+/// Of types that the columns take.
+async fn check_assigned(
+    scope: &Scope,
+    pins: &Pins,
+    merge: &Merge,
+    base: &Arc<Snapshot>,
+    declared: &[Option<u32>],
+) -> Result<()> {
+    let joined = merge.joined();
+    for when in &merge.matched {
+        if let Matched::Update(values) = &when.action {
+            check_values(scope, pins, base, values.iter(), &joined, declared).await?;
+        }
+    }
+    let source = format!("FROM {}", merge.source);
+    for when in &merge.unmatched {
+        if let Unmatched::Insert(values) = &when.action {
+            let values = values.iter().map(|(column, value)| (column, value));
+            check_values(scope, pins, base, values, &source, declared).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn merge(
     scope: &Scope,
     pins: &Arc<Pins>,
@@ -114,6 +138,7 @@ pub(crate) async fn merge(
     let base = scope.base(pins, &merge.name).await?;
     // Planned over everything first: what is wrong with the statement is wrong for an empty table too.
     check_join(scope, pins, &merge, &base, declared, guard).await?;
+    check_assigned(scope, pins, &merge, &base, declared).await?;
     let planned = plan_rows(scope, pins, &merge, &base, None, declared, guard).await?;
     let types: Vec<Option<u32>> = planned.params.iter().copied().map(Some).collect();
     let known = (types.as_slice(), params.as_slice());
@@ -207,7 +232,7 @@ async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<
         looked_at.extend(&clause.predicate);
         match (clause.clause_kind, &clause.action) {
             (MergeClauseKind::Matched, MergeAction::Update(update)) => {
-                let values = all_assigned(&update.assignments)?;
+                let values = all_assigned(&update.assignments, &base)?;
                 let action = if values.contains_key(NOTHING) {
                     Matched::Nothing
                 } else {
@@ -254,18 +279,8 @@ async fn read(scope: &Scope, pins: &Pins, statement: &ast::Statement) -> Result<
             position: None,
         });
     }
-    for when in &unmatched {
-        if let Unmatched::Insert(values) = &when.action {
-            for (column, value) in values {
-                check_value(&base, column, value, &[])?;
-            }
-        }
-    }
     for when in &matched {
         if let Matched::Update(values) = &when.action {
-            for (column, value) in values {
-                check_value(&base, column, value, &[])?;
-            }
             looked_at.extend(values.values());
         }
     }

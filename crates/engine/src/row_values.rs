@@ -115,7 +115,7 @@ fn count_keys(function: &mut Function) {
 }
 
 /// The values of `(a, b)` and of `ROW(a, b)`.
-fn values(expr: &Expr) -> Option<Vec<Expr>> {
+pub(crate) fn values(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Tuple(values) => Some(values.clone()),
         Expr::Nested(inner) => values(inner),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 use datafusion::logical_expr::{Cast, DmlStatement, Expr, LogicalPlan, Projection, Values};
 use rapport_lake::PG_TYPE;
 
@@ -17,12 +17,19 @@ pub(crate) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Projection(projection) = dml.input.as_ref() else {
         return Ok(LogicalPlan::Dml(dml));
     };
+    let schema = dml.target.schema();
     let input = match projection.input.as_ref() {
         LogicalPlan::Values(values) => {
-            let fields = values.schema.fields();
+            let targets = (0..values.schema.fields().len())
+                .map(|at| target_of(values, at, &projection.expr, &schema));
+            let targets: Vec<Option<&FieldRef>> = targets.collect();
             let rows = values.values.iter().map(|row| {
-                let cells = row.iter().cloned().zip(fields);
-                cells.map(|(cell, field)| as_kept(cell, field)).collect()
+                let cells = row.iter().cloned().zip(&targets);
+                let cells = cells.map(|(cell, target)| match target {
+                    Some(field) => as_kept(cell, field),
+                    None => cell,
+                });
+                cells.collect()
             });
             Arc::new(LogicalPlan::Values(Values {
                 schema: values.schema.clone(),
@@ -31,7 +38,6 @@ pub(crate) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         _ => projection.input.clone(),
     };
-    let schema = dml.target.schema();
     let exprs = projection.expr.iter().cloned().zip(schema.fields());
     let exprs = exprs.map(|(expr, field)| match expr {
         Expr::Alias(mut alias) => {
@@ -45,6 +51,21 @@ pub(crate) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
         input: Arc::new(LogicalPlan::Projection(projection)),
         ..dml
     }))
+}
+
+/// The column that is given what stands at this place of each row, if that is of its type.
+fn target_of<'a>(
+    values: &Values,
+    at: usize,
+    exprs: &[Expr],
+    schema: &'a SchemaRef,
+) -> Option<&'a FieldRef> {
+    let given = exprs.iter().position(|expr| match expr.clone().unalias() {
+        Expr::Column(column) => values.schema.maybe_index_of_column(&column) == Some(at),
+        _ => false,
+    })?;
+    let field = schema.fields().get(given)?;
+    (field.data_type() == values.schema.field(at).data_type()).then_some(field)
 }
 
 /// The same as by a cast that the statement says, in the place of DataFusion's.

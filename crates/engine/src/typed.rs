@@ -26,7 +26,7 @@ use rapport_lake::PG_TYPE;
 use rapport_udf_postgres as udf;
 
 use crate::{
-    Error, Result, coerce,
+    Error, Result,
     columns::column_type,
     common_kind::{check_values, common_kind, is_labelled, is_told, without_length},
     expressions::{boolean, comparable},
@@ -461,6 +461,12 @@ impl Typing<'_> {
             if is_bytea && is_text && !matches!(*inner, Expr::Literal(..)) {
                 return Ok(Transformed::yes(self.call(udf::TO_BYTEA, vec![*inner])?));
             }
+            if let DataType::List(item) = field.data_type()
+                && is_text
+                && !matches!(*inner, Expr::Literal(..) | Expr::Placeholder(_))
+            {
+                return self.array_of_text(*inner, item.data_type().clone(), field);
+            }
             if matches!(from, Some(Kind::Json | Kind::Jsonb)) {
                 return self.cast_of_json(*inner, field, from == Some(Kind::Jsonb));
             }
@@ -523,6 +529,33 @@ impl Typing<'_> {
                     .into()),
                 };
             }
+            (Kind::Array(element), _) if let Kind::Varchar(Some(length)) = element.kind => {
+                if from.is_none() && matches!(*inner, Expr::Placeholder(_))
+                    || from.as_ref() == Some(&target.kind)
+                {
+                    return same(inner, field);
+                }
+                let items = match *inner {
+                    Expr::ScalarFunction(ref mut made) if made.name() == "make_array" => {
+                        std::mem::take(&mut made.args)
+                    }
+                    ref literal @ Expr::Literal(..) => match items_of_literal(literal)? {
+                        Some(items) => items,
+                        None => return same(inner, field),
+                    },
+                    _ => {
+                        let message = format!("a cast to {} is not supported", target.name());
+                        let hint = "Cast each item by itself, or to text[].";
+                        return Err(Error::not_supported(message, hint).into());
+                    }
+                };
+                let length = Expr::Literal(ScalarValue::from(i64::try_from(length).ok()), None);
+                let items = items
+                    .into_iter()
+                    .map(|item| self.call(udf::TO_VARCHAR, vec![text(item), length.clone()]));
+                let cut = self.call("make_array", items.collect::<PlanResult<_>>()?)?;
+                return Ok(Transformed::yes(labelled(cut, field)));
+            }
             (Kind::Json, Some(Kind::Json)) => *inner,
             (Kind::Json, kind) if is_text(kind) || kind == &Some(Kind::Jsonb) => {
                 self.call(udf::json::TO_JSON, vec![text(*inner)])?
@@ -567,6 +600,27 @@ impl Typing<'_> {
             _ => return same(inner, field),
         };
         Ok(Transformed::yes(done))
+    }
+
+    /// Of a text that is computed. What a time in it means depends on the session, and is not read here.
+    fn array_of_text(
+        &self,
+        inner: Expr,
+        item: DataType,
+        field: FieldRef,
+    ) -> PlanResult<Transformed<Expr>> {
+        if item.is_temporal() || matches!(item, DataType::Binary | DataType::BinaryView) {
+            let name = PgType::of_arrow(field.data_type()).name();
+            return Err(Error::not_supported(
+                format!("a cast of a text that is computed to {name} is not supported"),
+                "Cast it to text[], and each of its items by itself.",
+            )
+            .into());
+        }
+        let texts = Box::new(self.call(udf::TO_TEXTS, vec![inner])?);
+        Ok(Transformed::yes(Expr::Cast(Cast::new_from_field(
+            texts, field,
+        ))))
     }
 
     /// To a type that its Arrow type tells: of a jsonb that is a number or a truth value.
@@ -871,7 +925,7 @@ fn items_of_literal(array: &Expr) -> PlanResult<Option<Vec<Expr>>> {
     let items = value
         .try_as_str()
         .flatten()
-        .map(coerce::items)
+        .map(udf::array_items)
         .transpose()?;
     let items = items.filter(|items| !items.is_empty());
     Ok(items.map(|items| {

@@ -42,7 +42,10 @@ impl TypePlanner for PostgresTypes {
             let item = Field::new_list_field(element.data_type().clone(), true);
             let list = DataType::List(Arc::new(item));
             return Ok(Some(match element.metadata().get(PG_TYPE) {
-                Some(name) if name == "uuid" => field_of(list, "uuid[]"),
+                // Items that are checked, or cut.
+                Some(name) if name == "uuid" || name.starts_with("character varying(") => {
+                    field_of(list, &format!("{name}[]"))
+                }
                 _ => Arc::new(Field::new("", list, true)),
             }));
         }

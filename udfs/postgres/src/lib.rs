@@ -3,6 +3,7 @@
 mod age;
 mod arguments;
 mod array;
+mod array_text;
 mod bytes;
 mod calendar;
 mod casts;
@@ -69,6 +70,7 @@ use std::sync::Arc;
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 pub use array::{ARRAY_CONCAT, ARRAY_ITEM, ARRAY_SLICE, same_sizes};
+pub use array_text::{TO_TEXTS, array_items, one_dimension};
 pub use casts::{TO_BYTEA, TO_CHAR, TO_UUID, TO_VARCHAR, UNPADDED, unpadded_texts, uuid};
 pub use clock::{Clock, DateOrder};
 pub use concat::TEXT_OF;
@@ -118,6 +120,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(now::Now::all().into_iter().map(ScalarUDF::from));
     let mut functions: Vec<_> = functions.into_iter().map(Arc::new).collect();
     functions.extend(array::functions());
+    functions.extend(array_text::functions());
     functions.extend(row_key::functions());
     functions.extend(casts::functions());
     functions.extend(bytes::functions());
