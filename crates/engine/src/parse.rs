@@ -214,13 +214,13 @@ impl ast::Visitor for QuotedAliases {
     type Break = ast::Ident;
 
     fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<ast::Ident> {
-        let aliases = select.projection.iter().filter_map(|item| match item {
+        let mut aliases = select.projection.iter().filter_map(|item| match item {
             ast::SelectItem::ExprWithAlias { alias, .. } => Some(alias),
             _ => None,
         });
         match aliases
-            .cloned()
             .find(|alias| alias.quote_style == Some('\''))
+            .cloned()
         {
             Some(alias) => ControlFlow::Break(ast::Ident {
                 quote_style: None,

@@ -120,3 +120,35 @@ def errors_say_where():
     s.ask("DROP TABLE g_where")
     s.close()
     return told
+
+
+def json_is_checked_and_jsonb_is_put_in_order():
+    json, jsonb = 114, 3802
+    s = Session()
+    s.ask("CREATE TABLE g_json (a integer)")
+    s.ask("INSERT INTO g_json VALUES (1)")
+    texts = [b'{"b":1,"a":1.0e2,"a":2}', b" [1, 2 ]", b"nul", b"[1,]", b"01", b"{bad"]
+    told = [(oid, text, _told(s, "SELECT $1, a FROM g_json", types=[oid], given=[text]))
+            for oid in (json, jsonb) for text in texts]
+    told += [_told(s, "SELECT $1::jsonb, a FROM g_json", given=[text]) for text in texts]
+    s.ask("DROP TABLE g_json")
+    s.close()
+    return told
+
+
+def dates_are_read_in_the_order_of_date_style():
+    s = Session()
+    s.ask("CREATE TABLE g_order (d date)")
+    told = []
+    for order in ("DMY", "YMD", "MDY"):
+        s.ask(f"SET DateStyle = 'ISO, {order}'")
+        told += [_told(s, "INSERT INTO g_order VALUES ($1::date) RETURNING d", given=[text])
+                 for text in (b"01/02/03", b"13/02/2024", b"5 Jan 24", b"2024-01-02")]
+        s.send(query("COPY g_order FROM STDIN"))
+        s.until(b"G")
+        s.send(message(b"d", b"01/02/03\n"), message(b"c"))
+        s.until()
+    told.append(s.ask("SELECT d FROM g_order ORDER BY d"))
+    s.ask("DROP TABLE g_order")
+    s.close()
+    return told
