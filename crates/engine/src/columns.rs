@@ -480,7 +480,7 @@ mod tests {
         );
         check(
             "SELECT DATE '2024-01-01', INTERVAL '1 day', true",
-            "date interval bool",
+            "date interval ?column?",
         );
         check(
             "SELECT extract(year FROM a), substring(a from 2), trim(a), position('a' in b)",

@@ -1,5 +1,5 @@
-//! What DataFusion believes of groups: that `GROUP BY s.c, g.m` has one row for each `s.c` if `s` has. It then leaves a DISTINCT, a
-//! sort key or a join out. It knows the columns by the names of what is grouped by; so that has names of its own here.
+//! What DataFusion believes of groups: that `GROUP BY s.c, g.m` has one row for each `s.c` if `s` has. It would then leave a DISTINCT
+//! or a sort key out. It knows the columns by the names of what is grouped and sorted by; so these have names of their own here.
 
 use datafusion::{
     common::{
@@ -11,23 +11,31 @@ use datafusion::{
 
 /// Of a plan whose names are settled.
 pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let is_unnest = |node: &LogicalPlan| matches!(node, LogicalPlan::Unnest(_));
+    let mut number = 0;
+    let mut name = || {
+        number += 1;
+        format!("\u{1}key{number}")
+    };
     let forgotten = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Aggregate(aggregate)
-            if !has_sets(&aggregate.group_expr) && is_told(&aggregate.input)? =>
-        {
-            grouped(aggregate).map(Transformed::yes)
-        }
         LogicalPlan::Distinct(Distinct::All(input))
-            if !input.schema().fields().is_empty() && is_told(&input)? =>
+            if !input.schema().fields().is_empty() && has_groups(&input)? =>
         {
-            let columns = input.schema().iter().map(Column::from).map(Expr::Column);
-            let columns = columns.collect();
-            grouped(Aggregate::try_new(input, columns, vec![])?).map(Transformed::yes)
+            let columns = input.schema().iter().map(Column::from);
+            let (groups, shown): (Vec<Expr>, Vec<Expr>) = columns
+                .map(|column| {
+                    let (name, relation) = (name(), column.relation.clone());
+                    let shown = Expr::Column(Column::new_unqualified(&name));
+                    let shown = shown.alias_qualified(relation, &column.name);
+                    (Expr::Column(column).alias(name), shown)
+                })
+                .unzip();
+            let grouped = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, vec![])?);
+            let shown = Projection::try_new(shown, grouped.into())?;
+            Ok(Transformed::yes(LogicalPlan::Projection(shown)))
         }
-        LogicalPlan::Sort(sort) if has(&sort.input, &is_unnest)? && is_told(&sort.input)? => {
-            let keys = sort.expr.into_iter().enumerate().map(|(at, key)| SortExpr {
-                expr: key.expr.alias(format!("\u{1}key{at}")),
+        LogicalPlan::Sort(sort) if has_groups_of_groups(&sort.input)? => {
+            let keys = sort.expr.into_iter().map(|key| SortExpr {
+                expr: key.expr.alias(name()),
                 ..key
             });
             Ok(Transformed::yes(LogicalPlan::Sort(Sort {
@@ -41,43 +49,31 @@ pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// Whether groups are below, or rows that will be groups.
-fn is_told(input: &LogicalPlan) -> Result<bool> {
-    let is_grouped =
-        |node: &LogicalPlan| matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_));
-    has(input, &is_grouped)
+fn has_groups(plan: &LogicalPlan) -> Result<bool> {
+    has(plan, &|node| Ok(is_group(node)))
 }
 
-fn has_sets(groups: &[Expr]) -> bool {
-    groups
-        .iter()
-        .any(|group| matches!(group, Expr::GroupingSet(_)))
+fn has_groups_of_groups(plan: &LogicalPlan) -> Result<bool> {
+    has(plan, &|node| match node {
+        node if is_group(node) || matches!(node, LogicalPlan::Unnest(_)) => {
+            has_groups(node.inputs()[0])
+        }
+        _ => Ok(false),
+    })
 }
 
-fn has(plan: &LogicalPlan, wanted: &dyn Fn(&LogicalPlan) -> bool) -> Result<bool> {
+fn is_group(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))
+}
+
+fn has(plan: &LogicalPlan, wanted: &dyn Fn(&LogicalPlan) -> Result<bool>) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |= wanted(node);
+        found |= wanted(node)?;
         Ok(match found {
             true => TreeNodeRecursion::Stop,
             false => TreeNodeRecursion::Continue,
         })
     })?;
     Ok(found)
-}
-
-fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
-    let width = aggregate.group_expr.len();
-    let name = |at: usize| format!("\u{1}group{at}");
-    let groups = aggregate.group_expr.into_iter().enumerate();
-    let groups = groups.map(|(at, group)| group.alias(name(at))).collect();
-    let columns = aggregate.schema.iter().enumerate();
-    let columns = columns.map(|(at, (qualifier, field))| match at < width {
-        true => Expr::Column(Column::new_unqualified(name(at)))
-            .alias_qualified(qualifier.cloned(), field.name()),
-        false => Expr::Column(Column::from((qualifier, field))),
-    });
-    let columns = columns.collect();
-    let grouped = Aggregate::try_new(aggregate.input, groups, aggregate.aggr_expr)?;
-    let projection = Projection::try_new(columns, LogicalPlan::Aggregate(grouped).into())?;
-    Ok(LogicalPlan::Projection(projection))
 }

@@ -83,7 +83,9 @@ fn as_kept(expr: Expr, field: &Field) -> Expr {
     let is_array = matches!(through.data_type(), DataType::List(_));
     let is_open = |expr: &Expr| match expr {
         Expr::Placeholder(_) => true,
-        Expr::Literal(value, _) => value.is_null(),
+        Expr::Literal(value, label) => {
+            value.is_null() || label.is_none() && value.try_as_str().is_some()
+        }
         _ => false,
     };
     match expr {
@@ -97,6 +99,11 @@ fn as_kept(expr: Expr, field: &Field) -> Expr {
         }
         // It is of the column's type to DataFusion.
         expr if is_open(&expr) || is_array => expr,
-        expr => Expr::Cast(Cast::new_from_field(Box::new(expr), through)),
+        expr => {
+            // The rows of VALUES have to be of one label, and parameters have none.
+            let plain = Arc::new(Field::new("", through.data_type().clone(), true));
+            let kept = Expr::Cast(Cast::new_from_field(Box::new(expr), through));
+            Expr::Cast(Cast::new_from_field(Box::new(kept), plain))
+        }
     }
 }

@@ -168,13 +168,19 @@ mod tests {
             )
         };
         let plain = [
-            ("datestyle", "ISO, DMY"),
+            ("datestyle", "ISO, MDY"),
             ("intervalstyle", "postgres"),
             ("bytea_output", "hex"),
             ("extra_float_digits", "3"),
         ];
         assert_eq!(of(&plain), Styles::default());
         assert_eq!(of(&[]), Styles::default());
+        let order = DateOrder::Dmy;
+        let plain = Styles {
+            order,
+            ..Styles::default()
+        };
+        assert_eq!(of(&[("datestyle", "ISO, DMY")]), plain);
         let german = of(&[("datestyle", "German, DMY"), ("extra_float_digits", "0")]);
         assert_eq!(german.wanted(&DataType::Date32), Some("DateStyle"));
         assert_eq!(

@@ -19,6 +19,7 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     logical_expr::{AggregateUDF, ScalarUDF, WindowUDF, planner::ExprPlanner},
+    optimizer::{Optimizer, OptimizerRule},
     prelude::{SessionConfig, SessionContext},
 };
 use rapport_catalog_lake::LakeTable;
@@ -464,6 +465,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_analyzer_rule(Arc::new(ReadMoments))
         .with_analyzer_rule(Arc::new(PostgresTimes))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))
+        .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rule(Arc::new(NumberSessions))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(
@@ -473,6 +475,15 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
                 .collect(),
         )
         .build()
+}
+
+/// Without the one that leaves a LEFT JOIN out where it believes that groups have one row of each of its keys
+/// ([`crate::dependencies`]).
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let rules = Optimizer::new().rules.into_iter();
+    rules
+        .filter(|rule| rule.name() != "eliminate_join")
+        .collect()
 }
 
 /// What statements are planned with, without a lake.

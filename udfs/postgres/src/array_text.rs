@@ -64,41 +64,62 @@ fn items_of(text: &str) -> Option<Vec<Option<String>>> {
         return Some(vec![]);
     }
     let mut items = vec![];
-    let mut item = String::new();
-    let (mut in_quotes, mut was_quoted) = (false, false);
+    let mut item = Item::default();
+    let mut in_quotes = false;
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
         match c {
+            '"' if in_quotes => in_quotes = false,
+            // Quotes stand around the whole of an item.
+            '"' if item.text.is_empty() && !item.is_quoted => {
+                (in_quotes, item.is_quoted) = (true, true);
+            }
+            '"' => return None,
+            _ if in_quotes => item.push(if c == '\\' { chars.next()? } else { c }),
+            ',' => items.push(std::mem::take(&mut item).read()?),
+            '{' | '}' => return None,
+            c if c.is_ascii_whitespace() => item.blank(c),
+            _ if item.is_quoted => return None,
             '\\' => item.push(chars.next()?),
-            '"' => {
-                in_quotes = !in_quotes;
-                was_quoted = true;
-            }
-            ',' if !in_quotes => {
-                items.push(item_of(
-                    std::mem::take(&mut item),
-                    std::mem::take(&mut was_quoted),
-                )?);
-            }
-            '{' | '}' if !in_quotes => return None,
             c => item.push(c),
         }
     }
     if in_quotes {
         return None;
     }
-    items.push(item_of(item, was_quoted)?);
+    items.push(item.read()?);
     Some(items)
 }
 
-fn item_of(text: String, was_quoted: bool) -> Option<Option<String>> {
-    if was_quoted {
-        return Some(Some(text));
+#[derive(Default)]
+struct Item {
+    text: String,
+    /// Blanks behind this are not its own.
+    end: usize,
+    is_quoted: bool,
+}
+
+impl Item {
+    fn push(&mut self, c: char) {
+        self.text.push(c);
+        self.end = self.text.len();
     }
-    match text.trim() {
-        "" => None,
-        null if null.eq_ignore_ascii_case("null") => Some(None),
-        item => Some(Some(item.to_owned())),
+
+    /// Outside of quotes it counts only between others.
+    fn blank(&mut self, c: char) {
+        if !self.text.is_empty() {
+            self.text.push(c);
+        }
+    }
+
+    fn read(mut self) -> Option<Option<String>> {
+        self.text.truncate(self.end);
+        match self.text.as_str() {
+            _ if self.is_quoted => Some(Some(self.text)),
+            "" => None,
+            null if null.eq_ignore_ascii_case("null") => Some(None),
+            _ => Some(Some(self.text)),
+        }
     }
 }
 
@@ -121,11 +142,18 @@ mod tests {
         check("{}", &[]);
         check(" {a, NULL,\"b c\" } ", &[Some("a"), None, Some("b c")]);
         check("{\"{a,b}\",\"NULL\"}", &[Some("{a,b}"), Some("NULL")]);
+        check(
+            "{ a b , \" c \" ,\"\"}",
+            &[Some("a b"), Some(" c "), Some("")],
+        );
+        check("{a\\,b,\"c\\\"d\"}", &[Some("a,b"), Some("c\"d")]);
     }
 
     #[test]
     fn what_is_no_array_of_one_dimension_is_refused() {
         refuse("abc", "22P02");
+        refuse("{\"a\"b}", "22P02");
+        refuse("{a\"b\"}", "22P02");
         refuse("{1,", "22P02");
         refuse("{{1,2},{3,4}}", "0A000");
         refuse("[0:1]={1,2}", "0A000");
