@@ -83,7 +83,10 @@ fn as_kept(expr: Expr, field: &Field) -> Expr {
     let is_array = matches!(through.data_type(), DataType::List(_));
     let is_open = |expr: &Expr| match expr {
         Expr::Placeholder(_) => true,
-        Expr::Literal(value, _) => value.is_null(),
+        Expr::Literal(value, label) => {
+            let is_text = label.is_none() && value.try_as_str().is_some();
+            value.is_null() || is_text && !is_array
+        }
         _ => false,
     };
     match expr {
@@ -97,7 +100,6 @@ fn as_kept(expr: Expr, field: &Field) -> Expr {
         }
         // It is of the column's type to DataFusion.
         expr if is_open(&expr) || is_array => expr,
-        Expr::Literal(value, None) if value.try_as_str().is_some() => Expr::Literal(value, None),
         expr => {
             // The rows of VALUES have to be of one label, and parameters have none.
             let plain = Arc::new(Field::new("", through.data_type().clone(), true));
