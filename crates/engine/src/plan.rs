@@ -70,6 +70,7 @@ use crate::{
     table_functions,
     temporary::Temporary,
     times,
+    tree::bare,
     typed::{field_of, give_types},
     types::PostgresTypes,
     unions,
@@ -551,14 +552,6 @@ fn with_casts(statement: &ast::Statement, declared: &[Option<u32>]) -> Vec<Optio
     let _ = ast::Visit::visit(statement, &mut limits);
     parameter_places::of_statement(statement, &mut types);
     types
-}
-
-/// Without the parentheses around it.
-fn bare(mut expr: &ast::Expr) -> &ast::Expr {
-    while let ast::Expr::Nested(inner) = expr {
-        expr = inner;
-    }
-    expr
 }
 
 /// `LIMIT $1` and `OFFSET $2` are bigint.

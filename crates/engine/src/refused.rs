@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use rapport_udf_postgres::refusal::Refusal;
 
-use crate::{Error, Result, syntax::plain_name};
+use crate::{Error, Result, syntax::plain_name, tree::bare};
 
 /// 42601 for `ORDER BY 'name'` and `GROUP BY 'name'`, which would order and group by nothing.
 pub(crate) fn check_query(query: &Query) -> Result<()> {
@@ -40,13 +40,6 @@ fn check_constants<'a>(mut keys: impl Iterator<Item = &'a Expr>, clause: &str) -
         }),
         false => Ok(()),
     }
-}
-
-fn bare(mut expr: &Expr) -> &Expr {
-    while let Expr::Nested(inner) = expr {
-        expr = inner;
-    }
-    expr
 }
 
 /// 42809 for `count()`.

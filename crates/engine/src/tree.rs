@@ -30,6 +30,14 @@ pub(crate) fn check(statement: &Statement, limits: &Limits) -> Result<()> {
     }
 }
 
+/// Without the parentheses around it.
+pub(crate) fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
 const SHORT_CHAIN: usize = 8;
 
 struct Flatten;
