@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
-/// So many rows lie within reach of a core.
-const PIECE: usize = 65_536;
+/// So many rows are put together at a time, within reach of a core.
+const SHARE: usize = 262_144;
+/// Each share is looked for among all rows.
+const MOST_SHARES: usize = 16;
 /// So many rows show where a maximum lies, to less than the standard errors of as many customers.
 const FEW: usize = 4_096;
 
@@ -17,28 +19,29 @@ pub fn alike<T: Clone + Send + Sync, K: Ord + Hash + Send>(
     rows: &[(T, f64)],
     key: impl Fn(&T) -> K + Sync,
 ) -> Vec<(T, f64)> {
-    let pieces: Vec<Vec<(T, f64)>> = rows
-        .par_chunks(PIECE)
-        .map(|piece| {
-            let mut kept = once_each(piece, &key);
-            kept.sort_unstable_by_key(|(row, _)| key(row));
-            kept
-        })
-        .collect();
-    let mut rows = pieces.concat();
-    // Pieces in order are merged, and equal rows stay in the order of the pieces.
-    rows.sort_by_key(|(row, _)| key(row));
-    rows.dedup_by(|(next, weight), (kept, total)| {
-        let same = key(next) == key(kept);
-        if same {
-            *total += *weight;
-        }
-        same
-    });
-    rows
+    let n_shares = (rows.len() / SHARE).clamp(1, MOST_SHARES);
+    let share_of = |(row, _): &(T, f64)| {
+        let hash = FixedState::default().hash_one(key(row));
+        (hash >> 32) as usize % n_shares
+    };
+    let shares: Vec<u8> = rows.par_iter().map(|row| share_of(row) as u8).collect();
+    let together = |share: usize| {
+        let of_share = rows.iter().zip(&shares);
+        once_each(
+            of_share.filter_map(|(row, of)| (usize::from(*of) == share).then_some(row)),
+            &key,
+        )
+    };
+    let kept: Vec<Vec<(T, f64)>> = (0..n_shares).into_par_iter().map(together).collect();
+    let mut kept = kept.concat();
+    kept.par_sort_unstable_by_key(|(row, _)| key(row));
+    kept
 }
 
-fn once_each<T: Clone, K: Eq + Hash>(rows: &[(T, f64)], key: impl Fn(&T) -> K) -> Vec<(T, f64)> {
+fn once_each<'a, T: Clone + 'a, K: Eq + Hash>(
+    rows: impl Iterator<Item = &'a (T, f64)>,
+    key: impl Fn(&T) -> K,
+) -> Vec<(T, f64)> {
     let mut places: HashMap<K, usize, FixedState> = HashMap::default();
     let mut kept: Vec<(T, f64)> = vec![];
     for (row, weight) in rows {
@@ -99,8 +102,8 @@ mod tests {
 
     #[test]
     fn many_rows_are_put_together_as_few_are() {
-        let rows: Vec<(usize, f64)> = (0..200_000).map(|n| (n * 7 % 1_000, 1.0)).collect();
-        let expected: Vec<(usize, f64)> = (0..1_000).map(|n| (n, 200.0)).collect();
+        let rows: Vec<(usize, f64)> = (0..600_000).map(|n| (n * 7 % 1_000, 1.0)).collect();
+        let expected: Vec<(usize, f64)> = (0..1_000).map(|n| (n, 600.0)).collect();
         assert_eq!(alike(&rows, |row| *row), expected);
     }
 

@@ -253,21 +253,21 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
     }
 
     fn finish(&mut self, climb: &Climb<N>) -> Result<Fit<N>> {
-        let mut at = climb.at;
-        let mut covariance = self.covariance(at.logs)?;
-        // The gradient is exact where the likelihood is rounded: Newton's step gets the last digits.
+        // The gradient is exact where the likelihood is rounded: steps of it get the last digits.
+        let mut at = self.nearer(climb.at, times(&climb.inverse, &climb.at.gradient))?;
+        let mut covariance = self.covariance(&at)?;
         if let Some(known) = &covariance {
             let step: [f64; N] = std::array::from_fn(|i| {
                 let row = &known[i * N..(i + 1) * N];
                 let product: f64 = row.iter().zip(&at.gradient).map(|(c, g)| c * g).sum();
                 product * self.model.weight()
             });
-            if largest(&step) < 1e-2 {
-                let next = self.evaluate(std::array::from_fn(|n| at.logs[n] + step[n]))?;
-                if largest(&next.gradient) < largest(&at.gradient) {
-                    if largest(&step) > SAME {
-                        covariance = self.covariance(next.logs)?;
-                    }
+            if largest(&step) < SAME {
+                at.logs = std::array::from_fn(|n| at.logs[n] + step[n]);
+            } else {
+                let next = self.nearer(at, step)?;
+                if next.logs != at.logs {
+                    covariance = self.covariance(&next)?;
                     at = next;
                 }
             }
@@ -293,19 +293,28 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
         })
     }
 
-    /// Of the logarithms: the inverse of minus the curvature, by central differences of the gradient.
-    fn covariance(&mut self, logs: [f64; N]) -> Result<Option<Vec<f64>>> {
-        const H: f64 = 1e-4;
+    /// A small `step` onwards, if it flattens the gradient.
+    fn nearer(&mut self, at: Point<N>, step: [f64; N]) -> Result<Point<N>> {
+        if largest(&step) >= 1e-2 {
+            return Ok(at);
+        }
+        let next = self.evaluate(std::array::from_fn(|n| at.logs[n] + step[n]))?;
+        match largest(&next.gradient) < largest(&at.gradient) {
+            true => Ok(next),
+            false => Ok(at),
+        }
+    }
+
+    /// Of the logarithms: the inverse of minus the curvature, by differences of the gradient.
+    fn covariance(&mut self, at: &Point<N>) -> Result<Option<Vec<f64>>> {
+        const H: f64 = 1e-6;
         let mut curvature = vec![0.0; N * N];
         for i in 0..N {
-            let moved = |h: f64| {
-                let mut logs = logs;
-                logs[i] += h;
-                logs
-            };
-            let (up, down) = (self.evaluate(moved(H))?, self.evaluate(moved(-H))?);
+            let mut logs = at.logs;
+            logs[i] += H;
+            let moved = self.evaluate(logs)?;
             for j in 0..N {
-                let second = (up.gradient[j] - down.gradient[j]) / (2.0 * H) * self.model.weight();
+                let second = (moved.gradient[j] - at.gradient[j]) / H * self.model.weight();
                 curvature[i * N + j] -= 0.5 * second;
                 curvature[j * N + i] -= 0.5 * second;
             }

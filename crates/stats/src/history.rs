@@ -44,12 +44,11 @@ pub struct Customers {
 impl Customers {
     /// Each history with how many customers have it. A weight of 0 leaves it out.
     pub fn new(rows: impl IntoIterator<Item = (History, f64)>) -> Result<Self> {
-        let mut histories: Vec<(History, f64)> = vec![];
-        for (history, weight) in rows {
-            if not_negative("weight", weight)? > 0.0 {
-                histories.push((history, weight));
-            }
+        let mut histories: Vec<(History, f64)> = rows.into_iter().collect();
+        for (_, weight) in &histories {
+            not_negative("weight", *weight)?;
         }
+        histories.retain(|(_, weight)| *weight > 0.0);
         let histories = alike(&histories, |history| {
             let History {
                 repeats,

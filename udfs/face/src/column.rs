@@ -115,9 +115,11 @@ impl Column {
                 }
             }
             Kind::Number | Kind::Matrix => {
-                let array = array.as_primitive::<Float64Type>();
-                let values = kept.iter().map(|row| array.value(*row));
-                self.values.extend(values);
+                let values = array.as_primitive::<Float64Type>().values();
+                match kept.len() == values.len() {
+                    true => self.values.extend_from_slice(values),
+                    false => self.values.extend(kept.iter().map(|row| values[*row])),
+                }
             }
         }
         Ok(())

@@ -119,8 +119,12 @@ impl Rows {
                 _ => may_be_null || is_known(array.as_ref(), row),
             }
         };
+        let may_lack = |(_, array): &(usize, &ArrayRef)| {
+            array.is_nullable() || array.as_list_opt::<i32>().is_some()
+        };
+        let lacking: Vec<(usize, &ArrayRef)> = arrays.iter().enumerate().filter(may_lack).collect();
         let kept: Vec<usize> = (0..n_rows)
-            .filter(|row| arrays.iter().enumerate().all(|array| is_known(array, *row)))
+            .filter(|row| lacking.iter().all(|array| is_known(*array, *row)))
             .collect();
         if kept.is_empty() {
             return Ok(());
