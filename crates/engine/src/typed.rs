@@ -372,6 +372,10 @@ impl Typing<'_> {
                 if function.name() == "nullif" && function.args.len() == 2 =>
             {
                 let [one, other] = [0, 1].map(|at| kind_of(&function.args[at], schema));
+                if let Some(field) = same_digits(std::slice::from_ref(&one)) {
+                    let expr = Expr::ScalarFunction(function);
+                    return Ok(Transformed::yes(labelled(expr, field)));
+                }
                 let Some(kind) = kind_of_nullif(one, other) else {
                     return self.function(function, schema);
                 };
@@ -532,6 +536,13 @@ impl Typing<'_> {
                     None if let Some(Kind::Array(element)) = kind_of(many, schema) => element.kind,
                     _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
                 };
+                // A literal is of the length of the items that it is compared with.
+                if let (Kind::Char(Some(length)), Expr::Literal(value, _)) = (&kind, &*one)
+                    && let Some(text) = value.try_as_str().flatten()
+                {
+                    let text = format!("{:<length$}", text.trim_end_matches(' '));
+                    *one = lit(ScalarValue::Utf8View(Some(text)));
+                }
                 // The padding of items that nobody sees here stays, and so does that of the value.
                 let is_spelled = !matches!(many, Expr::Placeholder(_) | Expr::Column(_));
                 if is_spelled || kind == Kind::Uuid {
