@@ -1339,15 +1339,15 @@ fn check_arguments(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Result
                 hint: Some("Count a row of them: count((a, b)).".to_owned()),
             })
         }
-        ("max" | "min", [Some(kind @ (Kind::Json | Kind::Jsonb))]) => {
-            Err(Error::UndefinedFunction {
-                message: format!(
-                    "function {name}({}) does not exist",
-                    bare_name(kind.clone())
-                ),
-                hint: Some("Cast it to text.".to_owned()),
-            })
-        }
+        ("max" | "min", [Some(Kind::Json)]) => Err(Error::UndefinedFunction {
+            message: format!("function {name}(json) does not exist"),
+            hint: Some("Cast it to text.".to_owned()),
+        }),
+        // `b > ANY (SELECT …)` is said by it.
+        ("max" | "min", [Some(Kind::Jsonb)]) => Err(Error::not_supported(
+            format!("{name} of jsonb is not supported"),
+            "Sort the values and take the first: ORDER BY value LIMIT 1.",
+        )),
         ("mode" | "percentile_disc", [Some(Kind::Json), ..]) => {
             no_order::check_order(&[args[0].clone().sort(true, false)], schema)
         }
