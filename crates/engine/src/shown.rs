@@ -52,7 +52,12 @@ pub(crate) fn shown(mut planned: Planned) -> Result<Planned> {
         };
         match scale_of(&plan, index)? {
             Some((changed, scale)) => {
-                let as_typed = scale == Scale::Fixed(digits.scale) && digits.shown == Shown::Scale;
+                let own = match digits.shown {
+                    Shown::Scale => Some(digits.scale),
+                    Shown::Telling => Some(planned.columns[index].least_scale.into()),
+                    Shown::Quotient => None,
+                };
+                let as_typed = own.is_some_and(|own| scale == Scale::Fixed(own));
                 plan = changed;
                 if !as_typed {
                     scales.push((index, Some(scale)));

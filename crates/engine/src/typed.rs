@@ -738,9 +738,14 @@ impl Typing<'_> {
                     _ => udf::TO_VARCHAR,
                 };
                 let length = Expr::Literal(ScalarValue::from(i64::try_from(length).ok()), None);
-                let items = items
-                    .into_iter()
-                    .map(|item| self.call(name, vec![text(item), length.clone()]));
+                let items = items.into_iter().map(|item| {
+                    let cut = self.call(name, vec![text(item), length.clone()])?;
+                    Ok(match &element.kind {
+                        // What it is compared with is without its padding.
+                        kind @ Kind::Char(_) => labelled(cut, field_of_kind(kind.clone())),
+                        _ => cut,
+                    })
+                });
                 let cut = self.call("make_array", items.collect::<PlanResult<_>>()?)?;
                 return Ok(Transformed::yes(labelled(cut, field)));
             }
