@@ -19,7 +19,7 @@ use arrow::{
 use datafusion::common::Result as PlanResult;
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
-    DateOrder, Reading, Span, Units, Zone, array_items, json, numeric::cast as conversion,
+    DateOrder, Reading, Span, Units, Zone, array_items, bytea, json, numeric::cast as conversion,
     refusal::Refusal, rounded, time_text, to_digits,
 };
 
@@ -263,9 +263,7 @@ pub(crate) fn from_text(
             let mut values = BinaryBuilder::new();
             for value in text {
                 match value {
-                    Some(value) => {
-                        values.append_value(bytes_of(value).ok_or_else(|| invalid(value))?)
-                    }
+                    Some(value) => values.append_value(bytea(value)?),
                     None => values.append_null(),
                 }
             }
@@ -365,36 +363,6 @@ pub(crate) fn bool_of(text: &str) -> Option<bool> {
     } else {
         None
     }
-}
-
-fn bytes_of(text: &str) -> Option<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex
-            .bytes()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
-        if !digits.len().is_multiple_of(2) {
-            return None;
-        }
-        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        return digits.chunks(2).map(pair).collect();
-    }
-    let mut bytes = vec![];
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if *first != b'\\' {
-            bytes.push(*first);
-        } else if tail.first() == Some(&b'\\') {
-            bytes.push(b'\\');
-            rest = &tail[1..];
-        } else {
-            let octal = std::str::from_utf8(tail.get(..3)?).ok()?;
-            bytes.push(u8::from_str_radix(octal, 8).ok()?);
-            rest = &tail[3..];
-        }
-    }
-    Some(bytes)
 }
 
 /// `{1,2,NULL,"a b"}`, one level deep.

@@ -5,7 +5,7 @@ use datafusion::{common::ExprSchema, logical_expr::Expr};
 
 use crate::{
     Error, Result,
-    expressions::{comparable, shown},
+    expressions::{comparable, is_known, shown},
     pg_type::Kind,
     typed::kind_of,
 };
@@ -46,6 +46,15 @@ pub(crate) fn clash(kinds: impl IntoIterator<Item = Kind>) -> Option<(Kind, Kind
     let first = kinds.next()?;
     let other = kinds.find(|other| category(other) != category(&first))?;
     Some((first, other))
+}
+
+/// As [`clash`], of types that are a category of their own.
+fn clash_of_labelled(kinds: &[Kind]) -> Option<(Kind, Kind)> {
+    let own = kinds.iter().find(|kind| is_labelled(kind))?;
+    let other = kinds
+        .iter()
+        .find(|other| *other != own && (is_labelled(other) || category(other).is_some()))?;
+    Some((own.clone(), other.clone()))
 }
 
 fn check_condition(place: &str, expr: &Expr, schema: &dyn ExprSchema) -> Result<()> {
@@ -103,10 +112,21 @@ pub(crate) fn check_values(expr: &Expr, schema: &dyn ExprSchema) -> Result<()> {
         }
         _ => return Ok(()),
     };
+    let known = values.iter().filter(|value| is_known(value, schema));
+    let known = known.filter_map(|value| kind_of(value, schema));
+    let found = clash_of_labelled(&known.collect::<Vec<_>>());
+    if let Some((one, other)) = &found
+        && is_labelled(other)
+    {
+        let (one, other) = (shown(Some(one.clone())), shown(Some(other.clone())));
+        return Err(Error::CannotCoerce {
+            message: format!("{name} could not convert type {other} to {one}"),
+        });
+    }
     let kinds = values
         .into_iter()
         .filter_map(|value| kind_of(value, schema));
-    match clash(kinds) {
+    match found.or_else(|| clash(kinds)) {
         Some((one, other)) => Err(Error::DatatypeMismatch {
             message: format!(
                 "{name} types {} and {} cannot be matched",

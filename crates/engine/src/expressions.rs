@@ -491,28 +491,73 @@ pub(crate) fn comparable(
     right: &Expr,
     schema: &dyn ExprSchema,
 ) -> crate::Result<()> {
-    let (left, right) = (kind_of(left, schema), kind_of(right, schema));
-    let categories = (
-        left.as_ref().and_then(category),
-        right.as_ref().and_then(category),
-    );
+    let kinds = (kind_of(left, schema), kind_of(right, schema));
+    if is_known(left, schema) && is_known(right, schema) {
+        check_operator(op, kinds.0.clone(), kinds.1.clone())?;
+    }
+    let category_of = |kind: &Option<Kind>| match kind {
+        Some(Kind::Array(item)) => category(&item.kind),
+        kind => kind.as_ref().and_then(category),
+    };
+    let is_array = |kind: &Option<Kind>| matches!(kind, Some(Kind::Array(_)));
     // The NULLs of a UNION are texts until its types are matched.
     let may_match =
         |one, other| one == Category::Text && !matches!(other, Category::Number | Category::Truth);
-    match categories {
+    match (category_of(&kinds.0), category_of(&kinds.1)) {
+        _ if is_array(&kinds.0) != is_array(&kinds.1) => Ok(()),
         (Some(one), Some(other)) if may_match(one, other) || may_match(other, one) => Ok(()),
-        (Some(one), Some(other)) if one != other => Err(Error::UndefinedFunction {
-            message: format!(
-                "operator does not exist: {} {op} {}",
-                shown(left),
-                shown(right)
-            ),
-            hint: Some(
-                "No operator matches the given name and argument types. You might need to add explicit type casts."
-                    .to_owned(),
-            ),
-        }),
+        (Some(one), Some(other)) if one != other => Err(no_operator(op, kinds.0, kinds.1)),
         _ => Ok(()),
+    }
+}
+
+/// Whether its type has been told, and is not what is left of one that is not known yet.
+pub(crate) fn is_known(expr: &Expr, schema: &dyn ExprSchema) -> bool {
+    match kind_of(expr, schema) {
+        None => true,
+        Some(Kind::Text | Kind::Varchar(_) | Kind::Char(_)) => expr
+            .to_field(schema)
+            .is_ok_and(|(_, field)| field.metadata().contains_key(rapport_lake::PG_TYPE)),
+        Some(_) => true,
+    }
+}
+
+/// uuid, json and jsonb are compared with their like, and json with nothing.
+pub(crate) fn check_operator(
+    op: &impl std::fmt::Display,
+    left: Option<Kind>,
+    right: Option<Kind>,
+) -> crate::Result<()> {
+    let is_text =
+        |kind: &Option<Kind>| matches!(kind, Some(Kind::Text | Kind::Varchar(_) | Kind::Char(_)));
+    let is_own = |kind: &Option<Kind>| matches!(kind, Some(Kind::Uuid | Kind::Jsonb));
+    let is_json = |kind: &Option<Kind>| *kind == Some(Kind::Json);
+    let has_none = is_json(&left)
+        || is_json(&right)
+        || is_own(&left) && is_text(&right)
+        || is_text(&left) && is_own(&right);
+    match has_none {
+        true => Err(no_operator(op, left, right)),
+        false => Ok(()),
+    }
+}
+
+/// 42883
+pub(crate) fn no_operator(
+    op: &impl std::fmt::Display,
+    left: Option<Kind>,
+    right: Option<Kind>,
+) -> Error {
+    Error::UndefinedFunction {
+        message: format!(
+            "operator does not exist: {} {op} {}",
+            shown(left),
+            shown(right)
+        ),
+        hint: Some(
+            "No operator matches the given name and argument types. You might need to add explicit type casts."
+                .to_owned(),
+        ),
     }
 }
 

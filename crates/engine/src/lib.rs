@@ -53,6 +53,7 @@ mod model_functions;
 mod named_windows;
 mod names;
 mod nested_with;
+mod no_order;
 mod no_rows;
 mod not_in;
 mod numbered_sessions;

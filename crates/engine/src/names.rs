@@ -31,6 +31,7 @@ use crate::{
     privilege::{Access, Marked, Privilege},
     system::{self, System},
     times::read_texts,
+    using::Merged,
     view::View,
 };
 
@@ -48,9 +49,19 @@ pub(crate) struct Names {
     /// What the tables among the names are called in the catalogue, and what the views.
     tables: HashMap<String, TableName>,
     views: HashMap<String, TableName>,
+    /// Of the columns that tables share.
+    merged: Merged,
 }
 
 impl Names {
+    pub(crate) fn merged(&self) -> &Merged {
+        &self.merged
+    }
+
+    pub(crate) fn merge(&mut self, merged: Merged) {
+        self.merged = merged;
+    }
+
     pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
         let key = name.to_string();
         if let Some(Error::Denied { what }) = self.denied.get(&key) {

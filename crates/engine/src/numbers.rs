@@ -9,9 +9,9 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, StringArray},
+    array::{Array, ArrayRef, AsArray, Float64Array, ListArray, StringArray},
     compute::cast,
-    datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit},
+    datatypes::{DataType, Field, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit},
 };
 use datafusion::{
     common::{
@@ -145,6 +145,17 @@ impl Functions {
                     (from, to) if from.is_floating() && to.is_integer() => {
                         self.round.call(vec![inner])
                     }
+                    (DataType::List(from), DataType::List(to)) if to.data_type().is_integer() => {
+                        match from.data_type() {
+                            from if from.is_floating() => self.round.call(vec![inner]),
+                            DataType::Decimal128(_, scale) if *scale > 0 => {
+                                let item = Field::new_list_field(DataType::Decimal128(38, 0), true);
+                                let whole = DataType::List(Arc::new(item));
+                                datafusion::logical_expr::cast(inner, whole)
+                            }
+                            _ => return Transformed::no(expr),
+                        }
+                    }
                     (from, DataType::Float64) if from.is_decimal() || is_text(from) => {
                         return Transformed::yes(self.to_float8.call(vec![inner]));
                     }
@@ -261,8 +272,16 @@ fn by_array(
     }
 }
 
-/// To the nearest whole number, halves to the even one.
+/// To the nearest whole number, halves to the even one; of an array, each item.
 fn round(array: &ArrayRef) -> Result<ArrayRef> {
+    if let (DataType::List(item), Some(lists)) = (array.data_type(), array.as_list_opt::<i32>()) {
+        return Ok(Arc::new(ListArray::try_new(
+            item.clone(),
+            lists.offsets().clone(),
+            round(lists.values())?,
+            lists.nulls().cloned(),
+        )?));
+    }
     let wide = cast(array, &DataType::Float64)?;
     let rounded: Float64Array = wide
         .as_primitive::<Float64Type>()

@@ -73,7 +73,7 @@ use crate::{
     tree::bare,
     typed::{field_of, give_types},
     types::PostgresTypes,
-    unions,
+    unions, using,
     view::View,
     whole_rows,
     widen::{widen, widen_query},
@@ -214,8 +214,7 @@ impl Scope {
         names.add_named(&self.named);
         names.add(private);
         names.call(tables);
-        whole_rows::spell_out(&mut statement, &names)?;
-        let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
+        let (plan, params) = with_rows(&state, &mut names, statement, declared)?;
         check_reads_only(&plan)?;
         let origins: Vec<_> = (0..plan.schema().fields().len())
             .map(|index| origin(&plan, index, &names))
@@ -267,8 +266,7 @@ impl Scope {
         for (name, values) in inner {
             names.add(&[(&name, values)]);
         }
-        whole_rows::spell_out(&mut statement, &names)?;
-        let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
+        let (plan, params) = with_rows(&state, &mut names, statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));
         };
@@ -367,6 +365,28 @@ fn row_of(state: &SessionState, name: &str, form: Form) -> Option<Vec<String>> {
     let names = columns.iter().map(|(name, _)| (*name).to_owned());
     let names: Vec<String> = names.collect();
     (!names.is_empty()).then_some(names)
+}
+
+/// Plans again if tables share columns that are of two types in them: what they are together is only known then.
+fn with_rows(
+    state: &SessionState,
+    names: &mut Names,
+    mut statement: ast::Statement,
+    declared: &[Option<u32>],
+) -> Result<(LogicalPlan, Parameters)> {
+    let before = using::is_in(&statement).then(|| statement.clone());
+    whole_rows::spell_out(&mut statement, names)?;
+    let planned = with_parameters(state, names, &statement, declared)?;
+    let Some(mut statement) = before else {
+        return Ok(planned);
+    };
+    let merged = using::of_two_types(&planned.0)?;
+    if merged.is_empty() {
+        return Ok(planned);
+    }
+    names.merge(merged);
+    whole_rows::spell_out(&mut statement, names)?;
+    with_parameters(state, names, &statement, declared)
 }
 
 /// Plans twice if a parameter's type has to be inferred: once to find it, once with it.

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::{
     columns::{Label, label},
     names::{Names, PRIVATE, folded, key, parts},
-    using::{self, Tables},
+    using::{self, Merged, Tables},
 };
 
 /// The names of an item's columns; `None` if they are not known here.
@@ -47,6 +47,10 @@ impl Tables for Shapes<'_> {
         }
         let item = self.item(factor)?;
         Some((item.name, item.shape?))
+    }
+
+    fn merged(&self) -> &Merged {
+        self.names.merged()
     }
 }
 

@@ -14,7 +14,7 @@ use datafusion::{
     functions_aggregate::min_max::max_udaf,
     logical_expr::{
         Aggregate, Case, Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan,
-        LogicalPlanBuilder, Projection, SubqueryAlias, Union, Values, Window,
+        LogicalPlanBuilder, Projection, SubqueryAlias, Union, Values, Window, cast,
         expr::{AggregateFunction, AggregateFunctionParams, ScalarFunction},
         lit, when,
     },
@@ -27,7 +27,14 @@ use rapport_udf_postgres::numeric::{
     variance,
 };
 
-use crate::{Result, columns::LEAST_SCALE, oid, plan::Planned, unions::WITHOUT_TYPE};
+use crate::{
+    Result,
+    columns::{LEAST_SCALE, column_type},
+    oid,
+    pg_type::Kind,
+    plan::Planned,
+    unions::WITHOUT_TYPE,
+};
 
 /// In no name that a client types.
 const SCALE_NAME: &str = "\u{1}scale";
@@ -45,7 +52,12 @@ pub(crate) fn shown(mut planned: Planned) -> Result<Planned> {
         };
         match scale_of(&plan, index)? {
             Some((changed, scale)) => {
-                let as_typed = scale == Scale::Fixed(digits.scale) && digits.shown == Shown::Scale;
+                let own = match digits.shown {
+                    Shown::Scale => Some(digits.scale),
+                    Shown::Telling => Some(planned.columns[index].least_scale.into()),
+                    Shown::Quotient => None,
+                };
+                let as_typed = own.is_some_and(|own| scale == Scale::Fixed(own));
                 plan = changed;
                 if !as_typed {
                     scales.push((index, Some(scale)));
@@ -285,10 +297,12 @@ fn scale_of_window(window: &Window, at: usize) -> PlanResult<Option<(LogicalPlan
         call.fun.name(),
         "lag" | "lead" | "first_value" | "last_value" | "nth_value"
     );
+    // Known only where all values show as many.
+    let of_all = matches!(call.fun.name(), "sum" | "min" | "max");
     let mut input = window.input.as_ref().clone();
     let mut scales = vec![];
     for place in [0, 2] {
-        match call.params.args.get(place).filter(|_| of_others) {
+        match call.params.args.get(place).filter(|_| of_others || of_all) {
             None if place == 0 => return Ok(None),
             None => {}
             Some(Expr::Literal(value, _)) if value.is_null() => {}
@@ -306,6 +320,9 @@ fn scale_of_window(window: &Window, at: usize) -> PlanResult<Option<(LogicalPlan
     };
     if all_same && matches!(first, Scale::Fixed(_)) {
         return Ok(Some((LogicalPlan::Window(window.clone()), first)));
+    }
+    if of_all {
+        return Ok(None);
     }
     let mut call = call;
     for (place, scale) in scales {
@@ -386,7 +403,7 @@ fn scale_of_aggregate(
     let (argument, filter) = match index.checked_sub(groups) {
         None => (&aggregate.group_expr[index], None),
         Some(at) => match &aggregate.aggr_expr[at] {
-            Expr::AggregateFunction(call) if call.func.name() == "sum" => {
+            Expr::AggregateFunction(call) if matches!(call.func.name(), "sum" | "min" | "max") => {
                 let [argument] = call.params.args.as_slice() else {
                     return Ok(None);
                 };
@@ -395,6 +412,9 @@ fn scale_of_aggregate(
             _ => return Ok(None),
         },
     };
+    let is_sum = index.checked_sub(groups).is_none_or(|at| {
+        matches!(&aggregate.aggr_expr[at], Expr::AggregateFunction(call) if call.func.name() == "sum")
+    });
     let mut input = aggregate.input.as_ref().clone();
     let Some(scale) = scale_of_expr(argument, &mut input)? else {
         return Ok(None);
@@ -404,6 +424,8 @@ fn scale_of_aggregate(
             let plan = LogicalPlan::Aggregate(aggregate.clone());
             return Ok(Some((plan, Scale::Fixed(scale))));
         }
+        // Which of the values it is, is not known.
+        Scale::Computed(_) if !is_sum => return Ok(None),
         Scale::Computed(scale) => scale,
     };
     let most = Expr::AggregateFunction(AggregateFunction {
@@ -453,6 +475,10 @@ fn scale_of_expr(expr: &Expr, input: &mut LogicalPlan) -> PlanResult<Option<Scal
                 return Ok(Some(scale));
             }
             let field = input.schema().field(index);
+            // Its type has as many digits as that of all numerics.
+            if let Kind::Numeric(Some((_, scale))) = column_type(field).kind {
+                return Ok(Some(Scale::Fixed(scale.into())));
+            }
             let least = field.metadata().get(LEAST_SCALE);
             let least = least.and_then(|scale| scale.parse::<i32>().ok());
             Ok(match (by_type(expr), least) {
@@ -471,6 +497,17 @@ fn scale_of_expr(expr: &Expr, input: &mut LogicalPlan) -> PlanResult<Option<Scal
             Ok(by_type(expr))
         }
         Expr::Case(case) => scale_of_case(case, input),
+        // As many as are asked for, where that differs from row to row.
+        Expr::ScalarFunction(call)
+            if digits.shown != Shown::Scale
+                && !expr.is_volatile()
+                && matches!(call.func.name(), "round" | "trunc")
+                && call.args.len() == 2 =>
+        {
+            let places = cast(call.args[1].clone(), DataType::Int32);
+            let some = when(places.clone().gt(lit(0)), places).otherwise(lit(0))?;
+            Ok(Some(Scale::Computed(some)))
+        }
         Expr::ScalarFunction(call) => match scale_of_call(call, input)? {
             Some(scale) => Ok(Some(scale)),
             None => Ok(by_type(expr)),

@@ -29,7 +29,7 @@ use datafusion::{
 };
 use rapport_lake::PG_TYPE;
 use rapport_udf_postgres::{
-    TimeOperator, Zone, has_no_time_cast, refusal::Refusal, time_cast, widest,
+    TimeOperator, Zone, has_no_time_cast, refusal::Refusal, time_cast, widest, within_reach,
 };
 
 use crate::{
@@ -475,6 +475,14 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
                 && (has_offset(&frame.start_bound) || has_offset(&frame.end_bound));
             let mut changed = false;
             for SortExpr { expr, .. } in &mut params.order_by {
+                if has_offset {
+                    let bounds = [
+                        &params.window_frame.start_bound,
+                        &params.window_frame.end_bound,
+                    ];
+                    check_offsets(&bounds, &expr.get_type(schema)?)?;
+                    changed |= make_room(expr, schema)?;
+                }
                 changed |= window_order(expr, schema, has_offset, has_rules)?;
             }
             for expr in &mut params.partition_by {
@@ -538,6 +546,55 @@ fn null_if(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
     when(left.eq(right), Expr::Literal(nothing, None))
         .otherwise(value)
         .map(Some)
+}
+
+/// The offsets of a RANGE: a number over numbers, an interval over moments.
+fn check_offsets(bounds: &[&WindowFrameBound], key: &DataType) -> Result<()> {
+    let is_moment = matches!(key, DataType::Date32 | DataType::Timestamp(..));
+    for bound in bounds {
+        let (WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset)) = bound
+        else {
+            continue;
+        };
+        let Some(text) = offset.try_as_str().flatten() else {
+            continue;
+        };
+        // Intervals have been spelled out by now.
+        let text = text.trim();
+        let fits = match text.parse::<f64>() {
+            Ok(_) if key.is_integer() => text.parse::<i64>().is_ok(),
+            Ok(_) => key.is_numeric(),
+            Err(_) => is_moment,
+        };
+        if !fits {
+            return Err(Error::not_supported(
+                "RANGE with such an offset is not supported for the type of the ORDER BY column",
+                "Give a number over numbers, and an interval over dates and timestamps.",
+            )
+            .into());
+        }
+        if text.contains('-') && is_moment {
+            return Err(Error::Refused(Refusal::new(
+                "22013",
+                "invalid preceding or following size in window function",
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Offsets are added to what a window is ordered by: no infinity and no number at the end of its range bears that.
+fn make_room(expr: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    *expr = match expr.get_type(schema)? {
+        DataType::Int16 | DataType::Int32 => cast(std::mem::take(expr), DataType::Int64),
+        DataType::Int64 => cast(std::mem::take(expr), DataType::Decimal128(20, 0)),
+        DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            within_reach().call(vec![std::mem::take(expr)])
+        }
+        _ => return Ok(false),
+    };
+    Ok(true)
 }
 
 /// What a window is ordered by: DataFusion knows no ranges of intervals and of times of day.

@@ -23,14 +23,18 @@ use datafusion::{
     },
 };
 use rapport_lake::PG_TYPE;
-use rapport_udf_postgres as udf;
+use rapport_udf_postgres::{
+    self as udf,
+    numeric::shown::{self, Step},
+};
 
 use crate::{
     Error, Result,
     columns::column_type,
     common_kind::{check_values, common_kind, is_labelled, is_told, without_length},
-    expressions::{boolean, comparable},
-    pg_type::{Kind, PgType},
+    expressions::{boolean, check_operator, comparable, is_known, no_operator},
+    no_order,
+    pg_type::{Kind, PgType, is_unconstrained},
     quantified,
 };
 
@@ -50,13 +54,14 @@ pub(crate) fn give_types(
                 &scan.source.schema(),
             )?);
         }
+        no_order::check_node(&node, &schema)?;
         let names = NamePreserver::new(&node);
         let is_sort = matches!(node, LogicalPlan::Sort(_));
         let changed = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let mut changed = expr.transform_up(|expr| typing.typed(expr, &schema))?;
-            if is_sort && kind_of(&changed.data, &schema) == Some(Kind::Jsonb) {
-                changed = Transformed::yes(typing.call(udf::json::SORT_KEY, vec![changed.data])?);
+            if is_sort && let Some(key) = typing.sort_key(&changed.data, &schema)? {
+                changed = Transformed::yes(key);
             }
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
@@ -204,6 +209,75 @@ impl Typing<'_> {
         )))
     }
 
+    /// What stands for it where values are sorted, if it is not itself.
+    fn sort_key(&self, expr: &Expr, schema: &dyn ExprSchema) -> PlanResult<Option<Expr>> {
+        let function = match kind_of(expr, schema) {
+            Some(Kind::Jsonb) => udf::json::SORT_KEY,
+            Some(kind) if is_sortable_array(&kind) => udf::ARRAY_KEY,
+            _ => return Ok(None),
+        };
+        self.call(function, vec![expr.clone()]).map(Some)
+    }
+
+    /// Two arrays of one type in the order that PostgreSQL has them in: a NULL item is the greatest.
+    fn arrays_in_order(
+        &self,
+        left: &Expr,
+        op: Operator,
+        right: &Expr,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Option<Expr>> {
+        let is_order = matches!(
+            op,
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+        );
+        let is_sortable = |expr: &Expr| {
+            let kind = kind_of(expr, schema);
+            kind.is_some_and(|kind| is_sortable_array(&kind))
+        };
+        if !is_order || !is_sortable(left) || !is_sortable(right) {
+            return Ok(None);
+        }
+        let (one, other) = (left.get_type(schema)?, right.get_type(schema)?);
+        if one != other && !(is_of_texts(&one) && is_of_texts(&other)) {
+            return Ok(None);
+        }
+        let key = |expr: &Expr| self.call(udf::ARRAY_KEY, vec![expr.clone()]);
+        let keys = BinaryExpr::new(Box::new(key(left)?), op, Box::new(key(right)?));
+        Ok(Some(Expr::BinaryExpr(keys)))
+    }
+
+    /// `greatest` or `least` of two arrays.
+    fn extreme_array(
+        &self,
+        function: &ScalarFunction,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Option<Expr>> {
+        let kind = function.args.first().and_then(|arg| kind_of(arg, schema));
+        let op = match function.name() {
+            "greatest" => Operator::GtEq,
+            "least" => Operator::LtEq,
+            _ => return Ok(None),
+        };
+        if !kind.is_some_and(|kind| is_sortable_array(&kind)) {
+            return Ok(None);
+        }
+        let two = match function.args.as_slice() {
+            [one, other] => self
+                .arrays_in_order(one, op, other, schema)?
+                .map(|found| (one, other, found)),
+            _ => None,
+        };
+        let Some((one, other, is_first)) = two else {
+            let message = format!("{} of such arrays is not supported", function.name());
+            return Err(Error::not_supported(message, "Compare them in a CASE.").into());
+        };
+        let is_first = other.clone().is_null().or(is_first);
+        when(is_first, one.clone())
+            .otherwise(other.clone())
+            .map(Some)
+    }
+
     fn typed(&self, expr: Expr, schema: &dyn ExprSchema) -> PlanResult<Transformed<Expr>> {
         check_values(&expr, schema)?;
         match expr {
@@ -219,6 +293,13 @@ impl Typing<'_> {
                 }
                 for item in &list.list {
                     comparable(&"=", &list.expr, item, schema)?;
+                }
+                let mut is_array = false;
+                for item in &mut list.list {
+                    is_array |= read_as_array(item, &list.expr, schema);
+                }
+                if is_array {
+                    return Ok(Transformed::yes(Expr::InList(list)));
                 }
                 let Some(kind) = kind_of(&list.expr, schema).filter(needs_care) else {
                     return Ok(Transformed::no(Expr::InList(list)));
@@ -236,7 +317,21 @@ impl Typing<'_> {
                 ))))
             }
             Expr::InSubquery(found) => self.in_subquery(found, schema),
-            Expr::Between(between) => {
+            Expr::Between(mut between) => {
+                read_as_array(&mut between.low, &between.expr, schema);
+                read_as_array(&mut between.high, &between.expr, schema);
+                let Between {
+                    expr, low, high, ..
+                } = &between;
+                if let Some(low) = self.arrays_in_order(expr, Operator::GtEq, low, schema)?
+                    && let Some(high) = self.arrays_in_order(expr, Operator::LtEq, high, schema)?
+                {
+                    let within = low.and(high);
+                    return Ok(Transformed::yes(match between.negated {
+                        true => !within,
+                        false => within,
+                    }));
+                }
                 let Some(kind) = kind_of(&between.expr, schema).filter(needs_care) else {
                     return Ok(Transformed::no(Expr::Between(between)));
                 };
@@ -249,9 +344,20 @@ impl Typing<'_> {
             }
             Expr::ScalarFunction(function) if takes_type_of_arguments(function.name()) => {
                 let kinds = function.args.iter().map(|arg| kind_of(arg, schema));
-                let Some(kind) = common_kind(&kinds.collect::<Vec<_>>()) else {
+                let kinds: Vec<Option<Kind>> = kinds.collect();
+                let Some(kind) = common_kind(&kinds) else {
+                    if let Some(field) = same_digits(&kinds) {
+                        let expr = Expr::ScalarFunction(function);
+                        return Ok(Transformed::yes(labelled(expr, field)));
+                    }
+                    if let Some(extreme) = self.extreme_array(&function, schema)? {
+                        return Ok(Transformed::yes(extreme));
+                    }
                     return self.function(function, schema);
                 };
+                if matches!(function.name(), "greatest" | "least") {
+                    no_order::check_comparison(&kind)?;
+                }
                 if kind == Kind::Jsonb && matches!(function.name(), "greatest" | "least") {
                     let message = format!("{} of jsonb is not supported", function.name());
                     return Err(Error::not_supported(message, "Compare them in a CASE.").into());
@@ -266,6 +372,10 @@ impl Typing<'_> {
                 if function.name() == "nullif" && function.args.len() == 2 =>
             {
                 let [one, other] = [0, 1].map(|at| kind_of(&function.args[at], schema));
+                if let Some(field) = same_digits(std::slice::from_ref(&one)) {
+                    let expr = Expr::ScalarFunction(function);
+                    return Ok(Transformed::yes(labelled(expr, field)));
+                }
                 let Some(kind) = kind_of_nullif(one, other) else {
                     return self.function(function, schema);
                 };
@@ -304,6 +414,20 @@ impl Typing<'_> {
             }
             Expr::AggregateFunction(mut call) => {
                 let name = call.func.name().to_owned();
+                if call.params.distinct {
+                    no_order::check_equality(&call.params.args, schema)?;
+                }
+                no_order::check_order(&call.params.order_by, schema)?;
+                // Of distinct values, those that they are sorted by have to be the same.
+                let mut is_sorted = false;
+                if !call.params.distinct && !call.func.supports_within_group_clause() {
+                    for key in &mut call.params.order_by {
+                        if let Some(expr) = self.sort_key(&key.expr, schema)? {
+                            key.expr = expr;
+                            is_sorted = true;
+                        }
+                    }
+                }
                 if name == "string_agg"
                     && let Some(joined) = call.params.args.first_mut()
                     && matches!(kind_of(joined, schema), Some(Kind::Char(_)))
@@ -322,17 +446,50 @@ impl Typing<'_> {
                 let expr = Expr::AggregateFunction(call);
                 Ok(match field {
                     Some(field) => Transformed::yes(labelled(expr, field)),
+                    None if is_sorted => Transformed::yes(expr),
                     None => Transformed::no(expr),
                 })
             }
-            Expr::WindowFunction(call) => {
+            Expr::WindowFunction(mut call) => {
                 check_window(call.fun.name(), &call.params.args)?;
-                let field = field_of_aggregate(call.fun.name(), &call.params.args, schema);
+                no_order::check_equality(&call.params.partition_by, schema)?;
+                no_order::check_order(&call.params.order_by, schema)?;
+                let mut is_sorted = false;
+                for key in &mut call.params.order_by {
+                    if let Some(expr) = self.sort_key(&key.expr, schema)? {
+                        // DataFusion has no windows over bytes.
+                        let hex = lit(ScalarValue::Utf8View(Some("hex".to_owned())));
+                        key.expr = self.call("encode", vec![expr, hex])?;
+                        is_sorted = true;
+                    }
+                }
+                let field = match call.fun.name() {
+                    "lag" | "lead" | "first_value" | "last_value" | "nth_value" => {
+                        without_modifier(call.params.args.first(), schema)
+                    }
+                    name => field_of_aggregate(name, &call.params.args, schema),
+                };
                 let expr = Expr::WindowFunction(call);
                 Ok(match field {
                     Some(field) => Transformed::yes(labelled(expr, field)),
+                    None if is_sorted => Transformed::yes(expr),
                     None => Transformed::no(expr),
                 })
+            }
+            Expr::Like(like) => {
+                let operator = match (like.negated, like.case_insensitive) {
+                    (false, false) => "~~",
+                    (false, true) => "~~*",
+                    (true, false) => "!~~",
+                    (true, true) => "!~~*",
+                };
+                match kind_of(&like.expr, schema).filter(is_labelled) {
+                    Some(kind) => {
+                        let pattern = kind_of(&like.pattern, schema);
+                        Err(no_operator(&operator, Some(kind), pattern).into())
+                    }
+                    None => Ok(Transformed::no(Expr::Like(like))),
+                }
             }
             Expr::ScalarSubquery(subquery) => {
                 let field = subquery.subquery.schema().field(0).clone();
@@ -346,9 +503,14 @@ impl Typing<'_> {
                 let last = case.else_expr.as_deref().map(|last| kind_of(last, schema));
                 let results = case.when_then_expr.iter();
                 let kinds = results.map(|(_, then)| kind_of(then, schema));
-                let kinds = std::iter::once(last.flatten()).chain(kinds);
-                let Some(kind) = common_kind(&kinds.collect::<Vec<_>>()) else {
-                    return Ok(Transformed::no(Expr::Case(case)));
+                let kinds: Vec<Option<Kind>> =
+                    std::iter::once(last.flatten()).chain(kinds).collect();
+                let Some(kind) = common_kind(&kinds) else {
+                    let expr = Expr::Case(case);
+                    return Ok(match same_digits(&kinds) {
+                        Some(field) => Transformed::yes(labelled(expr, field)),
+                        None => Transformed::no(expr),
+                    });
                 };
                 let mut case = case;
                 let result = |result: Box<Expr>| -> PlanResult<Box<Expr>> {
@@ -374,6 +536,13 @@ impl Typing<'_> {
                     None if let Some(Kind::Array(element)) = kind_of(many, schema) => element.kind,
                     _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
                 };
+                // A literal is of the length of the items that it is compared with.
+                if let (Kind::Char(Some(length)), Expr::Literal(value, _)) = (&kind, &*one)
+                    && let Some(text) = value.try_as_str().flatten()
+                {
+                    let text = format!("{:<length$}", text.trim_end_matches(' '));
+                    *one = lit(ScalarValue::Utf8View(Some(text)));
+                }
                 // The padding of items that nobody sees here stays, and so does that of the value.
                 let is_spelled = !matches!(many, Expr::Placeholder(_) | Expr::Column(_));
                 if is_spelled || kind == Kind::Uuid {
@@ -435,6 +604,7 @@ impl Typing<'_> {
         let from = kind_of(&inner, schema);
         let declared = field.metadata().get(PG_TYPE);
         let target = declared.and_then(|text| PgType::parse(text).ok());
+        let target = target.filter(|target| !is_told_by_arrow(&target.kind));
         if let Some(from) = &from {
             let to = match &target {
                 Some(target) => target.clone(),
@@ -467,6 +637,19 @@ impl Typing<'_> {
             {
                 return self.array_of_text(*inner, item.data_type().clone(), field);
             }
+            if matches!(from, Some(Kind::Numeric(Some(_))))
+                && field.data_type() == &udf::numeric::ANY_SCALE
+            {
+                let plain = field_of(field.data_type().clone(), "numeric");
+                let cast = Expr::Cast(Cast::new_from_field(inner, field));
+                return Ok(Transformed::yes(labelled(cast, plain)));
+            }
+            if let Some(Kind::Array(item)) = &from
+                && matches!(item.kind, Kind::Char(_))
+                && is_of_texts(field.data_type())
+            {
+                return Err(no_cast_of_items("text[]"));
+            }
             if matches!(from, Some(Kind::Json | Kind::Jsonb)) {
                 return self.cast_of_json(*inner, field, from == Some(Kind::Jsonb));
             }
@@ -496,6 +679,9 @@ impl Typing<'_> {
             let message = format!("cannot cast type {from} to {}", target.name());
             datafusion::error::DataFusionError::from(Error::CannotCoerce { message })
         };
+        if let Some(written) = written(&inner, &from) {
+            *inner = written;
+        }
         if let Expr::Placeholder(_) = *inner {
             // Its type is what it is cast to, and it arrives as such.
             if matches!(target.kind, Kind::Text | Kind::Name | Kind::Varchar(None)) {
@@ -529,7 +715,9 @@ impl Typing<'_> {
                     .into()),
                 };
             }
-            (Kind::Array(element), _) if let Kind::Varchar(Some(length)) = element.kind => {
+            (Kind::Array(element), _)
+                if let Kind::Varchar(Some(length)) | Kind::Char(Some(length)) = element.kind =>
+            {
                 if from.is_none() && matches!(*inner, Expr::Placeholder(_))
                     || from.as_ref() == Some(&target.kind)
                 {
@@ -543,16 +731,21 @@ impl Typing<'_> {
                         Some(items) => items,
                         None => return same(inner, field),
                     },
-                    _ => {
-                        let message = format!("a cast to {} is not supported", target.name());
-                        let hint = "Cast each item by itself, or to text[].";
-                        return Err(Error::not_supported(message, hint).into());
-                    }
+                    _ => return Err(no_cast_of_items(&target.name())),
+                };
+                let name = match element.kind {
+                    Kind::Char(_) => udf::TO_CHAR,
+                    _ => udf::TO_VARCHAR,
                 };
                 let length = Expr::Literal(ScalarValue::from(i64::try_from(length).ok()), None);
-                let items = items
-                    .into_iter()
-                    .map(|item| self.call(udf::TO_VARCHAR, vec![text(item), length.clone()]));
+                let items = items.into_iter().map(|item| {
+                    let cut = self.call(name, vec![text(item), length.clone()])?;
+                    Ok(match &element.kind {
+                        // What it is compared with is without its padding.
+                        kind @ Kind::Char(_) => labelled(cut, field_of_kind(kind.clone())),
+                        _ => cut,
+                    })
+                });
                 let cut = self.call("make_array", items.collect::<PlanResult<_>>()?)?;
                 return Ok(Transformed::yes(labelled(cut, field)));
             }
@@ -670,6 +863,22 @@ impl Typing<'_> {
         if !is_comparison {
             return Ok(Transformed::no(Expr::BinaryExpr(binary)));
         }
+        let mut binary = binary;
+        if matches!(
+            binary.op,
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
+        ) {
+            comparable(&"=", &binary.left, &binary.right, schema)?;
+            let is_array = read_as_array(&mut binary.left, &binary.right, schema)
+                || read_as_array(&mut binary.right, &binary.left, schema);
+            if is_array {
+                return Ok(Transformed::yes(Expr::BinaryExpr(binary)));
+            }
+        }
+        let (left, right) = (&binary.left, &binary.right);
+        if let Some(keys) = self.arrays_in_order(left, binary.op, right, schema)? {
+            return Ok(Transformed::yes(keys));
+        }
         let kinds = [
             kind_of(&binary.left, schema),
             kind_of(&binary.right, schema),
@@ -745,6 +954,13 @@ impl Typing<'_> {
         let rows = found.subquery.subquery.schema();
         let item = Expr::Column(Column::from(rows.qualified_field(0)));
         let kinds = [kind_of(&found.expr, schema), kind_of(&item, rows.as_ref())];
+        let [known, known_item] = [
+            is_known(&found.expr, schema),
+            is_known(&item, rows.as_ref()),
+        ];
+        if known && known_item {
+            check_operator(&"=", kinds[0].clone(), kinds[1].clone())?;
+        }
         let mut chars = kinds
             .iter()
             .flatten()
@@ -791,7 +1007,11 @@ impl Typing<'_> {
             let members = members.collect::<PlanResult<Vec<_>>>()?;
             return self.call(object, members.concat());
         }
-        let is_json = match kind_of(&value, schema) {
+        let kind = kind_of(&value, schema);
+        if let Some(written) = written(&value, &kind) {
+            return self.call(function, vec![written, lit(true)]);
+        }
+        let is_json = match kind {
             Some(Kind::Json | Kind::Jsonb) => true,
             Some(Kind::Array(element)) => matches!(element.kind, Kind::Json | Kind::Jsonb),
             _ => false,
@@ -880,6 +1100,17 @@ impl Typing<'_> {
                     | "texticregexne"
             );
         let mut changed = false;
+        if matches!(
+            name.as_str(),
+            udf::TEXT_OF | "concat" | "concat_ws" | "format"
+        ) {
+            for arg in &mut args {
+                if let Some(written) = written(arg, &kind_of(arg, schema)) {
+                    *arg = written;
+                    changed = true;
+                }
+            }
+        }
         if !keeps_padding {
             for arg in &mut args {
                 if matches!(kind_of(arg, schema), Some(Kind::Char(_))) {
@@ -894,6 +1125,63 @@ impl Typing<'_> {
         } else {
             Transformed::no(call)
         })
+    }
+}
+
+/// Types that their Arrow type tells well enough where something is cast to them: only their names say more.
+fn is_told_by_arrow(kind: &Kind) -> bool {
+    match kind {
+        Kind::Numeric(_) => true,
+        Kind::Array(item) => matches!(
+            item.kind,
+            Kind::Text | Kind::Name | Kind::Varchar(None) | Kind::Char(None)
+        ),
+        _ => false,
+    }
+}
+
+fn no_cast_of_items(to: &str) -> datafusion::error::DataFusionError {
+    let message = format!("a cast of such an array to {to} is not supported");
+    Error::not_supported(message, "Cast each of its items by itself.").into()
+}
+
+fn is_of_texts(array: &DataType) -> bool {
+    matches!(array, DataType::List(item) if item.data_type().is_string())
+}
+
+/// Whether its items are in an order that their Arrow type has too.
+fn is_sortable_array(kind: &Kind) -> bool {
+    match kind {
+        Kind::Array(item) => !matches!(
+            item.kind,
+            Kind::Json | Kind::Jsonb | Kind::Record | Kind::Interval | Kind::Array(_)
+        ),
+        _ => false,
+    }
+}
+
+/// The text of a numeric that says how many digits it shows, and is of the type of those that do not.
+fn written(number: &Expr, kind: &Option<Kind>) -> Option<Expr> {
+    match kind {
+        Some(Kind::Numeric(Some((precision, scale))))
+            if is_unconstrained(&DataType::Decimal128(*precision, *scale)) =>
+        {
+            let scale = lit(i32::from(*scale));
+            Some(shown::function(Step::Written).call(vec![number.clone(), scale]))
+        }
+        _ => None,
+    }
+}
+
+/// A literal without a type is an array beside one.
+fn read_as_array(literal: &mut Expr, array: &Expr, schema: &dyn ExprSchema) -> bool {
+    let is_unknown = matches!(literal, Expr::Literal(..)) && kind_of(literal, schema).is_none();
+    match array.get_type(schema) {
+        Ok(list @ DataType::List(_)) if is_unknown => {
+            *literal = datafusion::logical_expr::cast(std::mem::take(literal), list);
+            true
+        }
+        _ => false,
     }
 }
 
@@ -1056,6 +1344,18 @@ fn check_arguments(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Result
                 hint: Some("Count a row of them: count((a, b)).".to_owned()),
             })
         }
+        ("max" | "min", [Some(Kind::Json)]) => Err(Error::UndefinedFunction {
+            message: format!("function {name}(json) does not exist"),
+            hint: Some("Cast it to text.".to_owned()),
+        }),
+        // `b > ANY (SELECT …)` is said by it.
+        ("max" | "min", [Some(Kind::Jsonb)]) => Err(Error::not_supported(
+            format!("{name} of jsonb is not supported"),
+            "Sort the values and take the first: ORDER BY value LIMIT 1.",
+        )),
+        ("mode" | "percentile_disc", [Some(Kind::Json), ..]) => {
+            no_order::check_order(&[args[0].clone().sort(true, false)], schema)
+        }
         ("string_agg", [Some(Kind::Bytea), ..]) => Err(Error::not_supported(
             "string_agg of bytea is not supported",
             "Put the texts together: string_agg(encode(value, 'hex'), '').",
@@ -1074,6 +1374,40 @@ fn field_of_aggregate(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Opt
         return Some(list_of(without_length(kind)));
     }
     answers_one_value(name, &kind).then(|| field_of_kind(without_length(kind)))
+}
+
+/// The type of what a window takes from another row, if that has a length or a number of digits.
+fn without_modifier(value: Option<&Expr>, schema: &dyn ExprSchema) -> Option<FieldRef> {
+    fn bare(pg_type: PgType) -> PgType {
+        PgType {
+            typmod: -1,
+            kind: match pg_type.kind {
+                Kind::Numeric(_) => Kind::Numeric(None),
+                Kind::Array(item) => Kind::Array(Box::new(bare(*item))),
+                kind => without_length(kind),
+            },
+            ..pg_type
+        }
+    }
+    let field = value?.to_field(schema).ok()?.1;
+    let declared = PgType::parse(field.metadata().get(PG_TYPE)?).ok()?;
+    (declared.typmod >= 0).then(|| field_of(field.data_type().clone(), &bare(declared).name()))
+}
+
+/// The numeric that all are: as many digits, and none of them without a type.
+fn same_digits(kinds: &[Option<Kind>]) -> Option<FieldRef> {
+    let first = kinds.first()?;
+    let Some(kind @ Kind::Numeric(Some((precision, scale)))) = first else {
+        return None;
+    };
+    let name = PgType {
+        oid: 0,
+        typmod: -1,
+        kind: kind.clone(),
+    }
+    .name();
+    let field = || field_of(DataType::Decimal128(*precision, *scale), &name);
+    kinds.iter().all(|other| other == first).then(field)
 }
 
 fn list_of(element: Kind) -> FieldRef {

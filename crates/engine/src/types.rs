@@ -12,7 +12,11 @@ use datafusion::{
 use rapport_lake::PG_TYPE;
 use rapport_udf_postgres::numeric::ANY_SCALE;
 
-use crate::{Error, pg_type::utc, typed::field_of};
+use crate::{
+    Error,
+    pg_type::{is_unconstrained, utc},
+    typed::field_of,
+};
 
 /// 22023
 fn bits_of_float(range: &str) -> Error {
@@ -42,12 +46,14 @@ impl TypePlanner for PostgresTypes {
             let item = Field::new_list_field(element.data_type().clone(), true);
             let list = DataType::List(Arc::new(item));
             return Ok(Some(match element.metadata().get(PG_TYPE) {
-                // Items that are checked, or cut.
-                Some(name) if name == "uuid" || name.starts_with("character varying(") => {
+                Some(name) if !matches!(name.as_str(), "json" | "jsonb") => {
                     field_of(list, &format!("{name}[]"))
                 }
                 _ => Arc::new(Field::new("", list, true)),
             }));
+        }
+        if let Some(field) = numeric_field(sql_type) {
+            return Ok(Some(field));
         }
         let data_type = match sql_type {
             // PostgreSQL counts microseconds, and so does the lake.
@@ -99,6 +105,28 @@ fn no_timetz() -> Error {
         "time with time zone is not supported",
         "Use time, or timestamp with time zone.",
     )
+}
+
+/// A numeric that says how many digits it has; not the one that stands for all numerics.
+fn numeric_field(sql_type: &ast::DataType) -> Option<FieldRef> {
+    let (ast::DataType::Numeric(digits)
+    | ast::DataType::Decimal(digits)
+    | ast::DataType::Dec(digits)) = sql_type
+    else {
+        return None;
+    };
+    let (precision, scale) = match digits {
+        ast::ExactNumberInfo::None => return None,
+        ast::ExactNumberInfo::Precision(precision) => (*precision, 0),
+        ast::ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+    };
+    let (precision, scale) = (u8::try_from(precision).ok()?, i8::try_from(scale).ok()?);
+    let data_type = DataType::Decimal128(precision, scale);
+    let is_known = (1..=38).contains(&precision)
+        && scale >= 0
+        && scale.unsigned_abs() <= precision
+        && !is_unconstrained(&data_type);
+    is_known.then(|| field_of(data_type, &format!("numeric({precision},{scale})")))
 }
 
 /// Types that are texts here; the field's metadata says which.

@@ -1,12 +1,30 @@
 //! `JOIN … USING (id)` and `NATURAL JOIN`: the column that two tables share is one column to PostgreSQL, stands first in `*`, and is
 //! not the left table's in a RIGHT or a FULL JOIN. DataFusion has it otherwise; so such joins get a condition.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, SetExpr, TableFactor,
-    TableWithJoins, Value,
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
 };
 
-use crate::{names::folded, parse, tree::call};
+use datafusion::{
+    common::{ExprSchema, tree_node::TreeNodeRecursion},
+    logical_expr::{self, LogicalPlan, Operator, utils::split_conjunction},
+    sql::sqlparser::ast::{
+        BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Ident, JoinConstraint,
+        JoinOperator, ObjectName, Query, SetExpr, Statement, TableFactor, TableWithJoins,
+        TimezoneInfo, Value, Visit, Visitor, visit_expressions,
+    },
+};
+
+use crate::{
+    Result,
+    columns::column_type,
+    common_kind::{Category, category, without_length},
+    names::folded,
+    parse,
+    pg_type::Kind,
+    tree::call,
+};
 
 /// A column of what is joined.
 #[derive(Clone)]
@@ -20,6 +38,178 @@ pub(crate) struct Column {
 /// What a table in FROM is called, and its columns, if they are known.
 pub(crate) trait Tables {
     fn of(&self, factor: &TableFactor) -> Option<(String, Vec<String>)>;
+
+    fn merged(&self) -> &Merged;
+}
+
+/// Of what shared columns are where their sides are not of one type: by what is named on the right side.
+pub(crate) type Merged = HashMap<Named, Common>;
+
+type Named = BTreeSet<(String, String)>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Common {
+    data_type: DataType,
+    /// Which side is of the type as it stands.
+    is_of_left: bool,
+    is_of_right: bool,
+}
+
+/// Whether tables may share columns.
+pub(crate) fn is_in(statement: &Statement) -> bool {
+    struct Joins;
+    impl Visitor for Joins {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let mut bodies = vec![query.body.as_ref()];
+            while let Some(body) = bodies.pop() {
+                match body {
+                    SetExpr::Select(select) if select.from.iter().any(shares) => {
+                        return ControlFlow::Break(());
+                    }
+                    SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                    _ => {}
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    statement.visit(&mut Joins).is_break()
+}
+
+fn shares(table: &TableWithJoins) -> bool {
+    let within = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => shares(table_with_joins),
+        _ => false,
+    };
+    within(&table.relation)
+        || table.joins.iter().any(|join| {
+            within(&join.relation)
+                || matches!(
+                    constraint(&join.join_operator),
+                    Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
+                )
+        })
+}
+
+/// The columns that two tables may share and that are of two types in them.
+pub(crate) fn of_two_types(plan: &LogicalPlan) -> Result<Merged> {
+    let mut merged = Merged::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node {
+            let on = join.on.iter().map(|(left, right)| (left, right));
+            let filter = join.filter.iter().flat_map(split_conjunction);
+            let equal = filter.filter_map(|term| match term {
+                logical_expr::Expr::BinaryExpr(equal) if equal.op == Operator::Eq => {
+                    Some((equal.left.as_ref(), equal.right.as_ref()))
+                }
+                _ => None,
+            });
+            for (left, right) in on.chain(equal) {
+                let kinds = |expr: &logical_expr::Expr| {
+                    let columns = expr.column_refs();
+                    let fields = columns.into_iter();
+                    let fields = fields.filter_map(|column| {
+                        let (schema, other) = (join.left.schema(), join.right.schema());
+                        let field = schema.field_from_column(column);
+                        field.or_else(|_| other.field_from_column(column)).ok()
+                    });
+                    let kinds = fields.map(|field| column_type(field).kind);
+                    kinds.reduce(common)
+                };
+                let (Some(left_kind), Some(right_kind)) = (kinds(left), kinds(right)) else {
+                    continue;
+                };
+                if left_kind == right_kind {
+                    continue;
+                }
+                let kind = common(left_kind.clone(), right_kind.clone());
+                let names = right.column_refs().into_iter().filter_map(|column| {
+                    let table = column.relation.as_ref()?.table().to_owned();
+                    Some((table, column.name.clone()))
+                });
+                if let Some(data_type) = spelled(&kind) {
+                    let found = Common {
+                        data_type,
+                        is_of_left: kind == left_kind,
+                        is_of_right: kind == right_kind,
+                    };
+                    merged.insert(names.collect(), found);
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(merged)
+}
+
+/// The type that PostgreSQL finds for both, without a length.
+fn common(one: Kind, other: Kind) -> Kind {
+    let rank = |kind: &Kind| match kind {
+        Kind::Int2 | Kind::Date => 1,
+        Kind::Int4 | Kind::Timestamp => 2,
+        Kind::Int8 | Kind::Timestamptz => 3,
+        Kind::Numeric(_) => 4,
+        Kind::Float4 => 5,
+        Kind::Float8 => 6,
+        _ => 0,
+    };
+    if one == other {
+        return one;
+    }
+    let bare = |kind: Kind| match kind {
+        Kind::Numeric(_) => Kind::Numeric(None),
+        kind => without_length(kind),
+    };
+    match category(&one) {
+        Some(Category::Number | Category::Moment) if rank(&one) < rank(&other) => bare(other),
+        _ => bare(one),
+    }
+}
+
+fn spelled(kind: &Kind) -> Option<DataType> {
+    Some(match kind {
+        Kind::Int2 => DataType::SmallInt(None),
+        Kind::Int4 => DataType::Integer(None),
+        Kind::Int8 => DataType::BigInt(None),
+        Kind::Numeric(_) => DataType::Numeric(ExactNumberInfo::None),
+        Kind::Float4 => DataType::Real,
+        Kind::Float8 => DataType::DoublePrecision,
+        Kind::Date => DataType::Date,
+        Kind::Timestamp => DataType::Timestamp(None, TimezoneInfo::None),
+        Kind::Timestamptz => DataType::Timestamp(None, TimezoneInfo::WithTimeZone),
+        Kind::Text => DataType::Text,
+        Kind::Varchar(_) => DataType::Varchar(None),
+        Kind::Char(_) => DataType::Custom(ObjectName::from(vec![Ident::new("bpchar")]), vec![]),
+        _ => return None,
+    })
+}
+
+/// What is named in it.
+fn named(expr: &Expr) -> Named {
+    let mut names = Named::new();
+    let _ = visit_expressions(expr, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [table, column] = parts.as_slice()
+        {
+            names.insert((table.value.clone(), column.value.clone()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    names
+}
+
+fn as_type(expr: Expr, common: &Common) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: common.data_type.clone(),
+        array: false,
+        format: None,
+    }
 }
 
 /// The columns that `*` shows of it. `None` if they are not known.
@@ -157,10 +347,23 @@ fn joined(
             Some(before) => binary(before, BinaryOperator::And, equal),
             None => equal,
         });
-        let expr = match operator {
-            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => other.expr,
-            JoinOperator::FullOuter(_) => call("coalesce", vec![own.expr, other.expr]),
-            _ => own.expr,
+        let common = tables.merged().get(&named(&other.expr));
+        let is_right = matches!(
+            operator,
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_)
+        );
+        let is_left = matches!(operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_));
+        let expr = match common {
+            _ if matches!(operator, JoinOperator::FullOuter(_)) => {
+                call("coalesce", vec![own.expr, other.expr])
+            }
+            Some(common) if is_right && !common.is_of_right => as_type(other.expr, common),
+            _ if is_right => other.expr,
+            None => own.expr,
+            Some(common) if common.is_of_left => own.expr,
+            // Where both are equal, one may need no cast.
+            Some(common) if !is_left && common.is_of_right => other.expr,
+            Some(common) => as_type(own.expr, common),
         };
         columns.push(Column {
             name,

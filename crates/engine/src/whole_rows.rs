@@ -182,6 +182,23 @@ impl Rows<'_> {
         Some(if_there(there, call(function, members.collect())))
     }
 
+    /// What `t.*` stands for among the arguments of `row`.
+    fn columns_of(&mut self, given: &FunctionArg) -> Option<Vec<FunctionArg>> {
+        let FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) = given else {
+            return None;
+        };
+        let [table] = name.0.as_slice() else {
+            return None;
+        };
+        let table = table.as_ident()?;
+        let columns = self.whole(table)?.shape.clone()?;
+        let columns = columns.iter().map(|column| {
+            let column = Expr::CompoundIdentifier(vec![table.clone(), quoted_ident(column)]);
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(column))
+        });
+        Some(columns.collect())
+    }
+
     fn function(&mut self, function: &mut Function) -> Option<Expr> {
         let called = match function.name.0.as_slice() {
             [name] => folded(name.as_ident()?),
@@ -190,6 +207,16 @@ impl Rows<'_> {
         let FunctionArguments::List(list) = &mut function.args else {
             return None;
         };
+        if called == "row" {
+            // As many values as the tables have columns, and no row in a row.
+            for given in std::mem::take(&mut list.args) {
+                match self.columns_of(&given) {
+                    Some(columns) => list.args.extend(columns),
+                    None => list.args.push(given),
+                }
+            }
+            return None;
+        }
         if called.contains("json") {
             for given in &mut list.args {
                 if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(array))) = given {

@@ -78,6 +78,14 @@ def gx_and_gdesc():
     return _typed("SELECT * FROM shops WHERE id = 1 \\gx\nSELECT *, 1 AS one, now() FROM sales \\gdesc\n")
 
 
+def types_of_what_is_computed():
+    return _typed("SELECT lag(a_numeric) OVER w AS a, first_value(a_varchar) OVER w AS b, last_value(a_char) OVER w AS c, "
+                  "a_numeric::numeric(10,2) AS d, a_numeric::numeric AS e, coalesce(a_numeric, a_numeric) AS f, "
+                  "CASE WHEN a_boolean THEN a_numeric ELSE a_numeric END AS g, nullif(a_numeric, 0) AS h, "
+                  "greatest(a_numeric, 0) AS i, a_text_array::varchar[] AS j, ARRAY['a']::char(3)[] AS k "
+                  "FROM every_type WINDOW w AS (ORDER BY id) \\gdesc\n")
+
+
 def an_error_in_full():
     return _typed("\\set VERBOSITY verbose\nSELECT nothing FROM shops;\n").split("LOCATION")[0]
 

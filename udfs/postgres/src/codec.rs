@@ -130,7 +130,7 @@ fn invalid_bytea() -> DataFusionError {
 }
 
 /// As PostgreSQL reads a bytea: `\x…`, or text with escapes.
-pub(crate) fn bytea(text: &str) -> Result<Vec<u8>> {
+pub fn bytea(text: &str) -> Result<Vec<u8>> {
     match text.strip_prefix("\\x") {
         Some(digits) => hex(digits),
         None => escaped(text).ok_or_else(invalid_bytea),

@@ -21,6 +21,8 @@ use datafusion_expr::{
     SetMonotonicity, Signature, StatisticsArgs,
 };
 
+use crate::overflow::{Checked, CheckedGroups, overflow};
+
 /// Frames of more values are summed up as they move, with twice the digits.
 const SHORT: usize = 4_096;
 
@@ -80,16 +82,17 @@ impl OverFrames {
     fn within(&self) -> &dyn AggregateUDFImpl {
         self.inner.inner().as_ref()
     }
+
+    /// Whether what it adds up may leave the range of its type.
+    fn may_overflow(&self, args: &AccumulatorArgs) -> bool {
+        self.kind.is_some() && !args.is_distinct && is_of_floats(args)
+    }
 }
 
 impl AggregateUDFImpl for OverFrames {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let is_float = args
-            .expr_fields
-            .iter()
-            .all(|field| field.data_type().is_floating());
         match self.kind {
-            Some(kind) if is_float && !args.is_distinct => Ok(Box::new(Moving {
+            Some(kind) if self.may_overflow(&args) => Ok(Box::new(Moving {
                 kind,
                 answer: args.return_field.data_type().clone(),
                 values: VecDeque::new(),
@@ -150,7 +153,12 @@ impl AggregateUDFImpl for OverFrames {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.within().accumulator(args)
+        if !self.may_overflow(&args) {
+            return self.within().accumulator(args);
+        }
+        let is_variance = matches!(self.kind, Some(Kind::Variance { .. }));
+        let inner = self.within().accumulator(args)?;
+        Ok(Box::new(Checked::new(inner, is_variance)))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -165,7 +173,11 @@ impl AggregateUDFImpl for OverFrames {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.within().create_groups_accumulator(args)
+        if !self.may_overflow(&args) {
+            return self.within().create_groups_accumulator(args);
+        }
+        let inner = self.within().create_groups_accumulator(args)?;
+        Ok(Box::new(CheckedGroups::new(inner)))
     }
 
     fn with_beneficial_ordering(
@@ -222,6 +234,11 @@ impl AggregateUDFImpl for OverFrames {
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
         self.within().set_monotonicity(data_type)
     }
+}
+
+fn is_of_floats(args: &AccumulatorArgs) -> bool {
+    let mut fields = args.expr_fields.iter();
+    fields.all(|field| field.data_type().is_floating())
 }
 
 /// The values of a frame.
@@ -340,7 +357,11 @@ impl Accumulator for Moving {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        ScalarValue::Float64(self.value()).cast_to(&self.answer)
+        let value = self.value();
+        if self.n_odd == 0 && value.is_some_and(|value| !value.is_finite()) {
+            return Err(overflow().into());
+        }
+        ScalarValue::Float64(value).cast_to(&self.answer)
     }
 
     fn size(&self) -> usize {

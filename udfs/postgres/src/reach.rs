@@ -1,0 +1,92 @@
+//! Moments that windows with offsets are ordered by. An offset is added to each, which an infinity does not bear: it becomes a
+//! moment that is as good as never.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
+use datafusion_common::Result;
+use datafusion_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// Days from 1970 to the year 200000 or so, and as many back: within what a calendar counts.
+const FAR: i32 = 72_000_000;
+const FAR_MICROS: i64 = FAR as i64 * 86_400_000_000;
+
+/// Of dates, and of timestamps of microseconds.
+pub fn within_reach() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(WithinReach {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WithinReach {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for WithinReach {
+    fn name(&self) -> &str {
+        "\u{1}within_reach"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(given[0].clone())
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        Ok(inputs[0].sort_properties)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = args.args[0].to_array(args.number_rows)?;
+        let array: ArrayRef = match array.data_type() {
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>();
+                Arc::new(days.unary::<_, Date32Type>(|days| days.clamp(-FAR, FAR)))
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let micros = array.as_primitive::<TimestampMicrosecondType>();
+                let micros = micros.unary::<_, TimestampMicrosecondType>(|micros| {
+                    micros.clamp(-FAR_MICROS, FAR_MICROS)
+                });
+                Arc::new(micros.with_timezone_opt(zone.clone()))
+            }
+            _ => array,
+        };
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Date32Array;
+    use arrow::datatypes::Field;
+    use datafusion_common::config::ConfigOptions;
+
+    use super::*;
+
+    #[test]
+    fn infinities_come_within_reach_and_others_stay() {
+        let days = Date32Array::from(vec![Some(i32::MAX), Some(i32::MIN), Some(19_000), None]);
+        let field = Arc::new(Field::new("", DataType::Date32, true));
+        let done = within_reach()
+            .invoke_with_args(ScalarFunctionArgs {
+                number_rows: 4,
+                args: vec![ColumnarValue::Array(Arc::new(days))],
+                arg_fields: vec![field.clone()],
+                return_field: field,
+                config_options: Arc::new(ConfigOptions::default()),
+            })
+            .and_then(|done| done.to_array(4))
+            .expect("dates");
+        let expected = Date32Array::from(vec![Some(FAR), Some(-FAR), Some(19_000), None]);
+        assert_eq!(done.as_primitive::<Date32Type>(), &expected);
+    }
+}
