@@ -13,10 +13,11 @@ use datafusion::sql::sqlparser::{
 };
 
 use crate::{
-    compared_rows::{self, count_members},
+    compared_rows::{self, count_members, count_members_within},
     dialect::RapportDialect,
     names::folded,
     nested_with, same,
+    tree::calls,
 };
 
 /// Changes the statement where it has to be: recursions, and what is LATERAL.
@@ -55,6 +56,12 @@ impl VisitorMut for Reword {
         each_select(&mut query.body, &mut |select| {
             one_group(select);
             select.projection.iter_mut().for_each(count_members);
+            select.selection.iter_mut().for_each(count_members_within);
+            // An aggregate has no place in a sub-query's condition.
+            let having = select.having.iter_mut();
+            having
+                .filter(|having| !calls(*having))
+                .for_each(count_members_within);
             lateral_rows(select);
             lateral_series(select);
         });
