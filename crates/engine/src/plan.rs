@@ -45,7 +45,7 @@ use crate::{
     correlated::join_by_any_condition,
     dependencies,
     grouped_expressions::compute_grouped_first,
-    inner_values,
+    grouped_keys, inner_values,
     literals::read_literals,
     model_functions,
     names::{self, Names},
@@ -215,6 +215,9 @@ impl Scope {
         names.add(private);
         names.call(tables);
         whole_rows::spell_out(&mut statement, &names)?;
+        grouped_keys::spell_out(&mut statement, &names, |name| {
+            state.aggregate_functions().contains_key(name)
+        });
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         check_reads_only(&plan)?;
         let origins: Vec<_> = (0..plan.schema().fields().len())
@@ -268,6 +271,9 @@ impl Scope {
             names.add(&[(&name, values)]);
         }
         whole_rows::spell_out(&mut statement, &names)?;
+        grouped_keys::spell_out(&mut statement, &names, |name| {
+            state.aggregate_functions().contains_key(name)
+        });
         let (plan, params) = with_parameters(&state, &names, &statement, declared)?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::not_supported("this form of INSERT", ""));
