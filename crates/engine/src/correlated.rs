@@ -93,9 +93,18 @@ impl Work {
                             && !(makes_rows(plan) || is_beyond(plan) || is_limited(plan))
                             && !(is_ranging(plan) && has_groups(plan));
                         match is_joined {
+                            // What aggregates is there, whatever it finds.
+                            _ if is_one_row(plan) => Some(lit(!*negated)),
                             true => None,
                             false => self.exists(&mut joined, plan, *negated)?,
                         }
+                    }
+                    Expr::InSubquery(asked) if is_one_row_of_each(&asked.subquery.subquery) => {
+                        let value = self.join(&mut joined, &asked.subquery.subquery)?;
+                        value.map(|value| match asked.negated {
+                            true => asked.expr.as_ref().clone().not_eq(value),
+                            false => asked.expr.as_ref().clone().eq(value),
+                        })
                     }
                     Expr::InSubquery(asked) if is_beyond(&asked.subquery.subquery) => {
                         let rows = rows_of_value(asked, input.schema())?;
@@ -883,7 +892,9 @@ fn is_beyond(plan: &LogicalPlan) -> bool {
         return false;
     }
     let is_known = match plan {
-        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => own_outer(plan).1.is_empty(),
+        LogicalPlan::Projection(_) => own_outer(plan).1.is_empty(),
+        // HAVING may want groups of nothing.
+        LogicalPlan::Filter(filter) => own_outer(plan).1.is_empty() && !is_one_row(&filter.input),
         LogicalPlan::SubqueryAlias(_) | LogicalPlan::Distinct(Distinct::All(_)) => true,
         LogicalPlan::Sort(sort) => sort.fetch.is_none(),
         LogicalPlan::Aggregate(aggregate) => !has_groups(&aggregate.input),
@@ -896,6 +907,10 @@ fn is_beyond(plan: &LogicalPlan) -> bool {
 /// Whether there may be several rows for a set of outer values.
 fn is_many(plan: &LogicalPlan) -> bool {
     !is_one_row(plan) && !outer_columns(plan).is_empty()
+}
+
+fn is_one_row_of_each(plan: &LogicalPlan) -> bool {
+    is_one_row(plan) && !outer_columns(plan).is_empty()
 }
 
 fn has_groups(plan: &LogicalPlan) -> bool {

@@ -40,6 +40,7 @@ use crate::{
     one_row::{ONE_ROW, VALUE},
     row_values::values,
     set_returning::with_type,
+    tree::calls,
 };
 
 /// `is_aggregate` says it of a function's name.
@@ -69,11 +70,12 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
                         | SelectItem::ExprWithAlias { expr, .. } = item
                         {
                             unnest_series(expr);
+                            count_what_exists(expr);
                         }
-                        count_what_exists(item);
                     });
                     if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
                         by.iter_mut().for_each(unnest_series);
+                        by.iter_mut().for_each(count_what_exists);
                     }
                 }
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
@@ -343,10 +345,7 @@ fn unnest_series(expr: &mut Expr) {
 }
 
 /// DataFusion joins EXISTS where it is a condition, and nowhere else.
-fn count_what_exists(item: &mut SelectItem) {
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-        return;
-    };
+fn count_what_exists(expr: &mut Expr) {
     let _ = ast::visit_expressions_mut(expr, |expr| {
         if let Expr::Exists { subquery, negated } = expr
             && let Some(count) = count_of(subquery)
@@ -362,7 +361,7 @@ fn count_what_exists(item: &mut SelectItem) {
     });
 }
 
-/// The number of the rows of a query that neither groups nor limits them.
+/// The number of the rows of a query that neither groups nor limits them, and calls nothing that may aggregate or make rows.
 fn count_of(query: &Query) -> Option<Expr> {
     let SetExpr::Select(select) = &*query.body else {
         return None;
@@ -371,6 +370,7 @@ fn count_of(query: &Query) -> Option<Expr> {
         && query.limit_clause.is_none()
         && select.distinct.is_none()
         && select.having.is_none()
+        && !calls(&select.projection)
         && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
     if !is_plain {
         return None;
