@@ -219,7 +219,14 @@ impl Work {
             .build()?;
         let default = Expr::Column(Column::from_name(default));
         let value = when(column(is_there), column(value)).otherwise(default)?;
-        Ok(Some(value))
+        let field = subquery.schema().field(0);
+        Ok(Some(match field.metadata().is_empty() {
+            true => value,
+            false => {
+                let name = value.schema_name().to_string();
+                value.alias_with_metadata(name, Some(FieldMetadata::from(field.as_ref())))
+            }
+        }))
     }
 
     /// `a JOIN LATERAL (SELECT …) ON …`, unless DataFusion can join it.
