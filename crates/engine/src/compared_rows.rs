@@ -53,6 +53,12 @@ pub(crate) fn spell_out(expr: &mut Expr) -> Option<()> {
         };
         return Some(());
     }
+    if let Some(values) = values(left) {
+        if quantified::takes(operator) {
+            *expr = decided_row(&values, operator, query, !is_all, !is_all)?;
+        }
+        return Some(());
+    }
     let (least, greatest) = (of_rows("min", query), of_rows("max", query));
     // One row decides: of ANY that it holds, of ALL that it does not.
     let differs = format!("({left}) <> {least} OR ({left}) <> {greatest}");
@@ -140,18 +146,22 @@ fn named_rows(query: &Query, width: usize) -> (Vec<String>, String) {
     (columns, rows)
 }
 
-/// `(a, b) IN (SELECT …)`: a row that is equal decides, and then one that may be.
-fn decided_row(values: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
+/// `(a, b) IN (SELECT …)`, `(a, b) > ALL (SELECT …)`: a row that compares so, or that does not, decides; and then one that may.
+fn decided_row(
+    values: &[Expr],
+    op: &BinaryOperator,
+    query: &Query,
+    decides: bool,
+    decision: bool,
+) -> Option<Expr> {
     let (columns, rows) = named_rows(query, values.len());
-    let pairs = texts(values).into_iter().zip(columns);
-    let equal: Vec<String> = pairs
-        .map(|(value, column)| format!("{value} = {column}"))
-        .collect();
-    let equal = equal.join(" AND ");
+    let (left, right) = (texts(values).join(", "), columns.join(", "));
+    let holds = format!("ROW({left}) {op} ROW({right})");
+    let is_it = if decides { "" } else { "NOT " };
     expression(&format!(
-        "(CASE WHEN (SELECT count(*) {rows} WHERE {equal}) > 0 THEN {} \
-         WHEN (SELECT count(*) {rows} WHERE ({equal}) IS NULL) > 0 THEN NULL ELSE {negated} END)",
-        !negated
+        "(CASE WHEN (SELECT count(*) {rows} WHERE {is_it}({holds})) > 0 THEN {decision} \
+         WHEN (SELECT count(*) {rows} WHERE ({holds}) IS NULL) > 0 THEN NULL ELSE {} END)",
+        !decision
     ))
 }
 
@@ -276,7 +286,7 @@ impl VisitorMut for Members {
             } = &*expr
         {
             let counted = match values(left) {
-                Some(values) => decided_row(&values, subquery, *negated),
+                Some(values) => decided_row(&values, &BinaryOperator::Eq, subquery, true, !negated),
                 None => {
                     let equal = format!(
                         "(SELECT count(*) FROM ({subquery}) AS \"{PRIVATE}rows\"(\"{PRIVATE}value\") \

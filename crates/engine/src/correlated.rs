@@ -920,8 +920,13 @@ fn is_one_row_of_each(plan: &LogicalPlan) -> bool {
     is_one_row(plan) && !outer_columns(plan).is_empty()
 }
 
+/// Whether there are groups of what outer values choose.
 fn has_groups(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_))))
+    let is_asked = |node: &LogicalPlan| match node {
+        LogicalPlan::Aggregate(aggregate) => !outer_columns(&aggregate.input).is_empty(),
+        _ => false,
+    };
+    plan.exists(|node| Ok(is_asked(node)))
         .is_ok_and(|found| found)
 }
 
