@@ -83,7 +83,7 @@ impl Work {
                             || is_beyond(plan)
                             || is_many(plan)
                         {
-                            true => self.value(&mut joined, plan)?,
+                            true => self.value(&mut joined, &input, plan)?,
                             false => None,
                         }
                     }
@@ -96,11 +96,11 @@ impl Work {
                             // What aggregates is there, whatever it finds.
                             _ if is_one_row(plan) => Some(lit(!*negated)),
                             true => None,
-                            false => self.exists(&mut joined, plan, *negated)?,
+                            false => self.exists(&mut joined, &input, plan, *negated)?,
                         }
                     }
                     Expr::InSubquery(asked) if is_one_row_of_each(&asked.subquery.subquery) => {
-                        let value = self.join(&mut joined, &asked.subquery.subquery)?;
+                        let value = self.join(&mut joined, &input, &asked.subquery.subquery)?;
                         value.map(|value| match asked.negated {
                             true => asked.expr.as_ref().clone().not_eq(value),
                             false => asked.expr.as_ref().clone().eq(value),
@@ -108,7 +108,7 @@ impl Work {
                     }
                     Expr::InSubquery(asked) if is_beyond(&asked.subquery.subquery) => {
                         let rows = rows_of_value(asked, input.schema())?;
-                        self.exists(&mut joined, &rows, asked.negated)?
+                        self.exists(&mut joined, &input, &rows, asked.negated)?
                     }
                     _ => None,
                 };
@@ -138,40 +138,48 @@ impl Work {
     fn value(
         &mut self,
         rows: &mut LogicalPlan,
+        input: &LogicalPlan,
         subquery: &LogicalPlan,
     ) -> PlanResult<Option<Expr>> {
         if is_one_row(subquery) {
-            return self.join(rows, subquery);
+            return self.join(rows, input, subquery);
         }
         let only = columns_of(subquery).swap_remove(0);
         let only = one_row().call(vec![only]);
         let only = LogicalPlanBuilder::from(subquery.clone())
             .aggregate(Vec::<Expr>::new(), [only])?
             .build()?;
-        let value = self.join(rows, &only)?;
+        let value = self.join(rows, input, &only)?;
         Ok(value.map(|value| value_of_one_row().call(vec![value])))
     }
 
     fn exists(
         &mut self,
         rows: &mut LogicalPlan,
+        input: &LogicalPlan,
         subquery: &LogicalPlan,
         negated: bool,
     ) -> PlanResult<Option<Expr>> {
         let count = LogicalPlanBuilder::from(subquery.clone())
             .aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?
             .build()?;
-        let count = self.join(rows, &count)?;
+        let count = self.join(rows, input, &count)?;
         Ok(count.map(|count| match negated {
             true => count.eq(lit(0_i64)),
             false => count.gt(lit(0_i64)),
         }))
     }
 
-    /// Puts the sub-query's value beside each of the rows, and says what it is called. `None` if it asks further out.
-    fn join(&mut self, rows: &mut LogicalPlan, subquery: &LogicalPlan) -> PlanResult<Option<Expr>> {
+    /// Puts the sub-query's value beside each of the rows, which are those of the input and of what has been joined to it, and
+    /// says what it is called. `None` if it asks further out.
+    fn join(
+        &mut self,
+        rows: &mut LogicalPlan,
+        input: &LogicalPlan,
+        subquery: &LogicalPlan,
+    ) -> PlanResult<Option<Expr>> {
         let outer = outer_columns(subquery);
-        if outer.iter().any(|outer| !rows.schema().has_column(outer)) {
+        if outer.iter().any(|outer| !input.schema().has_column(outer)) {
             return Ok(None);
         }
         let number = self.next();
@@ -186,7 +194,7 @@ impl Work {
                 .build()?;
             return Ok(Some(Expr::Column(Column::from_name(value))));
         }
-        let domain = Domain::new(rows, outer, number)?;
+        let domain = Domain::new(input, outer, number)?;
         let of_no_rows = of_no_rows(subquery)?;
         let computed = self.carry(subquery, &domain, of_no_rows.is_none())?;
         // One name for what was computed, so that no column of the rows is taken for one of its own.
