@@ -7,7 +7,8 @@ use datafusion::{
     common::DFSchema,
     sql::sqlparser::ast::{
         self, AccessExpr, BinaryOperator, Expr, Ident, OrderByKind, Query, Select, SelectItem,
-        SetExpr, Statement, TimezoneInfo, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
+        SetExpr, Statement, TimezoneInfo, TrimWhereField, UnaryOperator, Value, Visit, VisitMut,
+        Visitor, VisitorMut,
     },
 };
 use rapport_lake::PG_TYPE;
@@ -16,6 +17,7 @@ use crate::{
     Error, Result,
     names::folded,
     pg_type::{Kind, PgType, is_unconstrained},
+    tree::bare,
 };
 
 /// One column of a result, as a client sees it.
@@ -227,6 +229,16 @@ impl Visitor for Orders {
             return ControlFlow::Continue(());
         };
         for order in exprs {
+            if let Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            } = bare(&order.expr)
+                && let Expr::Value(place) = bare(expr)
+                && matches!(&place.value, Value::Number(place, _) if place.parse::<i32>().is_ok())
+            {
+                let message = format!("ORDER BY position -{place} is not in select list");
+                return ControlFlow::Break(Error::InvalidColumnReference { message });
+            }
             let Expr::Identifier(ident) = &order.expr else {
                 continue;
             };

@@ -1,92 +1,749 @@
-//! `(SELECT sum(y.amount) FROM sales y WHERE y.day <= x.day)`: DataFusion joins a correlated sub-query by equal columns only.
-//! Any other condition is joined here: the sub-query is computed once for each different set of the outer values that it
-//! asks for, grouped by them, and joined to the rows around it. The dependent join's elimination of Neumann and Kemper,
-//! *Unnesting Arbitrary Queries*, BTW 2015, for sub-queries that aggregate; all others have become such before.
+//! `(SELECT sum(y.amount) FROM sales y WHERE y.day <= x.day)`: DataFusion joins a correlated sub-query by equal columns only, and
+//! nothing that is limited, ordered, numbered or joined otherwise. Any other is joined here: it is computed once for each
+//! different set of the outer values that it asks for, and joined to the rows around it. The dependent join's elimination of
+//! Neumann and Kemper, *Unnesting Arbitrary Queries*, BTW 2015.
+//!
+//! What a sub-query asks of queries further out than the one around it is left until that one is computed for each set itself.
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::{
     common::{
-        Column, JoinType, NullEquality, Result as PlanResult, ScalarValue, TableReference,
+        Column, DFSchema, ExprSchema, JoinType, NullEquality, Result as PlanResult, ScalarValue,
+        TableReference,
+        metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     functions_aggregate::expr_fn::count,
+    functions_window::expr_fn::row_number,
     logical_expr::{
-        Aggregate, Expr, Filter, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Operator,
-        Projection, Subquery, expr_rewriter::NamePreserver, lit, logical_plan::Join,
-        utils::split_conjunction, when,
+        Aggregate, Distinct, DistinctOn, Expr, ExprFunctionExt, FetchType, Filter, JoinConstraint,
+        LogicalPlan, LogicalPlanBuilder, Operator, Projection, SkipType, SortExpr, Subquery, Union,
+        Window, binary_expr,
+        expr::{Exists, InSubquery},
+        expr_rewriter::NamePreserver,
+        lit,
+        logical_plan::Join,
+        utils::{conjunction, split_conjunction},
+        when,
     },
 };
 
-use crate::{Result, names::PRIVATE};
+use crate::{
+    Error, Result,
+    names::PRIVATE,
+    not_in::is_one_row,
+    one_row::{ONE_ROW, one_row, value_of_one_row},
+};
 
 pub(crate) fn join_by_any_condition(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let mut count = 0;
-    let changed = plan.transform_up_with_subqueries(|node| match &node {
-        LogicalPlan::Projection(Projection { input, .. })
-        | LogicalPlan::Filter(Filter { input, .. }) => {
-            let input = input.clone();
-            around(node, &input, &mut count)
-        }
-        _ => Ok(Transformed::no(node)),
+    let mut work = Work { count: 0 };
+    let changed = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Join(join) => work.beside(join, false),
+        node => work.around(node),
     })?;
     Ok(changed.data)
 }
 
-/// Joins what the node's expressions ask for to its input.
-fn around(
-    node: LogicalPlan,
-    input: &Arc<LogicalPlan>,
-    count: &mut usize,
-) -> PlanResult<Transformed<LogicalPlan>> {
-    let names = NamePreserver::new(&node);
-    let mut joined = input.as_ref().clone();
-    let exprs = node.expressions().into_iter().map(|expr| {
-        let name = names.save(&expr);
-        let changed = expr.transform_up(|expr| match expr {
-            Expr::ScalarSubquery(subquery)
-                if is_ranging(&subquery) || makes_rows(&subquery.subquery) =>
-            {
-                *count += 1;
-                match join(&joined, &subquery, *count)? {
-                    Some((plan, value)) => {
-                        joined = plan;
-                        Ok(Transformed::yes(value))
-                    }
-                    None => Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
-                }
-            }
-            Expr::Exists(exists) if makes_rows(&exists.subquery.subquery) => {
-                *count += 1;
-                match join(&joined, &counted(&exists.subquery)?, *count)? {
-                    Some((plan, value)) => {
-                        joined = plan;
-                        Ok(Transformed::yes(match exists.negated {
-                            true => value.eq(lit(0_i64)),
-                            false => value.gt(lit(0_i64)),
-                        }))
-                    }
-                    None => Ok(Transformed::no(Expr::Exists(exists))),
-                }
-            }
-            expr => Ok(Transformed::no(expr)),
-        })?;
-        Ok((name.restore(changed.data), changed.transformed))
-    });
-    let exprs = exprs.collect::<PlanResult<Vec<_>>>()?;
-    if !exprs.iter().any(|(_, transformed)| *transformed) {
-        return Ok(Transformed::no(node));
+/// Gives names that are not there yet.
+struct Work {
+    count: usize,
+}
+
+/// The outer values that a sub-query asks for, and the names that they have in it.
+struct Domain {
+    plan: LogicalPlan,
+    names: Vec<(Column, String)>,
+}
+
+impl Work {
+    fn next(&mut self) -> usize {
+        self.count += 1;
+        self.count
     }
-    let exprs = exprs.into_iter().map(|(expr, _)| expr).collect();
-    let is_filter = matches!(node, LogicalPlan::Filter(_));
-    let changed = node.with_new_exprs(exprs, vec![joined])?;
-    let changed = match is_filter {
-        true => LogicalPlanBuilder::from(changed)
-            .project(columns_of(input))?
-            .build()?,
-        false => changed,
-    };
-    Ok(Transformed::yes(changed))
+
+    /// Joins what the expressions of a projection or a filter ask for to its input.
+    fn around(&mut self, node: LogicalPlan) -> PlanResult<Transformed<LogicalPlan>> {
+        let (input, is_filter) = match &node {
+            LogicalPlan::Projection(Projection { input, .. }) => (input.clone(), false),
+            LogicalPlan::Filter(Filter { input, .. }) => (input.clone(), true),
+            _ => return Ok(Transformed::no(node)),
+        };
+        let names = NamePreserver::new(&node);
+        let mut joined = input.as_ref().clone();
+        let exprs = node.expressions().into_iter().map(|expr| {
+            let name = names.save(&expr);
+            let changed = expr.transform_up(|expr| {
+                let value = match &expr {
+                    Expr::ScalarSubquery(subquery) => {
+                        let plan = &subquery.subquery;
+                        match is_ranging(plan)
+                            || makes_rows(plan)
+                            || is_beyond(plan)
+                            || is_many(plan)
+                        {
+                            true => self.value(&mut joined, &input, plan)?,
+                            false => None,
+                        }
+                    }
+                    Expr::Exists(Exists { subquery, negated }) => {
+                        let plan = without_first(&subquery.subquery);
+                        let is_joined = is_filter
+                            && !(makes_rows(plan) || is_beyond(plan) || is_limited(plan))
+                            && !(is_ranging(plan) && has_groups(plan));
+                        match is_joined {
+                            // What aggregates is there, whatever it finds.
+                            _ if is_one_row(plan) => Some(lit(!*negated)),
+                            true => None,
+                            false => self.exists(&mut joined, &input, plan, *negated)?,
+                        }
+                    }
+                    Expr::InSubquery(asked) if is_one_row_of_each(&asked.subquery.subquery) => {
+                        let value = self.join(&mut joined, &input, &asked.subquery.subquery)?;
+                        value.map(|value| match asked.negated {
+                            true => asked.expr.as_ref().clone().not_eq(value),
+                            false => asked.expr.as_ref().clone().eq(value),
+                        })
+                    }
+                    Expr::InSubquery(asked) if is_beyond(&asked.subquery.subquery) => {
+                        let rows = rows_of_value(asked, input.schema())?;
+                        self.exists(&mut joined, &input, &rows, asked.negated)?
+                    }
+                    _ => None,
+                };
+                Ok(match value {
+                    Some(value) => Transformed::yes(value),
+                    None => Transformed::no(expr),
+                })
+            })?;
+            Ok((name.restore(changed.data), changed.transformed))
+        });
+        let exprs = exprs.collect::<PlanResult<Vec<_>>>()?;
+        if !exprs.iter().any(|(_, transformed)| *transformed) {
+            return Ok(Transformed::no(node));
+        }
+        let exprs = exprs.into_iter().map(|(expr, _)| expr).collect();
+        let changed = node.with_new_exprs(exprs, vec![joined])?;
+        let changed = match is_filter {
+            true => LogicalPlanBuilder::from(changed)
+                .project(columns_of(&input))?
+                .build()?,
+            false => changed,
+        };
+        Ok(Transformed::yes(changed))
+    }
+
+    /// The value of a sub-query of one row at most, which is joined to the rows.
+    fn value(
+        &mut self,
+        rows: &mut LogicalPlan,
+        input: &LogicalPlan,
+        subquery: &LogicalPlan,
+    ) -> PlanResult<Option<Expr>> {
+        if is_one_row(subquery) {
+            return self.join(rows, input, subquery);
+        }
+        let only = columns_of(subquery).swap_remove(0);
+        let only = one_row().call(vec![only]);
+        let only = LogicalPlanBuilder::from(subquery.clone())
+            .aggregate(Vec::<Expr>::new(), [only])?
+            .build()?;
+        let value = self.join(rows, input, &only)?;
+        Ok(value.map(|value| value_of_one_row().call(vec![value])))
+    }
+
+    fn exists(
+        &mut self,
+        rows: &mut LogicalPlan,
+        input: &LogicalPlan,
+        subquery: &LogicalPlan,
+        negated: bool,
+    ) -> PlanResult<Option<Expr>> {
+        let count = LogicalPlanBuilder::from(subquery.clone())
+            .aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?
+            .build()?;
+        let count = self.join(rows, input, &count)?;
+        Ok(count.map(|count| match negated {
+            true => count.eq(lit(0_i64)),
+            false => count.gt(lit(0_i64)),
+        }))
+    }
+
+    /// Puts the sub-query's value beside each of the rows, which are those of the input and of what has been joined to it, and
+    /// says what it is called. `None` if it asks further out.
+    fn join(
+        &mut self,
+        rows: &mut LogicalPlan,
+        input: &LogicalPlan,
+        subquery: &LogicalPlan,
+    ) -> PlanResult<Option<Expr>> {
+        let outer = outer_columns(subquery);
+        if outer.iter().any(|outer| !input.schema().has_column(outer)) {
+            return Ok(None);
+        }
+        let number = self.next();
+        let value = format!("{PRIVATE}value{number}");
+        if outer.is_empty() {
+            let first = columns_of(subquery).swap_remove(0);
+            let computed = LogicalPlanBuilder::from(subquery.clone())
+                .project([first.alias(&value)])?
+                .build()?;
+            *rows = LogicalPlanBuilder::from(rows.clone())
+                .cross_join(computed)?
+                .build()?;
+            return Ok(Some(Expr::Column(Column::from_name(value))));
+        }
+        let domain = Domain::new(input, outer, number)?;
+        let of_no_rows = of_no_rows(subquery)?;
+        let computed = self.carry(subquery, &domain, of_no_rows.is_none())?;
+        // One name for what was computed, so that no column of the rows is taken for one of its own.
+        let table = TableReference::bare(format!("{PRIVATE}correlated{number}"));
+        let is_there = format!("{PRIVATE}is_there{number}");
+        let first = columns_of(&computed).swap_remove(0);
+        let mut columns = domain.columns(&computed)?;
+        columns.extend([first.alias(&value), lit(true).alias(&is_there)]);
+        let computed = LogicalPlanBuilder::from(computed)
+            .project(columns)?
+            .alias(table.clone())?
+            .build()?;
+        let on = domain.names.iter().map(|(outer, name)| {
+            let inner = Column::new(Some(table.clone()), name);
+            (Expr::Column(outer.clone()), Expr::Column(inner))
+        });
+        let joined = by_nulls_too(rows.clone(), computed, on.collect(), None, JoinType::Left)?;
+        let column = |name| Expr::Column(Column::new(Some(table.clone()), name));
+        let Some(of_no_rows) = of_no_rows else {
+            *rows = joined;
+            return Ok(Some(column(value)));
+        };
+        let default = format!("{PRIVATE}default{number}");
+        let first = columns_of(&of_no_rows).swap_remove(0);
+        let of_no_rows = LogicalPlanBuilder::from(of_no_rows)
+            .project([first.alias(&default)])?
+            .build()?;
+        *rows = LogicalPlanBuilder::from(joined)
+            .cross_join(of_no_rows)?
+            .build()?;
+        let default = Expr::Column(Column::from_name(default));
+        let value = when(column(is_there), column(value)).otherwise(default)?;
+        let field = subquery.schema().field(0);
+        Ok(Some(match field.metadata().is_empty() {
+            true => value,
+            false => {
+                let name = value.schema_name().to_string();
+                value.alias_with_metadata(name, Some(FieldMetadata::from(field.as_ref())))
+            }
+        }))
+    }
+
+    /// `a JOIN LATERAL (SELECT …) ON …`, unless DataFusion can join it.
+    fn beside(&mut self, join: Join, always: bool) -> PlanResult<Transformed<LogicalPlan>> {
+        let Some(subquery) = lateral(&join) else {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        };
+        let is_joined = is_ranging(subquery) || makes_rows(subquery) || is_beyond(subquery);
+        if !(always || is_joined) || !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        let mut outer = outer_columns(subquery);
+        outer.retain(|outer| join.left.schema().has_column(outer));
+        let number = self.next();
+        let computed = match outer.is_empty() {
+            true => (subquery.clone(), vec![]),
+            false => {
+                let domain = Domain::new(&join.left, outer, number)?;
+                let computed = self.carry(subquery, &domain, true)?;
+                (computed, domain.names)
+            }
+        };
+        let (computed, names) = computed;
+        let own = join.right.schema().iter().zip(columns_of(&computed));
+        let mut columns: Vec<Expr> = own
+            .map(|((table, field), column)| column.alias_qualified(table.cloned(), field.name()))
+            .collect();
+        let mut on = vec![];
+        for (at, (outer, name)) in names.into_iter().enumerate() {
+            let key = format!("{PRIVATE}beside{number}_{at}");
+            columns.push(carried(&computed, &name)?.alias(&key));
+            on.push((Expr::Column(outer), Expr::Column(Column::from_name(key))));
+        }
+        let computed = LogicalPlanBuilder::from(computed)
+            .project(columns)?
+            .build()?;
+        let columns = columns_of(&LogicalPlan::Join(join.clone()));
+        let conditions = conditions(&join);
+        let left = Arc::unwrap_or_clone(join.left);
+        let joined = by_nulls_too(left, computed, on, conditions, join.join_type)?;
+        let joined = LogicalPlanBuilder::from(joined).project(columns)?.build()?;
+        Ok(Transformed::yes(joined))
+    }
+
+    /// The sub-query for each set of outer values, with these values behind what it answers. `fills`: an aggregate answers for
+    /// each of them, also where it finds nothing.
+    fn carry(
+        &mut self,
+        plan: &LogicalPlan,
+        domain: &Domain,
+        fills: bool,
+    ) -> PlanResult<LogicalPlan> {
+        if !domain.is_asked_by(plan) {
+            return LogicalPlanBuilder::from(plan.clone())
+                .cross_join(domain.plan.clone())?
+                .build();
+        }
+        match plan {
+            LogicalPlan::Filter(filter) => {
+                let input = self.carry(&filter.input, domain, true)?;
+                let predicate = domain.resolve(filter.predicate.clone(), &input)?;
+                let filter = Filter::try_new(predicate, Arc::new(input))?;
+                Ok(self.around(LogicalPlan::Filter(filter))?.data)
+            }
+            LogicalPlan::Projection(projection) => {
+                let input = self.carry(&projection.input, domain, fills)?;
+                self.project(projection, input, domain)
+            }
+            LogicalPlan::Unnest(unnest) => {
+                let input = self.carry(&unnest.input, domain, true)?;
+                LogicalPlanBuilder::from(input)
+                    .unnest_columns_with_options(
+                        unnest.exec_columns.clone(),
+                        unnest.options.clone(),
+                    )?
+                    .build()
+            }
+            // What is LATERAL has nothing beside it but the outer values.
+            LogicalPlan::Subquery(lateral) => self.carry(&lateral.subquery, domain, fills),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let input = self.carry(&alias.input, domain, fills)?;
+                LogicalPlanBuilder::from(input)
+                    .alias(alias.alias.clone())?
+                    .build()
+            }
+            // Nothing above keeps an order but a limit.
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                self.carry(&sort.input, domain, true)
+            }
+            LogicalPlan::Limit(limit) => match (limit.get_skip_type()?, limit.get_fetch_type()?) {
+                (SkipType::Literal(skip), FetchType::Literal(fetch)) => {
+                    self.limit(&limit.input, domain, skip, fetch)
+                }
+                _ => Err(unknown()),
+            },
+            LogicalPlan::Window(window) => self.window(window, domain),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let input = self.carry(input, domain, true)?;
+                LogicalPlanBuilder::from(input).distinct()?.build()
+            }
+            LogicalPlan::Distinct(Distinct::On(chosen)) => self.choose(chosen, domain),
+            LogicalPlan::Union(union) => {
+                let inputs = union.inputs.iter().map(|input| {
+                    let own = columns_of(input);
+                    let carried = self.carry(input, domain, true)?;
+                    Ok(Arc::new(domain.behind(own, carried)?))
+                });
+                let inputs = inputs.collect::<PlanResult<Vec<_>>>()?;
+                Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
+            }
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, domain, fills),
+            LogicalPlan::Join(join) => match self.beside(join.clone(), true)? {
+                Transformed {
+                    data: LogicalPlan::Join(join),
+                    transformed: false,
+                    ..
+                } => self.both(&join, domain),
+                beside => self.carry(&beside.data, domain, fills),
+            },
+            _ => Err(unknown()),
+        }
+    }
+
+    fn project(
+        &mut self,
+        projection: &Projection,
+        input: LogicalPlan,
+        domain: &Domain,
+    ) -> PlanResult<LogicalPlan> {
+        let mut exprs = domain.resolve_all(&projection.expr, &input)?;
+        exprs.extend(domain.columns(&input)?);
+        let projection = Projection::try_new(exprs, Arc::new(input))?;
+        Ok(self.around(LogicalPlan::Projection(projection))?.data)
+    }
+
+    /// The first rows of each set, by the order that is said below.
+    fn limit(
+        &mut self,
+        plan: &LogicalPlan,
+        domain: &Domain,
+        skip: usize,
+        fetch: Option<usize>,
+    ) -> PlanResult<LogicalPlan> {
+        let (input, keys) = match plan {
+            LogicalPlan::Projection(projection) if is_sorted(plan) => {
+                let input = self.limit(&projection.input, domain, skip, fetch)?;
+                return self.project(projection, input, domain);
+            }
+            LogicalPlan::SubqueryAlias(alias) if is_sorted(plan) => {
+                let input = self.limit(&alias.input, domain, skip, fetch)?;
+                return LogicalPlanBuilder::from(input)
+                    .alias(alias.alias.clone())?
+                    .build();
+            }
+            LogicalPlan::Filter(_) if is_sorted(plan) => return Err(unknown()),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                let input = self.carry(&sort.input, domain, true)?;
+                let keys = domain.resolve_keys(&sort.expr, &input)?;
+                (input, keys)
+            }
+            plan => (self.carry(plan, domain, true)?, vec![]),
+        };
+        let columns = columns_of(&input);
+        let number = row_number()
+            .partition_by(domain.columns(&input)?)
+            .order_by(keys)
+            .build()?;
+        let numbered = LogicalPlanBuilder::from(input).window([number])?.build()?;
+        let number = columns_of(&numbered).pop().expect("it has a number");
+        let bound = |rows: usize| lit(i64::try_from(rows).unwrap_or(i64::MAX));
+        let mut is_kept = number.clone().gt(bound(skip));
+        if let Some(fetch) = fetch {
+            is_kept = is_kept.and(number.lt_eq(bound(skip.saturating_add(fetch))));
+        }
+        LogicalPlanBuilder::from(numbered)
+            .filter(is_kept)?
+            .project(columns)?
+            .build()
+    }
+
+    fn window(&mut self, window: &Window, domain: &Domain) -> PlanResult<LogicalPlan> {
+        if is_sorted(&window.input) && window.window_expr.iter().any(minds_order) {
+            return Err(unknown());
+        }
+        let input = self.carry(&window.input, domain, true)?;
+        let by = domain.columns(&input)?;
+        let names = NamePreserver::new_for_projection();
+        let exprs = window.window_expr.iter().map(|expr| {
+            let name = names.save(expr);
+            let changed = domain.resolve(expr.clone(), &input)?.transform_up(|expr| {
+                Ok(match expr {
+                    Expr::WindowFunction(mut function) => {
+                        function.params.partition_by.extend(by.clone());
+                        Transformed::yes(Expr::WindowFunction(function))
+                    }
+                    expr => Transformed::no(expr),
+                })
+            })?;
+            Ok(name.restore(changed.data))
+        });
+        let exprs = exprs.collect::<PlanResult<Vec<_>>>()?;
+        let own = window.schema.columns();
+        let window = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
+        domain.behind(own.into_iter().map(Expr::Column).collect(), window)
+    }
+
+    /// DISTINCT ON.
+    fn choose(&mut self, chosen: &DistinctOn, domain: &Domain) -> PlanResult<LogicalPlan> {
+        let input = self.carry(&chosen.input, domain, true)?;
+        let outer = domain.columns(&input)?;
+        let mut on = outer.clone();
+        on.extend(domain.resolve_all(&chosen.on_expr, &input)?);
+        let mut selected = domain.resolve_all(&chosen.select_expr, &input)?;
+        selected.extend(outer.clone());
+        let sort = match &chosen.sort_expr {
+            None => None,
+            Some(sort) => {
+                let mut keys: Vec<SortExpr> = outer
+                    .into_iter()
+                    .map(|column| column.sort(true, false))
+                    .collect();
+                keys.extend(domain.resolve_keys(sort, &input)?);
+                Some(keys)
+            }
+        };
+        let chosen = DistinctOn::try_new(on, selected, sort, Arc::new(input))?;
+        Ok(LogicalPlan::Distinct(Distinct::On(chosen)))
+    }
+
+    fn aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        domain: &Domain,
+        fills: bool,
+    ) -> PlanResult<LogicalPlan> {
+        if is_sorted(&aggregate.input) && aggregate.aggr_expr.iter().any(minds_order) {
+            return Err(unknown());
+        }
+        let input = self.carry(&aggregate.input, domain, true)?;
+        let mut groups = domain.resolve_all(&aggregate.group_expr, &input)?;
+        let has_sets = groups
+            .iter()
+            .any(|group| matches!(group, Expr::GroupingSet(_)));
+        if has_sets {
+            return Err(unknown());
+        }
+        groups.extend(domain.columns(&input)?);
+        let calls = domain.resolve_all(&aggregate.aggr_expr, &input)?;
+        let own = aggregate.schema.columns().into_iter().map(Expr::Column);
+        let grouped = Aggregate::try_new(Arc::new(input), groups, calls)?;
+        let grouped = domain.behind(own.collect(), LogicalPlan::Aggregate(grouped))?;
+        match fills && aggregate.group_expr.is_empty() {
+            true => self.fill(grouped, aggregate, domain),
+            false => Ok(grouped),
+        }
+    }
+
+    /// With what the aggregate answers of nothing, for the outer values that it has found nothing for.
+    fn fill(
+        &mut self,
+        grouped: LogicalPlan,
+        aggregate: &Aggregate,
+        domain: &Domain,
+    ) -> PlanResult<LogicalPlan> {
+        let number = self.next();
+        let own: Vec<_> = aggregate.schema.iter().enumerate().collect();
+        let found = |at: usize| format!("{PRIVATE}found{number}_{at}");
+        let key = |at: usize| format!("{PRIVATE}key{number}_{at}");
+        let missing = |at: usize| format!("{PRIVATE}missing{number}_{at}");
+        let is_there = format!("{PRIVATE}is_there{number}");
+        let named = |name: &dyn Fn(usize) -> String| {
+            let own = own.iter().map(|(at, column)| {
+                let column = Expr::Column(Column::from(*column));
+                column.alias(name(*at))
+            });
+            own.collect::<Vec<Expr>>()
+        };
+        let outer = domain.columns(&grouped)?.into_iter().enumerate();
+        let mut columns = named(&found);
+        columns.extend(outer.map(|(at, outer)| outer.alias(key(at))));
+        columns.push(lit(true).alias(&is_there));
+        let grouped = LogicalPlanBuilder::from(grouped)
+            .project(columns)?
+            .build()?;
+        let nothing = LogicalPlanBuilder::from(answer_of_nothing(aggregate)?)
+            .project(named(&missing))?
+            .build()?;
+        let column = |name: String| Expr::Column(Column::from_name(name));
+        let names = domain.names.iter().enumerate();
+        let on = names.map(|(at, (_, name))| (column(name.clone()), column(key(at))));
+        let all = domain.plan.clone();
+        let all = by_nulls_too(all, grouped, on.collect(), None, JoinType::Left)?;
+        let all = LogicalPlanBuilder::from(all).cross_join(nothing)?.build()?;
+        let answers = own.iter().map(|(at, (table, field))| {
+            let answer = when(column(is_there.clone()), column(found(*at)))
+                .otherwise(column(missing(*at)))?;
+            let metadata = Some(FieldMetadata::from(field.as_ref()));
+            Ok(answer.alias_qualified_with_metadata(table.cloned(), field.name(), metadata))
+        });
+        let answers = answers.collect::<PlanResult<Vec<_>>>()?;
+        domain.behind(answers, all)
+    }
+
+    /// A join of which one side or both ask outside.
+    fn both(&mut self, join: &Join, domain: &Domain) -> PlanResult<LogicalPlan> {
+        use JoinType as T;
+        let asks_right = domain.is_asked_by(&join.right);
+        let is_left_first = match join.join_type {
+            T::Inner => domain.is_asked_by(&join.left) || !asks_right,
+            T::Left | T::LeftSemi | T::LeftAnti | T::LeftMark => true,
+            T::Right | T::RightSemi | T::RightAnti | T::RightMark => false,
+            T::Full => return Err(unknown()),
+        };
+        let (first, second) = match is_left_first {
+            true => (&join.left, &join.right),
+            false => (&join.right, &join.left),
+        };
+        let first = self.carry(first, domain, true)?;
+        let mut pairs = vec![];
+        let second = match domain.is_asked_by(second) {
+            false => second.as_ref().clone(),
+            true => {
+                let carried_second = self.carry(second, domain, true)?;
+                let mut columns = columns_of(second);
+                let number = self.next();
+                for (at, (_, name)) in domain.names.iter().enumerate() {
+                    let key = format!("{PRIVATE}second{number}_{at}");
+                    columns.push(carried(&carried_second, name)?.alias(&key));
+                    let key = Expr::Column(Column::from_name(key));
+                    let outer = carried(&first, name)?;
+                    pairs.push(match is_left_first {
+                        true => (outer, key),
+                        false => (key, outer),
+                    });
+                }
+                LogicalPlanBuilder::from(carried_second)
+                    .project(columns)?
+                    .build()?
+            }
+        };
+        let filter = |filter: Option<Expr>| {
+            let resolved = filter.map(|filter| domain.resolve(filter, &first));
+            resolved.transpose()
+        };
+        let (on, filter, null_equality) = match pairs.is_empty() {
+            true => {
+                let on = join.on.iter().map(|(left, right)| {
+                    let left = domain.resolve(left.clone(), &first)?;
+                    Ok((left, domain.resolve(right.clone(), &first)?))
+                });
+                let on = on.collect::<PlanResult<Vec<_>>>()?;
+                (on, filter(join.filter.clone())?, join.null_equality)
+            }
+            false if join.null_aware => return Err(unknown()),
+            false => (
+                pairs,
+                filter(conditions(join))?,
+                NullEquality::NullEqualsNull,
+            ),
+        };
+        let (left, right) = match is_left_first {
+            true => (first, second),
+            false => (second, first),
+        };
+        let joined = Join::try_new(
+            Arc::new(left),
+            Arc::new(right),
+            on,
+            filter,
+            join.join_type,
+            join.join_constraint,
+            null_equality,
+            join.null_aware,
+        )?;
+        let own = join.schema.columns().into_iter().map(Expr::Column);
+        domain.behind(own.collect(), LogicalPlan::Join(joined))
+    }
+}
+
+impl Domain {
+    /// The different values of the columns.
+    fn new(rows: &LogicalPlan, outer: Vec<Column>, number: usize) -> PlanResult<Self> {
+        let names = outer.into_iter().enumerate();
+        let names: Vec<_> = names
+            .map(|(at, column)| (column, format!("{PRIVATE}outer{number}_{at}")))
+            .collect();
+        let values = names
+            .iter()
+            .map(|(column, name)| Expr::Column(column.clone()).alias(name));
+        let plan = LogicalPlanBuilder::from(rows.clone())
+            .project(values)?
+            .distinct()?
+            .build()?;
+        Ok(Self { plan, names })
+    }
+
+    fn is_asked_by(&self, plan: &LogicalPlan) -> bool {
+        let asked = outer_columns(plan);
+        self.names.iter().any(|(outer, _)| asked.contains(outer))
+    }
+
+    /// The outer values in a plan that carries them.
+    fn columns(&self, plan: &LogicalPlan) -> PlanResult<Vec<Expr>> {
+        let names = self.names.iter();
+        names.map(|(_, name)| carried(plan, name)).collect()
+    }
+
+    /// The columns of a plan, and the outer values that it carries behind them.
+    fn behind(&self, own: Vec<Expr>, plan: LogicalPlan) -> PlanResult<LogicalPlan> {
+        let mut columns = own;
+        columns.extend(self.columns(&plan)?);
+        LogicalPlanBuilder::from(plan).project(columns)?.build()
+    }
+
+    fn name_of(&self, column: &Column) -> Option<&str> {
+        let mut names = self.names.iter();
+        names
+            .find(|(outer, _)| outer == column)
+            .map(|(_, name)| name.as_str())
+    }
+
+    /// The expression over a plan that carries them.
+    fn resolve(&self, expr: Expr, plan: &LogicalPlan) -> PlanResult<Expr> {
+        let changed = expr.transform_up(|expr| {
+            Ok(match expr {
+                Expr::OuterReferenceColumn(field, column) => match self.name_of(&column) {
+                    Some(name) => Transformed::yes(carried(plan, name)?),
+                    None => Transformed::no(Expr::OuterReferenceColumn(field, column)),
+                },
+                Expr::ScalarSubquery(subquery) => {
+                    Transformed::yes(Expr::ScalarSubquery(self.within(subquery, plan)?))
+                }
+                Expr::Exists(Exists { subquery, negated }) => {
+                    let subquery = self.within(subquery, plan)?;
+                    Transformed::yes(Expr::Exists(Exists { subquery, negated }))
+                }
+                Expr::InSubquery(asked) => Transformed::yes(Expr::InSubquery(InSubquery {
+                    subquery: self.within(asked.subquery, plan)?,
+                    ..asked
+                })),
+                expr => Transformed::no(expr),
+            })
+        })?;
+        Ok(changed.data)
+    }
+
+    /// A sub-query of the plan, which asks the plan for the outer values.
+    fn within(&self, subquery: Subquery, plan: &LogicalPlan) -> PlanResult<Subquery> {
+        if !self.is_asked_by(&subquery.subquery) {
+            return Ok(subquery);
+        }
+        let inner = Arc::unwrap_or_clone(subquery.subquery);
+        let changed = inner.transform_up_with_subqueries(|node| {
+            // Another query of that name is in between.
+            let hides = |(outer, _): &(Column, String)| node.schema().has_column(outer);
+            if self.names.iter().any(hides) {
+                return Err(unknown());
+            }
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed = expr.transform_up(|expr| {
+                    let column = match &expr {
+                        Expr::OuterReferenceColumn(_, column) => column,
+                        _ => return Ok(Transformed::no(expr)),
+                    };
+                    let Some(name) = self.name_of(column) else {
+                        return Ok(Transformed::no(expr));
+                    };
+                    let column = carried_column(plan, name)?;
+                    let field = plan.schema().field_from_column(&column)?.clone();
+                    Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+                })?;
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        Ok(Subquery {
+            outer_ref_columns: changed.data.all_out_ref_exprs(),
+            subquery: Arc::new(changed.data),
+            spans: subquery.spans,
+        })
+    }
+
+    fn resolve_all(&self, exprs: &[Expr], plan: &LogicalPlan) -> PlanResult<Vec<Expr>> {
+        let names = NamePreserver::new_for_projection();
+        let exprs = exprs.iter().map(|expr| {
+            let name = names.save(expr);
+            Ok(name.restore(self.resolve(expr.clone(), plan)?))
+        });
+        exprs.collect()
+    }
+
+    fn resolve_keys(&self, keys: &[SortExpr], plan: &LogicalPlan) -> PlanResult<Vec<SortExpr>> {
+        let keys = keys.iter().map(|key| {
+            Ok(SortExpr {
+                expr: self.resolve(key.expr.clone(), plan)?,
+                ..key.clone()
+            })
+        });
+        keys.collect()
+    }
+}
+
+fn unknown() -> datafusion::error::DataFusionError {
+    Error::not_supported(
+        "this sub-query, which looks at columns of the query around it, is not supported",
+        "Write it as a join: FROM a LEFT JOIN (SELECT … GROUP BY key) AS b ON b.key = a.key.",
+    )
+    .into()
 }
 
 fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
@@ -94,10 +751,125 @@ fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
     columns.map(Expr::Column).collect()
 }
 
+fn carried(plan: &LogicalPlan, name: &str) -> PlanResult<Expr> {
+    carried_column(plan, name).map(Expr::Column)
+}
+
+fn carried_column(plan: &LogicalPlan, name: &str) -> PlanResult<Column> {
+    let (table, field) = plan.schema().qualified_field_with_unqualified_name(name)?;
+    Ok(Column::from((table, field)))
+}
+
+/// A join by keys that may be NULL.
+fn by_nulls_too(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    on: Vec<(Expr, Expr)>,
+    filter: Option<Expr>,
+    join_type: JoinType,
+) -> PlanResult<LogicalPlan> {
+    Ok(LogicalPlan::Join(Join::try_new(
+        Arc::new(left),
+        Arc::new(right),
+        on,
+        filter,
+        join_type,
+        JoinConstraint::On,
+        NullEquality::NullEqualsNull,
+        false,
+    )?))
+}
+
+/// All that a join is made by.
+fn conditions(join: &Join) -> Option<Expr> {
+    let operator = match join.null_equality {
+        NullEquality::NullEqualsNothing => Operator::Eq,
+        NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
+    };
+    let on = join.on.iter().cloned();
+    let on = on.map(|(left, right)| binary_expr(left, operator, right));
+    conjunction(on.chain(join.filter.clone()))
+}
+
+/// The sub-query that looks at what stands to the left of it.
+fn lateral(join: &Join) -> Option<&LogicalPlan> {
+    let right = match join.right.as_ref() {
+        LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
+        right => right,
+    };
+    match right {
+        LogicalPlan::Subquery(subquery) => Some(&subquery.subquery),
+        _ => None,
+    }
+}
+
+/// The columns of queries around it that a plan asks for, also in sub-queries of its own.
+fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
+    let mut found = vec![];
+    collect_outer(plan, &mut found);
+    found
+}
+
+fn collect_outer(plan: &LogicalPlan, found: &mut Vec<Column>) {
+    let mut note = |column: Column| {
+        if !found.contains(&column) {
+            found.push(column);
+        }
+    };
+    let (direct, nested) = own_outer(plan);
+    direct.into_iter().chain(nested).for_each(&mut note);
+    if let LogicalPlan::Join(join) = plan
+        && lateral(join).is_some()
+    {
+        let mut beside = outer_columns(&join.right);
+        beside.retain(|column| !join.left.schema().has_column(column));
+        beside.into_iter().for_each(note);
+        return collect_outer(&join.left, found);
+    }
+    for input in plan.inputs() {
+        collect_outer(input, found);
+    }
+}
+
+/// What the expressions of a node itself ask for outside, and what sub-queries among them do.
+fn own_outer(plan: &LogicalPlan) -> (Vec<Column>, Vec<Column>) {
+    let (mut direct, mut nested) = (vec![], vec![]);
+    // It repeats what is asked for below it.
+    if matches!(plan, LogicalPlan::Subquery(_)) {
+        return (direct, nested);
+    }
+    let inputs = plan.inputs();
+    for expr in plan.expressions() {
+        let _ = expr.apply(|expr| {
+            let subquery = match expr {
+                Expr::OuterReferenceColumn(_, column) => {
+                    direct.push(column.clone());
+                    None
+                }
+                Expr::ScalarSubquery(subquery) => Some(subquery),
+                Expr::Exists(exists) => Some(&exists.subquery),
+                Expr::InSubquery(asked) => Some(&asked.subquery),
+                Expr::SetComparison(compared) => Some(&compared.subquery),
+                _ => None,
+            };
+            if let Some(subquery) = subquery {
+                let mut asked = outer_columns(&subquery.subquery);
+                asked.retain(|column| {
+                    let mut inputs = inputs.iter();
+                    !inputs.any(|input| input.schema().has_column(column))
+                });
+                nested.extend(asked);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+    }
+    (direct, nested)
+}
+
 /// Whether a condition is not of the form `inner = outer`.
-fn is_ranging(subquery: &Subquery) -> bool {
+fn is_ranging(subquery: &LogicalPlan) -> bool {
     let mut found = false;
-    let _ = subquery.subquery.apply(|node| {
+    let _ = subquery.apply(|node| {
         if let LogicalPlan::Filter(filter) = node {
             let mut conditions = split_conjunction(&filter.predicate).into_iter();
             found |= conditions.any(|condition| match condition {
@@ -117,283 +889,134 @@ fn is_ranging(subquery: &Subquery) -> bool {
     found
 }
 
-/// Whether a function makes rows of outer values: `FROM unnest(outer.list)`.
-fn makes_rows(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| {
-        Ok(matches!(node, LogicalPlan::Unnest(unnest) if asks_outside(&unnest.input)))
-    })
-    .is_ok_and(|found| found)
-}
-
-/// How many rows the sub-query has.
-fn counted(subquery: &Subquery) -> PlanResult<Subquery> {
-    let rows = subquery.subquery.as_ref().clone();
-    let count =
-        LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?;
-    Ok(Subquery {
-        subquery: Arc::new(count.build()?),
-        ..subquery.clone()
-    })
-}
-
 fn has_columns(expr: &Expr) -> bool {
     !expr.column_refs().is_empty()
 }
 
-/// The outer values that a sub-query asks for, and the names that they have in it.
-struct Domain {
-    plan: LogicalPlan,
-    names: Vec<(Column, String)>,
+/// Whether a function makes rows of outer values: `FROM unnest(outer.list)`.
+fn makes_rows(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Unnest(unnest) if !outer_columns(&unnest.input).is_empty()))
+    })
+    .is_ok_and(|found| found)
 }
 
-impl Domain {
-    /// The outer values in a plan that carries them.
-    fn columns(&self, plan: &LogicalPlan) -> PlanResult<Vec<Expr>> {
-        let names = self.names.iter();
-        names.map(|(_, name)| carried(plan, name)).collect()
+/// Whether outer values are asked for below what DataFusion computes for all of them together, or by a sub-query within.
+fn is_beyond(plan: &LogicalPlan) -> bool {
+    if outer_columns(plan).is_empty() {
+        return false;
     }
+    let is_known = match plan {
+        LogicalPlan::Projection(_) => own_outer(plan).1.is_empty(),
+        // HAVING may want groups of nothing.
+        LogicalPlan::Filter(filter) => own_outer(plan).1.is_empty() && !is_one_row(&filter.input),
+        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Distinct(Distinct::All(_)) => true,
+        LogicalPlan::Sort(sort) => sort.fetch.is_none(),
+        LogicalPlan::Aggregate(aggregate) => !has_groups(&aggregate.input),
+        LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
+        _ => false,
+    };
+    !is_known || plan.inputs().into_iter().any(is_beyond)
+}
 
-    /// The expression over a plan that carries them.
-    fn resolve(&self, expr: Expr, plan: &LogicalPlan) -> PlanResult<Expr> {
-        let changed = expr.transform_up(|expr| match &expr {
-            Expr::OuterReferenceColumn(_, column) => {
-                match self.names.iter().find(|(outer, _)| outer == column) {
-                    Some((_, name)) => Ok(Transformed::yes(carried(plan, name)?)),
-                    None => Ok(Transformed::no(expr)),
-                }
+/// Whether there may be several rows for a set of outer values.
+fn is_many(plan: &LogicalPlan) -> bool {
+    !is_one_row(plan) && !outer_columns(plan).is_empty()
+}
+
+fn is_one_row_of_each(plan: &LogicalPlan) -> bool {
+    is_one_row(plan) && !outer_columns(plan).is_empty()
+}
+
+/// Whether there are groups of what outer values choose.
+fn has_groups(plan: &LogicalPlan) -> bool {
+    let is_asked = |node: &LogicalPlan| match node {
+        LogicalPlan::Aggregate(aggregate) => !outer_columns(&aggregate.input).is_empty(),
+        _ => false,
+    };
+    plan.exists(|node| Ok(is_asked(node)))
+        .is_ok_and(|found| found)
+}
+
+/// Rows that exist do so without `LIMIT 1`.
+fn without_first(plan: &LogicalPlan) -> &LogicalPlan {
+    if let LogicalPlan::Limit(limit) = plan
+        && matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)))
+        && !matches!(
+            limit.get_fetch_type(),
+            Ok(FetchType::Literal(Some(0)) | FetchType::UnsupportedExpr)
+        )
+    {
+        return &limit.input;
+    }
+    plan
+}
+
+/// DataFusion does not look at a limit where rows are only to exist.
+fn is_limited(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Limit(_) => true,
+        LogicalPlan::Projection(projection) => is_limited(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_limited(&alias.input),
+        _ => false,
+    }
+}
+
+const FREE_OF_ORDER: [&str; 8] = [
+    ONE_ROW, "avg", "bool_and", "bool_or", "count", "max", "min", "sum",
+];
+
+/// Whether what is computed over rows in an order differs by it, and says no order itself.
+fn minds_order(call: &Expr) -> bool {
+    match call.clone().unalias() {
+        Expr::AggregateFunction(call) => {
+            !FREE_OF_ORDER.contains(&call.func.name()) && call.params.order_by.is_empty()
+        }
+        Expr::WindowFunction(call) => call.params.order_by.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether there is an order of the rows, for a limit and for what minds.
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_sorted(&projection.input),
+        LogicalPlan::Filter(filter) => is_sorted(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => is_sorted(&alias.input),
+        _ => false,
+    }
+}
+
+/// The rows that make `x IN (SELECT …)` true, or that keep `x NOT IN (SELECT …)` from being true.
+fn rows_of_value(asked: &InSubquery, schema: &DFSchema) -> PlanResult<LogicalPlan> {
+    let outside = asked
+        .expr
+        .as_ref()
+        .clone()
+        .transform_up(|part| match part {
+            Expr::Column(column) => {
+                let field = schema.field_from_column(&column)?.clone();
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
             }
-            _ => Ok(Transformed::no(expr)),
+            part => Ok(Transformed::no(part)),
         })?;
-        Ok(changed.data)
-    }
-}
-
-fn carried(plan: &LogicalPlan, name: &str) -> PlanResult<Expr> {
-    let (table, field) = plan.schema().qualified_field_with_unqualified_name(name)?;
-    Ok(Expr::Column(Column::from((table, field))))
-}
-
-/// The rows with the sub-query's value beside each, and what the value is called. `None` if it is of a form that is not known.
-fn join(
-    rows: &LogicalPlan,
-    subquery: &Subquery,
-    number: usize,
-) -> PlanResult<Option<(LogicalPlan, Expr)>> {
-    let mut outer: Vec<Column> = vec![];
-    for expr in &subquery.outer_ref_columns {
-        match expr {
-            Expr::OuterReferenceColumn(_, column) if rows.schema().has_column(column) => {
-                if !outer.contains(column) {
-                    outer.push(column.clone());
-                }
-            }
-            // Of a query further out.
-            _ => return Ok(None),
-        }
-    }
-    let names = outer.into_iter().enumerate();
-    let names: Vec<_> = names
-        .map(|(at, column)| (column, format!("{PRIVATE}outer{number}_{at}")))
-        .collect();
-    let values = names
-        .iter()
-        .map(|(column, name)| Expr::Column(column.clone()).alias(name));
-    let domain = Domain {
-        plan: LogicalPlanBuilder::from(rows.clone())
-            .project(values)?
-            .distinct()?
-            .build()?,
-        names: names.clone(),
+    let inside = &asked.subquery.subquery;
+    let equal = outside.data.eq(columns_of(inside).swap_remove(0));
+    let condition = match asked.negated {
+        true => equal.is_not_false(),
+        false => equal,
     };
-    let Some(computed) = carry(&subquery.subquery, &domain)? else {
-        return Ok(None);
-    };
-    let Some(of_no_rows) = of_no_rows(&subquery.subquery)? else {
-        return Ok(None);
-    };
-    // One name for what was computed, so that no column of the rows is taken for one of its own.
-    let table = TableReference::bare(format!("{PRIVATE}correlated{number}"));
-    let (value, is_there) = (
-        format!("{PRIVATE}value{number}"),
-        format!("{PRIVATE}is_there{number}"),
-    );
-    let first = columns_of(&computed).swap_remove(0);
-    let mut columns = domain.columns(&computed)?;
-    columns.extend([first.alias(&value), lit(true).alias(&is_there)]);
-    let computed = LogicalPlanBuilder::from(computed)
-        .project(columns)?
-        .alias(table.clone())?
-        .build()?;
-    let on = names.iter().map(|(outer, name)| {
-        let inner = Column::new(Some(table.clone()), name);
-        (Expr::Column(outer.clone()), Expr::Column(inner))
-    });
-    let joined = LogicalPlan::Join(Join::try_new(
-        Arc::new(rows.clone()),
-        Arc::new(computed),
-        on.collect(),
-        None,
-        JoinType::Left,
-        JoinConstraint::On,
-        NullEquality::NullEqualsNull,
-        false,
-    )?);
-    let column = |name| Expr::Column(Column::new(Some(table.clone()), name));
-    let default = format!("{PRIVATE}default{number}");
-    let first = columns_of(&of_no_rows).swap_remove(0);
-    let of_no_rows = LogicalPlanBuilder::from(of_no_rows)
-        .project([first.alias(&default)])?
-        .build()?;
-    let joined = LogicalPlanBuilder::from(joined)
-        .cross_join(of_no_rows)?
-        .build()?;
-    let default = Expr::Column(Column::from_name(default));
-    let value = when(column(is_there), column(value)).otherwise(default)?;
-    Ok(Some((joined, value)))
-}
-
-fn asks_outside(plan: &LogicalPlan) -> bool {
-    let mut found = false;
-    let _ = plan.apply_with_subqueries(|node| {
-        found |= node.expressions().iter().any(Expr::contains_outer);
-        Ok(match found {
-            true => TreeNodeRecursion::Stop,
-            false => TreeNodeRecursion::Continue,
-        })
-    });
-    found
-}
-
-/// The sub-query for each set of outer values, with these values beside what it answers.
-fn carry(plan: &LogicalPlan, domain: &Domain) -> PlanResult<Option<LogicalPlan>> {
-    if !asks_outside(plan) {
-        let plan = LogicalPlanBuilder::from(plan.clone())
-            .cross_join(domain.plan.clone())?
-            .build()?;
-        return Ok(Some(plan));
-    }
-    // What is inside an expression of it, nobody has joined yet.
-    let mut nests = false;
-    for expr in plan.expressions() {
-        nests |= expr.exists(|expr| {
-            Ok(matches!(
-                expr,
-                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)
-            ))
-        })?;
-    }
-    if nests {
-        return Ok(None);
-    }
-    let resolve_all = |exprs: &[Expr], input: &LogicalPlan| {
-        let names = NamePreserver::new_for_projection();
-        let exprs = exprs.iter().map(|expr| {
-            let name = names.save(expr);
-            Ok(name.restore(domain.resolve(expr.clone(), input)?))
-        });
-        exprs.collect::<PlanResult<Vec<_>>>()
-    };
-    let plan = match plan {
-        LogicalPlan::Filter(filter) => {
-            let Some(input) = carry(&filter.input, domain)? else {
-                return Ok(None);
-            };
-            let predicate = domain.resolve(filter.predicate.clone(), &input)?;
-            LogicalPlanBuilder::from(input).filter(predicate)?.build()?
-        }
-        LogicalPlan::Projection(projection) => {
-            let Some(input) = carry(&projection.input, domain)? else {
-                return Ok(None);
-            };
-            let mut exprs = resolve_all(&projection.expr, &input)?;
-            exprs.extend(domain.columns(&input)?);
-            LogicalPlanBuilder::from(input).project(exprs)?.build()?
-        }
-        LogicalPlan::Unnest(unnest) => {
-            let Some(input) = carry(&unnest.input, domain)? else {
-                return Ok(None);
-            };
-            LogicalPlanBuilder::from(input)
-                .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
-                .build()?
-        }
-        // What is LATERAL has nothing beside it but the outer values.
-        LogicalPlan::Subquery(lateral) => return carry(&lateral.subquery, domain),
-        LogicalPlan::SubqueryAlias(alias) => {
-            let Some(input) = carry(&alias.input, domain)? else {
-                return Ok(None);
-            };
-            LogicalPlanBuilder::from(input)
-                .alias(alias.alias.clone())?
-                .build()?
-        }
-        LogicalPlan::Aggregate(aggregate) => {
-            let Some(input) = carry(&aggregate.input, domain)? else {
-                return Ok(None);
-            };
-            let mut groups = resolve_all(&aggregate.group_expr, &input)?;
-            if groups
-                .iter()
-                .any(|group| matches!(group, Expr::GroupingSet(_)))
-            {
-                return Ok(None);
-            }
-            groups.extend(domain.columns(&input)?);
-            let aggregates = resolve_all(&aggregate.aggr_expr, &input)?;
-            let mut answers = vec![];
-            let own = aggregate.schema.columns();
-            let grouped = Aggregate::try_new(Arc::new(input), groups, aggregates)?;
-            let grouped = LogicalPlan::Aggregate(grouped);
-            for column in own {
-                answers.push(Expr::Column(column));
-            }
-            answers.extend(domain.columns(&grouped)?);
-            // In the order of before, the outer values last.
-            LogicalPlanBuilder::from(grouped)
-                .project(answers)?
-                .build()?
-        }
-        LogicalPlan::Join(join)
-            if join.join_type == JoinType::Inner
-                && !join.filter.iter().any(Expr::contains_outer) =>
-        {
-            let (left, right) = match (asks_outside(&join.left), asks_outside(&join.right)) {
-                (true, false) => (
-                    carry(&join.left, domain)?,
-                    Some(join.right.as_ref().clone()),
-                ),
-                (false, true) => (
-                    Some(join.left.as_ref().clone()),
-                    carry(&join.right, domain)?,
-                ),
-                _ => return Ok(None),
-            };
-            let Some((left, right)) = left.zip(right) else {
-                return Ok(None);
-            };
-            LogicalPlan::Join(Join::try_new(
-                Arc::new(left),
-                Arc::new(right),
-                join.on.clone(),
-                join.filter.clone(),
-                join.join_type,
-                join.join_constraint,
-                join.null_equality,
-                join.null_aware,
-            )?)
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(plan))
+    LogicalPlanBuilder::from(inside.as_ref().clone())
+        .filter(condition)?
+        .build()
 }
 
 /// What the sub-query answers where it finds nothing: `count` has an answer to that. `None` if it does not aggregate into one
 /// row, or asks outside above the aggregate.
 fn of_no_rows(plan: &LogicalPlan) -> PlanResult<Option<LogicalPlan>> {
     let empty = match plan {
-        LogicalPlan::Projection(projection)
-            if !projection.expr.iter().any(Expr::contains_outer) =>
-        {
+        LogicalPlan::Projection(projection) if own_outer(plan) == (vec![], vec![]) => {
             let Some(input) = of_no_rows(&projection.input)? else {
                 return Ok(None);
             };
@@ -406,38 +1029,57 @@ fn of_no_rows(plan: &LogicalPlan) -> PlanResult<Option<LogicalPlan>> {
             plan.with_new_exprs(vec![], vec![input])?
         }
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => {
-            let input = without_outer(aggregate.input.as_ref().clone())?;
-            let nothing = LogicalPlanBuilder::from(input)
-                .filter(lit(false))?
-                .build()?;
-            let exprs = aggregate.aggr_expr.iter();
-            if exprs.clone().any(Expr::contains_outer) {
-                return Ok(None);
-            }
-            let exprs = exprs.cloned().collect();
-            LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(nothing), vec![], exprs)?)
+            answer_of_nothing(aggregate)?
         }
         _ => return Ok(None),
     };
     Ok(Some(empty))
 }
 
+fn answer_of_nothing(aggregate: &Aggregate) -> PlanResult<LogicalPlan> {
+    let input = without_outer(aggregate.input.as_ref().clone())?;
+    let nothing = LogicalPlanBuilder::from(input)
+        .filter(lit(false))?
+        .build()?;
+    let names = NamePreserver::new_for_projection();
+    let calls = aggregate.aggr_expr.iter().map(|call| {
+        let name = names.save(call);
+        Ok(name.restore(call.clone().transform_up(nothing_for_outer)?.data))
+    });
+    let calls = calls.collect::<PlanResult<Vec<_>>>()?;
+    let answer = Aggregate::try_new(Arc::new(nothing), vec![], calls)?;
+    Ok(LogicalPlan::Aggregate(answer))
+}
+
 /// Nothing of it is computed, so its conditions need no values.
 fn without_outer(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
-    let changed = plan.transform_up_with_subqueries(|node| {
+    let changed = plan.transform_up(|node| {
         let node = match node {
             LogicalPlan::Subquery(lateral) => Arc::unwrap_or_clone(lateral.subquery),
             node => node,
         };
+        let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
-            expr.transform_up(|expr| match &expr {
-                Expr::OuterReferenceColumn(field, _) => {
-                    let nothing = ScalarValue::try_from(field.data_type())?;
-                    Ok(Transformed::yes(lit(nothing)))
-                }
-                _ => Ok(Transformed::no(expr)),
-            })
+            let name = names.save(&expr);
+            let changed = expr.transform_up(nothing_for_outer)?;
+            Ok(changed.update_data(|expr| name.restore(expr)))
         })
     })?;
     Ok(changed.data)
+}
+
+fn nothing_for_outer(expr: Expr) -> PlanResult<Transformed<Expr>> {
+    let data_type = match &expr {
+        Expr::OuterReferenceColumn(field, _) => field.data_type().clone(),
+        Expr::ScalarSubquery(Subquery { subquery, .. }) if !outer_columns(subquery).is_empty() => {
+            subquery.schema().field(0).data_type().clone()
+        }
+        Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. })
+            if !outer_columns(&subquery.subquery).is_empty() =>
+        {
+            DataType::Boolean
+        }
+        _ => return Ok(Transformed::no(expr)),
+    };
+    Ok(Transformed::yes(lit(ScalarValue::try_from(&data_type)?)))
 }

@@ -1,5 +1,6 @@
-//! What DataFusion believes of groups: that `GROUP BY s.c, g.m` has one row for each `s.c` if `s` has. It would then leave a DISTINCT
-//! or a sort key out. It knows the columns by the names of what is grouped and sorted by; so these have names of their own here.
+//! What DataFusion believes of groups: that `GROUP BY s.c, g.m` has one row for each `s.c` if `s` has, and that each row of groups
+//! stays one where `unnest` makes several of it. It would then leave a key, a DISTINCT or a sort key out. It knows the columns by
+//! the names of what is grouped and sorted by; so these have names of their own here.
 
 use datafusion::{
     common::{
@@ -33,6 +34,25 @@ pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
             let shown = Projection::try_new(shown, grouped.into())?;
             Ok(Transformed::yes(LogicalPlan::Projection(shown)))
         }
+        LogicalPlan::Aggregate(aggregate)
+            if !is_without_keys(&aggregate) && has_spread_groups(&aggregate.input)? =>
+        {
+            let groups = aggregate.group_expr.len();
+            let names: Vec<String> = (0..groups).map(|_| name()).collect();
+            let keys = aggregate.group_expr.into_iter().zip(&names);
+            let keys = keys.map(|(key, name)| key.alias(name)).collect();
+            let columns = aggregate.schema.iter().enumerate();
+            let columns = columns.map(|(at, (relation, field))| match names.get(at) {
+                Some(name) => Expr::Column(Column::new_unqualified(name))
+                    .alias_qualified(relation.cloned(), field.name()),
+                None => Expr::Column(Column::from((relation, field))),
+            });
+            let columns = columns.collect();
+            let grouped = Aggregate::try_new(aggregate.input, keys, aggregate.aggr_expr)?;
+            let grouped = LogicalPlan::Aggregate(grouped).into();
+            let shown = Projection::try_new(columns, grouped)?;
+            Ok(Transformed::yes(LogicalPlan::Projection(shown)))
+        }
         LogicalPlan::Sort(sort) if has_groups_of_groups(&sort.input)? => {
             let keys = sort.expr.into_iter().map(|key| SortExpr {
                 expr: key.expr.alias(name()),
@@ -60,6 +80,26 @@ fn has_groups_of_groups(plan: &LogicalPlan) -> Result<bool> {
         }
         _ => Ok(false),
     })
+}
+
+/// Whether groups are below what makes several rows of one.
+fn has_spread_groups(plan: &LogicalPlan) -> Result<bool> {
+    has(plan, &|node| match node {
+        LogicalPlan::Join(_) | LogicalPlan::Unnest(_) => {
+            let mut found = false;
+            for input in node.inputs() {
+                found |= has_groups(input)?;
+            }
+            Ok(found)
+        }
+        _ => Ok(false),
+    })
+}
+
+/// Nothing is grouped by, or by sets of it.
+fn is_without_keys(aggregate: &Aggregate) -> bool {
+    let mut groups = aggregate.group_expr.iter();
+    aggregate.group_expr.is_empty() || groups.any(|group| matches!(group, Expr::GroupingSet(_)))
 }
 
 fn is_group(node: &LogicalPlan) -> bool {

@@ -39,6 +39,7 @@ mod explain;
 mod expressions;
 mod functions;
 mod grouped_expressions;
+mod grouped_keys;
 mod hidden_columns;
 mod hypothetical;
 mod inner_values;

@@ -51,6 +51,8 @@ pub(crate) struct Names {
     views: HashMap<String, TableName>,
     /// Of the columns that tables share.
     merged: Merged,
+    /// Where the primary keys of the tables are among their columns.
+    keys: HashMap<String, Vec<usize>>,
 }
 
 impl Names {
@@ -90,6 +92,15 @@ impl Names {
 
     pub(crate) fn has_marks(&self) -> bool {
         !self.marked.is_empty()
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Where the primary key of the table is among its columns.
+    pub(crate) fn key_of(&self, parts: &[String]) -> Option<Vec<usize>> {
+        self.keys.get(&key(parts)).cloned()
     }
 
     pub(crate) fn system(&self) -> Option<&System> {
@@ -252,6 +263,16 @@ async fn resolve_one(
             Relation::Table(_) => &mut names.tables,
         };
         called.insert(wanted.key.clone(), name.clone());
+        if let Relation::Table(table) = &relation {
+            let definition = table.snapshot().definition();
+            let key = definition.primary_key.iter();
+            let places = key.map(|column| definition.schema.index_of(column));
+            if let Ok(places) = places.collect::<Result<Vec<_>, _>>()
+                && !places.is_empty()
+            {
+                names.keys.insert(wanted.key.clone(), places);
+            }
+        }
     }
     let source: Arc<dyn TableSource> = match (relation, wanted.version) {
         (Relation::View(_), Some(_)) => {

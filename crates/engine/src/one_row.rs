@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray},
-    datatypes::{DataType, Field, Fields},
+    datatypes::{DataType, Field, FieldRef, Fields},
 };
 use datafusion::{
     common::{Result, ScalarValue, internal_err},
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature, Volatility,
+        Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs,
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
         function::{AccumulatorArgs, StateFieldsArgs},
     },
 };
@@ -43,6 +43,12 @@ fn fields(value: &DataType) -> Fields {
     ])
 }
 
+/// With the PostgreSQL type of another field.
+fn labelled(data_type: DataType, from: &Field) -> Field {
+    let field = Field::new(from.name(), data_type, true);
+    field.with_metadata(from.metadata().clone())
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneRow {
     signature: Signature,
@@ -59,6 +65,12 @@ impl AggregateUDFImpl for OneRow {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok(DataType::Struct(fields(&types[0])))
+    }
+
+    /// Labelled as the value is.
+    fn return_field(&self, given: &[FieldRef]) -> Result<FieldRef> {
+        let rows = DataType::Struct(fields(given[0].data_type()));
+        Ok(Arc::new(labelled(rows, &given[0])))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -150,6 +162,12 @@ impl ScalarUDFImpl for ValueOfOneRow {
             DataType::Struct(fields) if fields.len() == 2 => Ok(fields[0].data_type().clone()),
             other => internal_err!("{VALUE} of {other}"),
         }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let rows = &args.arg_fields[0];
+        let value = self.return_type(&[rows.data_type().clone()])?;
+        Ok(Arc::new(labelled(value, rows)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -45,7 +45,7 @@ use crate::{
     correlated::join_by_any_condition,
     dependencies,
     grouped_expressions::compute_grouped_first,
-    inner_values,
+    grouped_keys, inner_values,
     literals::read_literals,
     model_functions,
     names::{self, Names},
@@ -375,7 +375,7 @@ fn with_rows(
     declared: &[Option<u32>],
 ) -> Result<(LogicalPlan, Parameters)> {
     let before = using::is_in(&statement).then(|| statement.clone());
-    whole_rows::spell_out(&mut statement, names)?;
+    spell_out(state, names, &mut statement)?;
     let planned = with_parameters(state, names, &statement, declared)?;
     let Some(mut statement) = before else {
         return Ok(planned);
@@ -385,8 +385,17 @@ fn with_rows(
         return Ok(planned);
     }
     names.merge(merged);
-    whole_rows::spell_out(&mut statement, names)?;
+    spell_out(state, names, &mut statement)?;
     with_parameters(state, names, &statement, declared)
+}
+
+/// What stands for the columns of tables that are known now.
+fn spell_out(state: &SessionState, names: &Names, statement: &mut ast::Statement) -> Result<()> {
+    whole_rows::spell_out(statement, names)?;
+    grouped_keys::spell_out(statement, names, |name| {
+        state.aggregate_functions().contains_key(name)
+    });
+    Ok(())
 }
 
 /// Plans twice if a parameter's type has to be inferred: once to find it, once with it.

@@ -2,8 +2,8 @@
 //!
 //! - `(SELECT name FROM p WHERE p.id = o.id)`, and the same with `ORDER BY … LIMIT 1`: only a sub-query that aggregates is
 //!   joined, so it becomes one, by the functions of `one_row`.
-//! - `WHERE (a, b) IN (SELECT …)`: a correlated EXISTS.
-//! - `GROUP BY ROLLUP (1, 2)`: the columns in place of their numbers.
+//! - `WHERE (a, b) IN (SELECT …)`, and with NOT IN: a correlated EXISTS.
+//! - `GROUP BY ROLLUP (1, 2)`, `DISTINCT ON (1)`: the columns in place of their numbers.
 //! - `SELECT generate_series(1, 3)`: the list of them, unnested.
 //! - `SELECT EXISTS (…)`: a count that is not zero.
 //! - `text::bit(64)::bigint`: the function of `bits`.
@@ -25,10 +25,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::{
     ast::{
-        self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-        FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
-        OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-        Value, VisitMut, VisitorMut,
+        self, BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+        LimitClause, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+        Statement, TableFactor, Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -38,7 +38,9 @@ use crate::{
     bits::BITS,
     names::{PRIVATE, folded},
     one_row::{ONE_ROW, VALUE},
+    row_values::values,
     set_returning::with_type,
+    tree::calls,
 };
 
 /// `is_aggregate` says it of a function's name.
@@ -68,11 +70,12 @@ impl<F: Fn(&str) -> bool> VisitorMut for Rephrase<F> {
                         | SelectItem::ExprWithAlias { expr, .. } = item
                         {
                             unnest_series(expr);
+                            count_what_exists(expr);
                         }
-                        count_what_exists(item);
                     });
                     if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
                         by.iter_mut().for_each(unnest_series);
+                        by.iter_mut().for_each(count_what_exists);
                     }
                 }
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&mut **left, right]),
@@ -199,8 +202,13 @@ fn name(factor: &TableFactor) -> Option<String> {
     alias.or_else(|| name?.as_ident()).map(folded)
 }
 
-/// `ROLLUP (1)` is the first column, as `GROUP BY 1` is.
+/// `ROLLUP (1)` and `DISTINCT ON (1)` are the first column, as `GROUP BY 1` is.
 fn name_grouped_columns(select: &mut Select) {
+    if let Some(Distinct::On(chosen)) = &mut select.distinct {
+        chosen
+            .iter_mut()
+            .for_each(|expr| name_column(expr, &select.projection));
+    }
     let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
         return;
     };
@@ -208,23 +216,27 @@ fn name_grouped_columns(select: &mut Select) {
         let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = expr else {
             continue;
         };
-        for expr in sets.iter_mut().flatten() {
-            let Expr::Value(value) = &*expr else { continue };
-            let column = match value.to_string().parse::<usize>() {
-                Ok(number) if number > 0 => select.projection.get(number - 1),
-                _ => None,
-            };
-            if let Some(
-                SelectItem::UnnamedExpr(column) | SelectItem::ExprWithAlias { expr: column, .. },
-            ) = column
-            {
-                *expr = column.clone();
-            }
-        }
+        sets.iter_mut()
+            .flatten()
+            .for_each(|expr| name_column(expr, &select.projection));
     }
 }
 
-/// Where a condition must hold, a row that is in a query's rows is one that exists there.
+fn name_column(expr: &mut Expr, shown: &[SelectItem]) {
+    let Expr::Value(value) = &*expr else { return };
+    let column = match value.to_string().parse::<usize>() {
+        Ok(number) if number > 0 => shown.get(number - 1),
+        _ => None,
+    };
+    if let Some(SelectItem::UnnamedExpr(column) | SelectItem::ExprWithAlias { expr: column, .. }) =
+        column
+    {
+        *expr = column.clone();
+    }
+}
+
+/// Where a condition must hold, a row that is in a query's rows is one that exists there, and a row is not in them if none
+/// exists there that may be equal.
 fn rows_exist(condition: &mut Expr) {
     match condition {
         Expr::BinaryOp {
@@ -239,17 +251,17 @@ fn rows_exist(condition: &mut Expr) {
         Expr::InSubquery {
             expr,
             subquery,
-            negated: false,
+            negated,
         } => {
-            if let Expr::Tuple(values) = &**expr {
-                *condition = exists(values, subquery);
+            if let Some(values) = values(expr) {
+                *condition = exists(&values, subquery, *negated);
             }
         }
         _ => {}
     }
 }
 
-fn exists(values: &[Expr], rows: &Query) -> Expr {
+fn exists(values: &[Expr], rows: &Query, is_negated: bool) -> Expr {
     let column = |index| Ident::with_quote('"', format!("{PRIVATE}{index}"));
     let relation = Ident::with_quote('"', format!("{PRIVATE}rows"));
     let columns: Vec<String> = (0..values.len()).map(|i| column(i).to_string()).collect();
@@ -261,9 +273,10 @@ fn exists(values: &[Expr], rows: &Query) -> Expr {
         .try_with_sql(&text)
         .and_then(|mut parser| parser.parse_expr());
     let mut exists = parsed.expect("it is written above");
-    if let Expr::Exists { subquery, .. } = &mut exists
+    if let Expr::Exists { subquery, negated } = &mut exists
         && let SetExpr::Select(select) = &mut *subquery.body
     {
+        *negated = is_negated;
         if let TableFactor::Derived { subquery, .. } = &mut select.from[0].relation {
             **subquery = rows.clone();
         }
@@ -271,8 +284,11 @@ fn exists(values: &[Expr], rows: &Query) -> Expr {
             let column = Expr::CompoundIdentifier(vec![relation.clone(), column(index)]);
             binary(value.clone(), BinaryOperator::Eq, column)
         });
-        select.selection =
-            equalities.reduce(|left, right| binary(left, BinaryOperator::And, right));
+        let equal = equalities.reduce(|left, right| binary(left, BinaryOperator::And, right));
+        select.selection = match is_negated {
+            false => equal,
+            true => equal.map(|equal| Expr::IsNotFalse(Box::new(Expr::Nested(Box::new(equal))))),
+        };
     }
     exists
 }
@@ -329,10 +345,7 @@ fn unnest_series(expr: &mut Expr) {
 }
 
 /// DataFusion joins EXISTS where it is a condition, and nowhere else.
-fn count_what_exists(item: &mut SelectItem) {
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-        return;
-    };
+fn count_what_exists(expr: &mut Expr) {
     let _ = ast::visit_expressions_mut(expr, |expr| {
         if let Expr::Exists { subquery, negated } = expr
             && let Some(count) = count_of(subquery)
@@ -348,7 +361,7 @@ fn count_what_exists(item: &mut SelectItem) {
     });
 }
 
-/// The number of the rows of a query that neither groups nor limits them.
+/// The number of the rows of a query that neither groups nor limits them, and calls nothing that may aggregate or make rows.
 fn count_of(query: &Query) -> Option<Expr> {
     let SetExpr::Select(select) = &*query.body else {
         return None;
@@ -357,6 +370,7 @@ fn count_of(query: &Query) -> Option<Expr> {
         && query.limit_clause.is_none()
         && select.distinct.is_none()
         && select.having.is_none()
+        && !calls(&select.projection)
         && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
     if !is_plain {
         return None;

@@ -13,10 +13,11 @@ use datafusion::sql::sqlparser::{
 };
 
 use crate::{
-    compared_rows::{self, count_members},
+    compared_rows::{self, count_members, count_members_within},
     dialect::RapportDialect,
     names::folded,
     nested_with, same,
+    tree::{calls, take},
 };
 
 /// Changes the statement where it has to be: recursions, and what is LATERAL.
@@ -54,7 +55,14 @@ impl VisitorMut for Reword {
         }
         each_select(&mut query.body, &mut |select| {
             one_group(select);
+            filter_last_join(select);
             select.projection.iter_mut().for_each(count_members);
+            select.selection.iter_mut().for_each(count_members_within);
+            // An aggregate has no place in a sub-query's condition.
+            let having = select.having.iter_mut();
+            having
+                .filter(|having| !calls(*having))
+                .for_each(count_members_within);
             lateral_rows(select);
             lateral_series(select);
         });
@@ -77,6 +85,46 @@ fn one_group(select: &mut Select) {
     {
         *by = vec![Expr::GroupingSets(vec![vec![]])];
     }
+}
+
+/// `FROM a JOIN b ON … AND EXISTS (…)`: DataFusion joins rows that exist where a condition of WHERE asks for them.
+fn filter_last_join(select: &mut Select) {
+    let [from] = select.from.as_mut_slice() else {
+        return;
+    };
+    let Some(
+        JoinOperator::Join(JoinConstraint::On(on)) | JoinOperator::Inner(JoinConstraint::On(on)),
+    ) = from.joins.last_mut().map(|join| &mut join.join_operator)
+    else {
+        return;
+    };
+    if !asks_for_rows(on) {
+        return;
+    }
+    let mut conditions = vec![];
+    split(take(on), &mut conditions);
+    let (mut moved, kept): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(asks_for_rows);
+    *on = all(kept).unwrap_or(Expr::Value(Value::Boolean(true).into()));
+    moved.splice(0..0, select.selection.take());
+    select.selection = all(moved);
+}
+
+fn asks_for_rows(condition: &Expr) -> bool {
+    ast::visit_expressions(condition, |expr| match expr {
+        Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+fn all(conditions: Vec<Expr>) -> Option<Expr> {
+    let conditions = conditions.into_iter();
+    let conditions = conditions.map(|condition| Expr::Nested(Box::new(condition)));
+    conditions.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: ast::BinaryOperator::And,
+        right: Box::new(right),
+    })
 }
 
 fn each_select(body: &mut SetExpr, work: &mut dyn FnMut(&mut Select)) {
