@@ -38,6 +38,7 @@ mod execute;
 mod explain;
 mod expressions;
 mod functions;
+mod given_numbers;
 mod grouped_expressions;
 mod hidden_columns;
 mod hypothetical;

@@ -496,12 +496,6 @@ impl Typing<'_> {
             let message = format!("cannot cast type {from} to {}", target.name());
             datafusion::error::DataFusionError::from(Error::CannotCoerce { message })
         };
-        if let Expr::Placeholder(_) = *inner {
-            // Its type is what it is cast to, and it arrives as such.
-            if matches!(target.kind, Kind::Text | Kind::Name | Kind::Varchar(None)) {
-                return same(inner, field);
-            }
-        }
         let done = match (&target.kind, &from) {
             (Kind::Uuid, Some(Kind::Uuid)) => *inner,
             (Kind::Uuid, kind) if is_text(kind) => {

@@ -37,6 +37,8 @@ enum Planned {
     },
     /// The engine's parser does not know it.
     Unknown(rapport_engine::Error),
+    /// It is the engine's, and has parameters whose types PostgreSQL is to be asked for.
+    Open,
 }
 
 /// What PostgreSQL, asked about a statement that the engine finds wrong, decides.
@@ -114,7 +116,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         refuse_inner_execute(piece)?;
         let sql = piece.text.to_owned();
-        match self.plan(run, sql.clone(), types.to_vec()).await? {
+        let is_open = describe && leaves_types_open(piece, types);
+        let mut planned = self.plan(run, sql.clone(), types.to_vec(), is_open).await?;
+        if let Planned::Open = planned {
+            let types = self.types_of_parameters(run, sql.clone(), types).await?;
+            planned = self.plan(run, sql.clone(), types, false).await?;
+        }
+        match planned {
             Planned::Engine(prepared) => {
                 let params = prepared.params.clone();
                 Ok(Arc::new(Statement {
@@ -159,6 +167,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Planned::Wrong { error, judge } => Err(self
                 .in_postgresql_s_words(run, sql, types, error, judge)
                 .await),
+            Planned::Open => Err(Failure::internal("internal error: asked for types twice").into()),
+        }
+    }
+
+    /// What PostgreSQL, which has the same tables, makes of the parameters that the client leaves open. Where it can't
+    /// read the statement, the engine finds out by itself.
+    async fn types_of_parameters(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: &[u32],
+    ) -> Result<Vec<u32>, Stop> {
+        let request = Request::DescribeAny {
+            sql,
+            param_types: types.to_vec(),
+        };
+        match self.relay(run, request).await {
+            Ok(reply) => Ok(reply.param_types),
+            // Nothing tells what they are, or several things do.
+            Err(Stop::Failure(theirs)) if matches!(theirs.code(), "42P08" | "42P18") => {
+                Err(theirs.into())
+            }
+            Err(Stop::Failure(_)) => Ok(types.to_vec()),
+            Err(stop) => Err(stop),
         }
     }
 
@@ -190,7 +222,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(())
     }
 
-    async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {
+    /// With `is_open` a statement of the engine is not planned yet.
+    async fn plan(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: Vec<u32>,
+        is_open: bool,
+    ) -> Result<Planned, Stop> {
         let shared = self.shared.clone();
         let system = self.guard(run, shared.catalogue.system_names()).await??;
         let pid = self.registered.pid;
@@ -222,6 +261,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         }),
                         _ => Ok(Planned::Catalogue),
                     };
+                }
+                if is_open {
+                    return Ok(Planned::Open);
                 }
                 let judge = Judge::of(&statement.ast);
                 let types: Vec<Option<u32>> = types
@@ -307,6 +349,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             _ => ours.into(),
         }
     }
+}
+
+/// Whether it has a parameter for which the client declares no type.
+fn leaves_types_open(piece: &Piece<'_>, types: &[u32]) -> bool {
+    let mut numbers = piece.tokens.iter().filter_map(|token| {
+        let text = &piece.text[token.start..token.end];
+        text.strip_prefix('$')?.parse::<usize>().ok()
+    });
+    numbers.any(|number| {
+        let declared = number.checked_sub(1).and_then(|at| types.get(at));
+        declared.is_none_or(|oid| *oid == 0)
+    })
 }
 
 /// EXECUTE is carried out here, and nobody who answers another statement knows what it names.
