@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::calls::{self, Call};
 use crate::command::{self, Command};
 use crate::connection::{Client, Run, Stop};
-use crate::lexer::Piece;
+use crate::lexer::{self, Piece};
 use crate::models;
 use crate::route::{Whose, whose};
 use crate::sqlstate::Failure;
@@ -37,7 +37,8 @@ enum Planned {
     },
     /// The engine's parser does not know it.
     Unknown(rapport_engine::Error),
-    /// It is the engine's, and has parameters whose types PostgreSQL is to be asked for.
+    /// It is the engine's, and PostgreSQL is to be asked before for the types of its parameters, and whether it is
+    /// ambiguous.
     Open,
 }
 
@@ -83,7 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Ok(Arc::new(models::prepared(statement?, types)));
         }
         let command = command::read(piece)?;
-        self.check_block(command.as_ref())?;
+        if let Err(failure) = self.check_block(command.as_ref()) {
+            // What can't be read is said first.
+            self.check_syntax(&lexer::split(piece.text)).await?;
+            return Err(failure.into());
+        }
         if let Some(Command::Declare {
             name,
             hold,
@@ -114,13 +119,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 params: Vec::new(),
             }));
         }
-        refuse_inner_execute(piece)?;
+        if let Some(at) = inner_execute(piece) {
+            let sql = self.with_inner_statement(run, piece, at).await?;
+            return self.prepare_text(run, &sql, types).await;
+        }
         let sql = piece.text.to_owned();
         let is_open = describe && leaves_types_open(piece, types);
-        let mut planned = self.plan(run, sql.clone(), types.to_vec(), is_open).await?;
+        let mut planned = self
+            .plan(run, sql.clone(), types.to_vec(), Some(is_open))
+            .await?;
         if let Planned::Open = planned {
             let types = self.types_of_parameters(run, sql.clone(), types).await?;
-            planned = self.plan(run, sql.clone(), types, false).await?;
+            planned = self.plan(run, sql.clone(), types, None).await?;
         }
         match planned {
             Planned::Engine(prepared) => {
@@ -185,13 +195,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         };
         match self.relay(run, request).await {
             Ok(reply) => Ok(reply.param_types),
-            // Nothing tells what they are, or several things do.
-            Err(Stop::Failure(theirs)) if matches!(theirs.code(), "42P08" | "42P18") => {
+            // Nothing tells what they are, or several things do; or which column is meant.
+            Err(Stop::Failure(theirs)) if matches!(theirs.code(), "42P08" | "42P18" | "42702") => {
+                Err(theirs.into())
+            }
+            Err(Stop::Failure(theirs)) if theirs.message().starts_with("cross-database") => {
                 Err(theirs.into())
             }
             Err(Stop::Failure(_)) => Ok(types.to_vec()),
             Err(stop) => Err(stop),
         }
+    }
+
+    /// Nobody who answers EXPLAIN or CREATE TABLE knows what an EXECUTE names: the statement itself, with the values that
+    /// are given to it.
+    async fn with_inner_statement(
+        &mut self,
+        run: &Run,
+        piece: &Piece<'_>,
+        at: usize,
+    ) -> Result<String, Stop> {
+        let (before, execute) = piece.text.split_at(piece.tokens[at].start);
+        let command = match lexer::split(execute).as_slice() {
+            [inner] => command::read(inner)?,
+            _ => None,
+        };
+        let Some(Command::Execute { name, arguments }) = command else {
+            return Err(Failure::not_supported("this form of EXECUTE is not supported").into());
+        };
+        let statement = self.statement(&name)?;
+        let text = match &statement.kind {
+            Kind::Engine(prepared) => &prepared.statement.text,
+            Kind::Catalogue { sql, .. } => sql,
+            _ => {
+                let message = "EXECUTE of this statement within another one is not supported";
+                return Err(Failure::not_supported(message).into());
+            }
+        };
+        let values = self
+            .literals(run, &name, &arguments, &statement.params)
+            .await?;
+        Ok(format!("{before}{}", with_values(text, &values)))
     }
 
     pub async fn judge_statement(
@@ -222,13 +266,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(())
     }
 
-    /// With `is_open` a statement of the engine is not planned yet.
+    /// With `is_open` it is the first time: a statement of the engine whose types are open, or which is doubtful, is not
+    /// planned yet.
     async fn plan(
         &mut self,
         run: &Run,
         sql: String,
         types: Vec<u32>,
-        is_open: bool,
+        is_open: Option<bool>,
     ) -> Result<Planned, Stop> {
         let shared = self.shared.clone();
         let system = self.guard(run, shared.catalogue.system_names()).await??;
@@ -262,7 +307,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         _ => Ok(Planned::Catalogue),
                     };
                 }
-                if is_open {
+                if let Some(error) = rapport_engine::foreign(&statement) {
+                    let judge = Judge::All;
+                    return Ok(Planned::Wrong { error, judge });
+                }
+                let doubts = |is_open| is_open || rapport_engine::is_doubtful(&statement);
+                if is_open.is_some_and(doubts) {
                     return Ok(Planned::Open);
                 }
                 let judge = Judge::of(&statement.ast);
@@ -319,16 +369,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if judge == Judge::Nothing || !is_about_meaning {
             return ours.into();
         }
-        let request = Request::Describe {
+        let request = Request::DescribeAny {
             sql,
             param_types: types.to_vec(),
         };
+        // What Rapport alone can read is wrong syntax to PostgreSQL.
+        let is_wrong = |theirs: &Failure| {
+            let is_syntax = theirs.code() == "42601";
+            theirs.code().starts_with("42") && (!is_syntax || ours.code() == "42601")
+        };
         match self.relay(run, request).await {
-            Err(Stop::Failure(theirs))
-                if theirs.code().starts_with("42") && theirs.code() != "42601" =>
-            {
-                theirs.into()
-            }
+            Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if judge == Judge::Words => ours.into(),
             Ok(_) if ours.code() == "42883" => {
@@ -363,21 +414,35 @@ fn leaves_types_open(piece: &Piece<'_>, types: &[u32]) -> bool {
     })
 }
 
-/// EXECUTE is carried out here, and nobody who answers another statement knows what it names.
-fn refuse_inner_execute(piece: &Piece<'_>) -> Result<(), Failure> {
-    let is = |n: usize, word: &str| piece.tokens.get(n).is_some_and(|token| token.is_word(word));
-    let is_explained = is(0, "explain")
-        && piece.tokens.iter().enumerate().any(|(n, token)| {
-            token.is_word("execute") && (n == 1 || is(n - 1, "analyze") || is(n - 1, "verbose"))
-                || token.is_word("execute") && piece.tokens[n - 1].is_sign(')')
-        });
-    let is_stored =
-        is(0, "create") && (1..piece.tokens.len()).any(|n| is(n, "execute") && is(n - 1, "as"));
-    match is_explained || is_stored {
-        true => Err(
-            Failure::not_supported("EXECUTE within another statement is not supported")
-                .with_hint("Write the query itself in its place."),
-        ),
-        false => Ok(()),
+/// Where the EXECUTE begins that EXPLAIN or CREATE TABLE … AS is given.
+fn inner_execute(piece: &Piece<'_>) -> Option<usize> {
+    let tokens = &piece.tokens;
+    let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.is_word(word));
+    let stands_behind = |n: usize| {
+        if is(0, "create") {
+            return is(n - 1, "as");
+        }
+        let has_options =
+            tokens[n - 1].is_sign(')') || is(n - 1, "analyze") || is(n - 1, "verbose");
+        is(0, "explain") && (n == 1 || has_options)
+    };
+    (1..tokens.len()).find(|n| is(*n, "execute") && stands_behind(*n))
+}
+
+/// The text with values in the place of its parameters.
+fn with_values(text: &str, values: &[String]) -> String {
+    let mut given = String::new();
+    let mut end = 0;
+    for token in lexer::tokens(text) {
+        let parameter = text[token.start..token.end].strip_prefix('$');
+        let number = parameter.and_then(|number| number.parse::<usize>().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        if let Some(value) = value {
+            given.push_str(&text[end..token.start]);
+            given.push_str(value);
+            end = token.end;
+        }
     }
+    given.push_str(&text[end..]);
+    given
 }
