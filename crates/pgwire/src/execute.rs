@@ -19,11 +19,13 @@ use crate::copy::{
     input::{self, Input},
     out::CopyOut,
 };
+use crate::own_views::{self, CursorRow, PreparedRow};
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
-    ColumnInfo, Completion, Declared, Forms, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Completion, Declared, Forms, Kind, Portal, Progress, Source, Statement, Values,
+    describe,
 };
 use crate::style::Style;
 use crate::wire;
@@ -72,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     is_binary,
                     goes_forward,
                     query,
+                    text,
                 } => {
                     portal.progress = Progress::Ended;
                     let mut cursor =
@@ -82,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         goes_forward: *goes_forward,
                         is_in_block: true,
                     });
+                    cursor.source = Some(Source::new(text, true));
                     return self.declare(run, name, cursor).await;
                 }
                 Kind::CatalogueCopy { query, format } => {
@@ -119,6 +123,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(completion)
     }
 
+    /// A query for PostgreSQL, with what the session has made in the place of what PostgreSQL knows of it.
+    pub fn with_own_views(&self, sql: &str) -> String {
+        if !own_views::are_named(sql) {
+            return sql.to_owned();
+        }
+        let statements = self.statements.iter().filter(|(name, _)| !name.is_empty());
+        let statements = statements.map(|(name, named)| PreparedRow {
+            name,
+            source: &named.source,
+            params: &named.statement.params,
+        });
+        let cursors = self.portals.iter().filter_map(|(name, portal)| {
+            Some(CursorRow {
+                name,
+                source: portal.source.as_ref()?,
+                is_holdable: portal.cursor.is_some_and(|cursor| cursor.hold),
+                is_binary: portal.cursor.is_some_and(|cursor| cursor.is_binary),
+            })
+        });
+        let (statements, cursors): (Vec<_>, Vec<_>) = (statements.collect(), cursors.collect());
+        own_views::put_before(sql, &statements, &cursors)
+    }
+
     async fn ask_catalogue(
         &mut self,
         run: &Run,
@@ -126,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         sql: String,
         statement: &Statement,
     ) -> Result<(), Stop> {
+        let sql = self.with_own_views(&sql);
         let request = match &portal.values {
             Values::Raw { values, formats }
                 if !values.is_empty() || !portal.forms.codes().is_empty() =>

@@ -16,7 +16,9 @@ use crate::execute::{Rows, change, portal_columns};
 use crate::lexer;
 use crate::rows::Form;
 use crate::sqlstate::Failure;
-use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
+use crate::statement::{
+    ColumnInfo, Forms, Kind, Named, Portal, Progress, Source, Statement, Values, describe,
+};
 use crate::transaction::State;
 use crate::{models, types, value};
 
@@ -110,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .into());
             }
         };
-        self.keep_statement(name, statement)?;
+        self.keep_statement(name, statement, Source::new(&parse.query, false))?;
         self.wire
             .put(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
         Ok(())
@@ -121,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         &mut self,
         name: String,
         statement: Arc<Statement>,
+        source: Source,
     ) -> Result<(), Failure> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             return Err(Failure::new(
@@ -132,12 +135,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Err(Failure::new("53400", "too many prepared statements")
                 .with_hint("Close those that are not needed any more."));
         }
-        self.statements.insert(name, statement);
+        self.statements.insert(name, Named { statement, source });
         Ok(())
     }
 
     pub fn statement(&self, name: &str) -> Result<Arc<Statement>, Failure> {
-        self.statements.get(name).cloned().ok_or_else(|| {
+        let named = self.statements.get(name);
+        named.map(|named| named.statement.clone()).ok_or_else(|| {
             Failure::new(
                 "26000",
                 match name {
@@ -237,7 +241,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             forms.check(columns.len())?;
         }
         let name = bind.portal_name.unwrap_or_default();
-        self.keep_portal(name, Portal::new(statement, values, forms))?;
+        let mut portal = Portal::new(statement, values, forms);
+        let named = self.statements.get(&statement_name);
+        let named = named.filter(|_| !name.is_empty());
+        portal.source = named.map(|named| Source::new(&named.source.text, false));
+        self.keep_portal(name, portal)?;
         self.wire
             .put(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())

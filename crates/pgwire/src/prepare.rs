@@ -110,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     is_binary,
                     goes_forward,
                     query,
+                    text: piece.text.to_owned(),
                 },
             }));
         }
@@ -340,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (params, fields) = match describe {
             true => {
                 let request = Request::Describe {
-                    sql: sql.clone(),
+                    sql: self.with_own_views(&sql),
                     param_types: types.to_vec(),
                 };
                 let reply = self.relay(run, request).await?;

@@ -14,7 +14,7 @@ use crate::lexer;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
-    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Source, Statement, Values, describe,
 };
 use crate::transaction::State;
 use crate::value;
@@ -170,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 types,
                 query,
                 before,
+                text,
             } => {
                 let types = self.type_oids(run, types).await?;
                 let statement = self
@@ -183,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     )
                     .into());
                 }
-                self.keep_statement(name.clone(), statement)?;
+                self.keep_statement(name.clone(), statement, Source::new(text, true))?;
                 Ok(tagged("PREPARE"))
             }
             Command::Execute { .. } => {
@@ -745,6 +746,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         arguments: &[String],
         types: &[u32],
     ) -> Result<Vec<Option<bytes::Bytes>>, Stop> {
+        // Then PostgreSQL does not look at what is given.
+        if types.is_empty() {
+            return Ok(Vec::new());
+        }
         if arguments.len() != types.len() {
             return Err(Failure::new(
                 "42601",
@@ -765,10 +770,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let message = "cannot use subquery in EXECUTE parameter";
             return Err(Failure::not_supported(message).into());
         }
-        match arguments.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.computed(run, arguments, types).await,
-        }
+        self.computed(run, arguments, types).await
     }
 
     /// The same as literals.
