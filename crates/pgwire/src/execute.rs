@@ -19,6 +19,7 @@ use crate::copy::{
     input::{self, Input},
     out::CopyOut,
 };
+use crate::lexer;
 use crate::own_views::{self, CursorRow, PreparedRow};
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
@@ -200,6 +201,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .await
     }
 
+    /// What is wrong with the query of a definition, in PostgreSQL's words and with its place, if PostgreSQL finds it wrong
+    /// too.
+    async fn said_of_query(&mut self, run: &Run, text: &str, ours: Failure) -> Stop {
+        let is_about_meaning = ours.code().starts_with("42") && ours.code() != "42501";
+        let Some(start) = query_of_definition(text).filter(|_| is_about_meaning) else {
+            return ours.into();
+        };
+        let request = Request::DescribeAny {
+            sql: text[start..].to_owned(),
+            param_types: Vec::new(),
+        };
+        match self.relay(run, request).await {
+            Err(Stop::Failure(theirs)) if theirs.code() == ours.code() => {
+                theirs.moved_by(text[..start].chars().count()).into()
+            }
+            Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
+            _ => ours.into(),
+        }
+    }
+
     /// Starts the engine; what has no rows is done at once.
     pub async fn ask_engine(
         &mut self,
@@ -218,11 +239,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Values::Raw { .. } => Vec::new(),
         };
         let statement = prepared.clone();
-        let outcome = self
+        let asked = self
             .with_session(run, move |session| {
                 Box::pin(async move { session.execute(&statement, values).await })
             })
-            .await?;
+            .await;
+        let outcome = match asked {
+            Err(Stop::Failure(ours)) => {
+                let text = &prepared.statement.text;
+                return Err(self.said_of_query(run, text, ours).await);
+            }
+            asked => asked?,
+        };
         if !outcome.is_done() {
             run.check()?;
         }
@@ -590,6 +618,25 @@ fn has_rows(statement: &Arc<Statement>) -> bool {
         Kind::Catalogue { .. } | Kind::Model(_) => true,
         Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => false,
     }
+}
+
+/// Where the query of `CREATE VIEW v AS query`, or of a table, begins.
+fn query_of_definition(text: &str) -> Option<usize> {
+    let tokens = lexer::tokens(text);
+    if !tokens.first()?.is_word("create") {
+        return None;
+    }
+    let mut depth = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_sign('(') {
+            depth += 1;
+        } else if token.is_sign(')') {
+            depth -= 1;
+        } else if depth == 0 && token.is_word("as") {
+            return Some(tokens.get(at + 1)?.start);
+        }
+    }
+    None
 }
 
 /// `SELECT 5`, `INSERT 0 5`; `EXPLAIN`, `SHOW` and what is about models do not count. What was written counts with the rows that were fetched

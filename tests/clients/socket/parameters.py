@@ -113,10 +113,11 @@ def errors_say_where():
     for sql in ("UPDATE g_where SET nocol = 1", "INSERT INTO g_where (a, nocol) VALUES (1, 2)",
                 "INSERT INTO g_where SELECT nocol FROM g_where", "DELETE FROM g_where WHERE nocol = 1",
                 "EXPLAIN SELECT nocol FROM g_where", "PREPARE p AS SELECT nocol FROM g_where",
-                "INSERT INTO g_where (b) VALUES ('x')"):
+                "CREATE VIEW g_seen AS SELECT nocol FROM g_where", "CREATE TABLE g_made AS SELECT a, nocol FROM g_where",
+                "INSERT INTO g_where (b) VALUES ('x')", "INSERT INTO g_where VALUES (1, 'y'), (NULL, repeat('z', 70))"):
         s.send(query(sql))
         error = next(fields(body) for kind, body in s.until() if kind == b"E")
-        told.append((sql, {key: error.get(key) for key in "CPtc"}))
+        told.append((sql, {key: error.get(key) for key in "CDPtc"}))
     s.ask("DROP TABLE g_where")
     s.close()
     return told
