@@ -194,15 +194,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             sql,
             param_types: types.to_vec(),
         };
+        // Nothing tells what they are, or several things do; or which column or database is meant.
+        let is_last_word = |theirs: &Failure| {
+            matches!(theirs.code(), "42P08" | "42P18" | "42702")
+                || theirs.message().starts_with("cross-database")
+        };
         match self.relay(run, request).await {
             Ok(reply) => Ok(reply.param_types),
-            // Nothing tells what they are, or several things do; or which column is meant.
-            Err(Stop::Failure(theirs)) if matches!(theirs.code(), "42P08" | "42P18" | "42702") => {
-                Err(theirs.into())
-            }
-            Err(Stop::Failure(theirs)) if theirs.message().starts_with("cross-database") => {
-                Err(theirs.into())
-            }
+            Err(Stop::Failure(theirs)) if is_last_word(&theirs) => Err(theirs.into()),
             Err(Stop::Failure(_)) => Ok(types.to_vec()),
             Err(stop) => Err(stop),
         }
@@ -419,15 +418,17 @@ fn leaves_types_open(piece: &Piece<'_>, types: &[u32]) -> bool {
 fn inner_execute(piece: &Piece<'_>) -> Option<usize> {
     let tokens = &piece.tokens;
     let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.is_word(word));
-    let stands_behind = |n: usize| {
-        if is(0, "create") {
-            return is(n - 1, "as");
+    let at = if is(0, "explain") {
+        match tokens.get(1)?.is_sign('(') {
+            true => 1 + tokens.iter().position(|token| token.is_sign(')'))?,
+            false => (1..tokens.len()).find(|n| !is(*n, "analyze") && !is(*n, "verbose"))?,
         }
-        let has_options =
-            tokens[n - 1].is_sign(')') || is(n - 1, "analyze") || is(n - 1, "verbose");
-        is(0, "explain") && (n == 1 || has_options)
+    } else if is(0, "create") {
+        1 + (1..tokens.len()).find(|n| is(*n, "as"))?
+    } else {
+        return None;
     };
-    (1..tokens.len()).find(|n| is(*n, "execute") && stands_behind(*n))
+    is(at, "execute").then_some(at)
 }
 
 /// The text with values in the place of its parameters.
@@ -446,4 +447,52 @@ fn with_values(text: &str, values: &[String]) -> String {
     }
     given.push_str(&text[end..]);
     given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str, expected: Option<usize>) {
+        let pieces = lexer::split(sql);
+        assert_eq!(inner_execute(&pieces[0]), expected, "{sql}");
+    }
+
+    #[test]
+    fn execute_is_found_where_a_statement_stands() {
+        check("explain execute p", Some(1));
+        check("EXPLAIN ANALYZE VERBOSE EXECUTE p(1)", Some(3));
+        check("explain (costs off, analyze) execute p", Some(7));
+        check("create table t (a) as execute p(1)", Some(7));
+        check("explain select f(1) execute", None);
+        check("create table t as select 1 as execute", None);
+        check("execute p", None);
+    }
+
+    #[test]
+    fn values_take_the_places_of_parameters() {
+        let values = [
+            "CAST('1' AS int4)".to_owned(),
+            "CAST(NULL AS text)".to_owned(),
+        ];
+        assert_eq!(
+            with_values("select $2, '$1', a + $1 from t -- $1", &values),
+            "select CAST(NULL AS text), '$1', a + CAST('1' AS int4) from t -- $1"
+        );
+    }
+
+    #[test]
+    fn types_are_open_unless_all_are_declared() {
+        let check = |sql: &str, types: &[u32], expected: bool| {
+            assert_eq!(
+                leaves_types_open(&lexer::split(sql)[0], types),
+                expected,
+                "{sql}"
+            );
+        };
+        check("select $1, $2", &[23], true);
+        check("select $1, $2", &[23, 0], true);
+        check("select $1, $2", &[23, 25], false);
+        check("select '$1', $$ $2 $$", &[], false);
+    }
 }
