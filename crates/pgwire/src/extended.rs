@@ -14,6 +14,7 @@ use crate::charset::Charset;
 use crate::connection::{Client, Run, Stop};
 use crate::execute::{Rows, change, portal_columns};
 use crate::lexer;
+use crate::prepare::with_values;
 use crate::rows::Form;
 use crate::sqlstate::Failure;
 use crate::statement::{
@@ -207,6 +208,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     *bytes = self.wire.charset.decode(bytes)?.into_owned().into();
                 }
             }
+        }
+        // The engine takes no parameters in a query that makes a table: their values are written into it.
+        let made_by = match &statement.kind {
+            Kind::Engine(prepared) if prepared.params.is_empty() && wanted > 0 => {
+                Some(prepared.statement.text.clone())
+            }
+            _ => None,
+        };
+        if let Some(text) = made_by {
+            let run = self.begin_run();
+            let zone = self.settings.zone();
+            let texts = parameters.iter().zip(&statement.params).enumerate();
+            let texts = texts.map(|(n, (parameter, type_oid))| {
+                let Some(bytes) = parameter else {
+                    return Ok(None);
+                };
+                let is_binary = formats.of(n) == Form::Binary;
+                let text = value::parameter_text(*type_oid, is_binary, bytes, zone)?;
+                Ok(Some(text.into_bytes().into()))
+            });
+            let texts = texts.collect::<Result<Vec<_>, Failure>>()?;
+            let literals = self.as_literals(&run, &texts, &statement.params).await?;
+            let sql = with_values(&text, &literals);
+            statement = self.prepare_text(&run, &sql, &[]).await?;
+            parameters = Vec::new();
         }
         let mut values = match &statement.innermost().kind {
             Kind::Engine(_) => {

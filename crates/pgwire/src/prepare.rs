@@ -129,13 +129,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut planned = self
             .plan(run, sql.clone(), types.to_vec(), Some(is_open))
             .await?;
+        let mut told = types.to_vec();
         if let Planned::Open = planned {
-            let types = self.types_of_parameters(run, sql.clone(), types).await?;
-            planned = self.plan(run, sql.clone(), types, None).await?;
+            told = self.types_of_parameters(run, sql.clone(), types).await?;
+            planned = self.plan(run, sql.clone(), told.clone(), None).await?;
         }
         match planned {
             Planned::Engine(prepared) => {
-                let params = prepared.params.clone();
+                let params = match prepared.params.is_empty() && stores_query(piece) {
+                    true => told,
+                    false => prepared.params.clone(),
+                };
                 Ok(Arc::new(Statement {
                     kind: Kind::Engine(prepared),
                     params,
@@ -431,8 +435,16 @@ fn inner_execute(piece: &Piece<'_>) -> Option<usize> {
     is(at, "execute").then_some(at)
 }
 
+/// CREATE TABLE … AS or SELECT … INTO, with parameters, as far as the words tell; of others the engine knows the parameters.
+fn stores_query(piece: &Piece<'_>) -> bool {
+    let has_parameter = leaves_types_open(piece, &[]);
+    let is = |n: usize, word: &str| piece.tokens.get(n).is_some_and(|token| token.is_word(word));
+    let makes_table = is(0, "create") && (1..4).any(|n| is(n, "table"));
+    has_parameter && (makes_table || is(0, "select") || is(0, "with"))
+}
+
 /// The text with values in the place of its parameters.
-fn with_values(text: &str, values: &[String]) -> String {
+pub fn with_values(text: &str, values: &[String]) -> String {
     let mut given = String::new();
     let mut end = 0;
     for token in lexer::tokens(text) {

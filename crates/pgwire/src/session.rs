@@ -782,6 +782,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         types: &[u32],
     ) -> Result<Vec<String>, Stop> {
         let values = self.given(run, name, arguments, types).await?;
+        self.as_literals(run, &values, types).await
+    }
+
+    /// Texts of values of the types.
+    pub async fn as_literals(
+        &mut self,
+        run: &Run,
+        values: &[Option<bytes::Bytes>],
+        types: &[u32],
+    ) -> Result<Vec<String>, Stop> {
         if values.is_empty() {
             return Ok(Vec::new());
         }

@@ -180,12 +180,26 @@ def values_are_shown_as_literals_are():
     s.ask("CREATE TABLE g_shown (a integer, n numeric(10,2))")
     s.ask("INSERT INTO g_shown VALUES (1, 2.50)")
     told = [_told(s, f"SELECT {what} FROM g_shown", [numeric], [number])
-            for what in ("$1", "$1::text", "n * $1", "n + $1", "coalesce($1, n)", "format('%s', $1)", "a || ' ' || $1")
+            for what in ("$1", "$1::text", "n * $1", "n + $1", "format('%s', $1)", "a || ' ' || $1")
             for number in (b"1.10", b"5", b"-0.000")]
     told += [_told(s, f"SELECT {what} FROM g_shown", [oid], [value])
              for what in ("$1", "$1::text", "length($1::text)", "$1::varchar(4)")
              for oid, value in ((bytea, b"\\x0061ff"), (integers, b"{1,2}"), (texts, b'{a,"b c"}'),
                                 (uuid, b"00000000-0000-0000-0000-00000000000A"))]
     s.ask("DROP TABLE g_shown")
+    s.close()
+    return told
+
+
+def tables_are_made_with_parameters():
+    s = Session()
+    s.ask("CREATE TABLE g_source (a integer, d date)")
+    s.ask("INSERT INTO g_source VALUES (1, '2024-01-02'), (2, NULL)")
+    told = [_told(s, "CREATE TABLE g_made AS SELECT a, d, $1 AS t, $2::numeric(10,2) AS n FROM g_source WHERE a = $3",
+                  given=[b"it's", b"1.50", b"1"]),
+            _told(s, "SELECT a, $1::text AS t INTO g_into FROM g_source WHERE d = $2 OR $2 IS NULL", [25, 1082], [b"x", None]),
+            s.ask("SELECT * FROM g_made"), s.ask("SELECT * FROM g_into ORDER BY a")]
+    for table in ("g_made", "g_into", "g_source"):
+        s.ask(f"DROP TABLE {table}")
     s.close()
     return told
