@@ -35,6 +35,8 @@ pub enum Request {
     },
     /// What parameters a statement takes and what columns it returns; it is not run.
     Describe { sql: String, param_types: Vec<u32> },
+    /// The same of a statement that is run elsewhere, and may change rows.
+    DescribeAny { sql: String, param_types: Vec<u32> },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,16 +72,17 @@ impl Request {
         match self {
             Request::Simple(sql)
             | Request::Extended { sql, .. }
-            | Request::Describe { sql, .. } => sql,
+            | Request::Describe { sql, .. }
+            | Request::DescribeAny { sql, .. } => sql,
         }
     }
 
     fn param_types(&self) -> &[u32] {
         match self {
             Request::Simple(_) => &[],
-            Request::Extended { param_types, .. } | Request::Describe { param_types, .. } => {
-                param_types
-            }
+            Request::Extended { param_types, .. }
+            | Request::Describe { param_types, .. }
+            | Request::DescribeAny { param_types, .. } => param_types,
         }
     }
 }
@@ -209,7 +212,7 @@ async fn answer(connection: &mut Connection, request: &Request) -> Result<Reply>
     let is_query = is_query(&sql);
     let mut result_formats = None;
     match request {
-        Request::Describe { .. } => {}
+        Request::Describe { .. } | Request::DescribeAny { .. } => {}
         _ if !is_query => {}
         Request::Simple(_) => {
             bind(connection, &[], &[], &[])?;
@@ -253,7 +256,7 @@ async fn answer(connection: &mut Connection, request: &Request) -> Result<Reply>
             };
         }
     }
-    if !is_query {
+    if !is_query && !matches!(request, Request::DescribeAny { .. }) {
         return Err(Error::NotSupported(
             "this statement can't be run: over the catalogue only queries are (SELECT, VALUES, TABLE, WITH, SHOW, EXPLAIN)".into(),
         ));

@@ -20,7 +20,7 @@ use datafusion::common::Result as PlanResult;
 use rapport_lake::{PG_TYPE, Snapshot, TableName};
 use rapport_udf_postgres::{
     DateOrder, Reading, Span, Units, Zone, array_items, bytea, json, numeric::cast as conversion,
-    refusal::Refusal, rounded, time_text, to_digits,
+    output::Output, refusal::Refusal, rounded, text, time_text, to_digits,
 };
 
 use crate::{
@@ -79,16 +79,59 @@ impl Coercer {
             .zip(self.schema.fields())
             .zip(&self.types)
         {
-            let array = column(array, pg_type, field.data_type())?;
-            if !field.is_nullable() && array.null_count() > 0 {
-                return Err(Error::NotNull {
-                    table: self.table.table.clone(),
-                    column: field.name().clone(),
-                });
-            }
-            columns.push(array);
+            columns.push(column(array, pg_type, field.data_type())?);
         }
+        self.check_nulls(&columns)?;
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    /// Of the first row that has a NULL where there may be none.
+    fn check_nulls(&self, columns: &[ArrayRef]) -> Result<()> {
+        let fields = self.schema.fields().iter().zip(columns);
+        let rows = fields.filter_map(|(field, array)| {
+            let may_break = !field.is_nullable() && array.null_count() > 0;
+            let mut rows = 0..if may_break { array.len() } else { 0 };
+            Some((rows.find(|row| array.is_null(*row))?, field))
+        });
+        let Some((row, field)) = rows.min_by_key(|(row, _)| *row) else {
+            return Ok(());
+        };
+        Err(Error::NotNull {
+            table: self.table.table.clone(),
+            column: field.name().clone(),
+            row: self.shown(columns, row)?,
+        })
+    }
+
+    /// A row as PostgreSQL shows it in an error.
+    fn shown(&self, columns: &[ArrayRef], row: usize) -> Result<String> {
+        const MOST_BYTES: usize = 64;
+        let mut values = Vec::with_capacity(columns.len());
+        for (array, pg_type) in columns.iter().zip(&self.types) {
+            let mut shown = "null".to_owned();
+            let value = array.slice(row, 1);
+            if value.is_valid(0) {
+                // It is kept as if it were one of UTC.
+                let value = match (
+                    &pg_type.kind,
+                    value.as_primitive_opt::<TimestampMicrosecondType>(),
+                ) {
+                    (Kind::Timestamp, Some(times)) => {
+                        Arc::new(times.clone().with_timezone_opt(None::<Arc<str>>)) as ArrayRef
+                    }
+                    _ => value,
+                };
+                shown.clear();
+                Output::new(&value, text::Zone::UTC)?.write(0, &mut shown);
+            }
+            if shown.len() > MOST_BYTES {
+                let end = (0..=MOST_BYTES).rfind(|end| shown.is_char_boundary(*end));
+                shown.truncate(end.unwrap_or(0));
+                shown.push_str("...");
+            }
+            values.push(shown);
+        }
+        Ok(format!("({})", values.join(", ")))
     }
 }
 

@@ -130,7 +130,12 @@ pub enum Error {
     #[error(
         "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
     )]
-    NotNull { table: String, column: String },
+    NotNull {
+        table: String,
+        column: String,
+        /// As the detail shows it.
+        row: String,
+    },
 
     #[error("column \"{column}\" of relation \"{table}\" contains null values")]
     HasNulls { table: String, column: String },

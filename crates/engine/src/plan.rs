@@ -469,11 +469,12 @@ fn with_parameters(
     Ok((plan, Parameters { oids, types }))
 }
 
-/// What json is, only its field tells.
+/// What is a text to Arrow, only its field tells.
 fn field_of_parameter(oid: u32, data_type: DataType) -> FieldRef {
     let name = match oid {
         columns::oid::JSON => "json",
         columns::oid::JSONB => "jsonb",
+        columns::oid::UUID => "uuid",
         _ => return Arc::new(Field::new("", data_type, true)),
     };
     field_of(data_type, name)

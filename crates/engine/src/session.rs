@@ -19,7 +19,7 @@ use crate::{
     cancel::Guard,
     change, commit, copy_in,
     copy_options::copy_format,
-    define, execute, explain, insert, merge,
+    define, execute, explain, given_numbers, insert, merge,
     names::{Relation, parts},
     parse,
     pins::Pins,
@@ -279,21 +279,41 @@ impl Session {
                     .await
                 }
                 None => {
+                    let with_numbers = given_numbers::put_in(query, &params);
+                    let kept = match &with_numbers {
+                        Some(_) => None,
+                        None => self.kept(prepared).await?,
+                    };
                     let fresh;
-                    let planned = match self.kept(prepared).await? {
+                    let planned = match kept {
                         Some(kept) => &kept.planned,
                         None => {
                             let pins = self.pins();
+                            let (query, types) = match &with_numbers {
+                                Some(query) => {
+                                    let types = prepared.params.iter().copied().map(Some);
+                                    (query, types.collect())
+                                }
+                                None => (&**query, prepared.declared.clone()),
+                            };
                             fresh = self
-                                .plan(&scope, &pins, query, &prepared.declared, &guard)
+                                .plan(&scope, &pins, query, &types, &guard)
                                 .await
                                 .and_then(shown)?;
                             &fresh
                         }
                     };
                     let stream = execute::rows(&scope, planned, params, &guard).await?;
+                    let mut columns = planned.columns.clone();
+                    if with_numbers.is_some() {
+                        // Those of casts are others.
+                        let described = prepared.columns.iter().flatten();
+                        for (column, described) in columns.iter_mut().zip(described) {
+                            column.name.clone_from(&described.name);
+                        }
+                    }
                     Ok(Outcome::Rows {
-                        columns: planned.columns.clone(),
+                        columns,
                         stream,
                         tag: "SELECT",
                     })

@@ -21,6 +21,10 @@ pub(crate) fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             ("then", None) => do_nothing(&mut tokens, at),
             ("isnull", None) => is_null(&mut tokens, at),
             ("table", _) => columns_of_query(&mut tokens, at),
+            _ if tokens[at].token == Token::DoubleEq => {
+                // The parser takes it for `=`.
+                tokens[at].token = Token::CustomBinaryOperator("==".to_owned());
+            }
             _ if tokens[at].token == Token::RParen => all_columns(&mut tokens, at),
             _ => {}
         }

@@ -682,12 +682,6 @@ impl Typing<'_> {
         if let Some(written) = written(&inner, &from) {
             *inner = written;
         }
-        if let Expr::Placeholder(_) = *inner {
-            // Its type is what it is cast to, and it arrives as such.
-            if matches!(target.kind, Kind::Text | Kind::Name | Kind::Varchar(None)) {
-                return same(inner, field);
-            }
-        }
         let done = match (&target.kind, &from) {
             (Kind::Uuid, Some(Kind::Uuid)) => *inner,
             (Kind::Uuid, kind) if is_text(kind) => {

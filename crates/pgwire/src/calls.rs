@@ -59,7 +59,16 @@ pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
                 let Some(call) = set_config(name, value, local) else {
                     continue;
                 };
-                (Some(call), as_text((*value).clone()))
+                let result = match &call {
+                    // Without a value, what only the session knows is empty.
+                    Call::SetConfig {
+                        name,
+                        value: Given::Null,
+                        ..
+                    } if name.contains('.') => expression("''"),
+                    _ => (*value).clone(),
+                };
+                (Some(call), as_text(result))
             }
             ("pg_sleep", [seconds]) => {
                 let Some(time) =
@@ -224,7 +233,7 @@ mod tests {
         check(
             "select set_config('a.b', null, 'on')",
             Some((
-                "SELECT CAST(NULL AS TEXT) AS set_config",
+                "SELECT CAST('' AS TEXT) AS set_config",
                 vec![call("a.b", Given::Null, true)],
             )),
         );

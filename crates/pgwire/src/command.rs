@@ -70,6 +70,8 @@ pub enum Command {
         query: String,
         /// So many characters stand before the query.
         before: usize,
+        /// All of it.
+        text: String,
     },
     /// Each argument is the text of an expression.
     Execute {
@@ -610,6 +612,7 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Command> {
         types,
         query: query.to_owned(),
         before: before.chars().count(),
+        text: cursor.text.to_owned(),
     })
 }
 
@@ -883,6 +886,7 @@ mod tests {
                 types: vec!["int".into(), "numeric(18,2)".into()],
                 query: "select $1, $2".into(),
                 before: 34,
+                text: "PREPARE p (int, numeric(18,2)) AS select $1, $2".into(),
             },
         );
         check(

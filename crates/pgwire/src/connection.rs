@@ -24,7 +24,7 @@ use crate::pump::panic_text;
 use crate::server::Shared;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{Failure, Result};
-use crate::statement::{Portal, Statement};
+use crate::statement::{Named, Portal};
 use crate::transaction::{State, Transaction};
 use crate::wire::{Broken, Wire};
 
@@ -38,7 +38,7 @@ pub struct Client<S> {
     pub settings: SessionSettings,
     pub transaction: Transaction,
     /// By name; the unnamed one is "".
-    pub statements: HashMap<String, Arc<Statement>>,
+    pub statements: HashMap<String, Named>,
     pub portals: HashMap<String, Portal>,
     pub registered: Registered,
     /// After an error in the extended protocol, until Sync.

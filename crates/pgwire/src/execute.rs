@@ -19,11 +19,14 @@ use crate::copy::{
     input::{self, Input},
     out::CopyOut,
 };
+use crate::lexer;
+use crate::own_views::{self, CursorRow, PreparedRow};
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
-    ColumnInfo, Completion, Declared, Forms, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Completion, Declared, Forms, Kind, Portal, Progress, Source, Statement, Values,
+    describe,
 };
 use crate::style::Style;
 use crate::wire;
@@ -72,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     is_binary,
                     goes_forward,
                     query,
+                    text,
                 } => {
                     portal.progress = Progress::Ended;
                     let mut cursor =
@@ -82,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         goes_forward: *goes_forward,
                         is_in_block: true,
                     });
+                    cursor.source = Some(Source::new(text, true));
                     return self.declare(run, name, cursor).await;
                 }
                 Kind::CatalogueCopy { query, format } => {
@@ -119,6 +124,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(completion)
     }
 
+    /// A query for PostgreSQL, with what the session has made in the place of what PostgreSQL knows of it.
+    pub fn with_own_views(&self, sql: &str) -> String {
+        if !own_views::are_named(sql) {
+            return sql.to_owned();
+        }
+        let statements = self.statements.iter().filter(|(name, _)| !name.is_empty());
+        let statements = statements.map(|(name, named)| PreparedRow {
+            name,
+            source: &named.source,
+            params: &named.statement.params,
+        });
+        let cursors = self.portals.iter().filter_map(|(name, portal)| {
+            Some(CursorRow {
+                name,
+                source: portal.source.as_ref()?,
+                is_holdable: portal.cursor.is_some_and(|cursor| cursor.hold),
+                is_binary: portal.cursor.is_some_and(|cursor| cursor.is_binary),
+            })
+        });
+        let (statements, cursors): (Vec<_>, Vec<_>) = (statements.collect(), cursors.collect());
+        own_views::put_before(sql, &statements, &cursors)
+    }
+
     async fn ask_catalogue(
         &mut self,
         run: &Run,
@@ -126,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         sql: String,
         statement: &Statement,
     ) -> Result<(), Stop> {
+        let sql = self.with_own_views(&sql);
         let request = match &portal.values {
             Values::Raw { values, formats }
                 if !values.is_empty() || !portal.forms.codes().is_empty() =>
@@ -172,6 +201,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .await
     }
 
+    /// What is wrong with the query of a definition, in PostgreSQL's words and with its place, if PostgreSQL finds it wrong
+    /// too.
+    async fn said_of_query(&mut self, run: &Run, text: &str, ours: Failure) -> Stop {
+        let is_about_meaning = ours.code().starts_with("42") && ours.code() != "42501";
+        let Some(start) = query_of_definition(text).filter(|_| is_about_meaning) else {
+            return ours.into();
+        };
+        let request = Request::DescribeAny {
+            sql: text[start..].to_owned(),
+            param_types: Vec::new(),
+        };
+        match self.relay(run, request).await {
+            Err(Stop::Failure(theirs)) if theirs.code() == ours.code() => {
+                theirs.moved_by(text[..start].chars().count()).into()
+            }
+            Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
+            _ => ours.into(),
+        }
+    }
+
     /// Starts the engine; what has no rows is done at once.
     pub async fn ask_engine(
         &mut self,
@@ -190,11 +239,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Values::Raw { .. } => Vec::new(),
         };
         let statement = prepared.clone();
-        let outcome = self
+        let asked = self
             .with_session(run, move |session| {
                 Box::pin(async move { session.execute(&statement, values).await })
             })
-            .await?;
+            .await;
+        let outcome = match asked {
+            Err(Stop::Failure(ours)) => {
+                let text = &prepared.statement.text;
+                return Err(self.said_of_query(run, text, ours).await);
+            }
+            asked => asked?,
+        };
         if !outcome.is_done() {
             run.check()?;
         }
@@ -562,6 +618,25 @@ fn has_rows(statement: &Arc<Statement>) -> bool {
         Kind::Catalogue { .. } | Kind::Model(_) => true,
         Kind::Empty | Kind::Command(_) | Kind::CatalogueCopy { .. } | Kind::Declare { .. } => false,
     }
+}
+
+/// Where the query of `CREATE VIEW v AS query`, or of a table, begins.
+fn query_of_definition(text: &str) -> Option<usize> {
+    let tokens = lexer::tokens(text);
+    if !tokens.first()?.is_word("create") {
+        return None;
+    }
+    let mut depth = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_sign('(') {
+            depth += 1;
+        } else if token.is_sign(')') {
+            depth -= 1;
+        } else if depth == 0 && token.is_word("as") {
+            return Some(tokens.get(at + 1)?.start);
+        }
+    }
+    None
 }
 
 /// `SELECT 5`, `INSERT 0 5`; `EXPLAIN`, `SHOW` and what is about models do not count. What was written counts with the rows that were fetched

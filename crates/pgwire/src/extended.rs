@@ -14,9 +14,12 @@ use crate::charset::Charset;
 use crate::connection::{Client, Run, Stop};
 use crate::execute::{Rows, change, portal_columns};
 use crate::lexer;
+use crate::prepare::with_values;
 use crate::rows::Form;
 use crate::sqlstate::Failure;
-use crate::statement::{ColumnInfo, Forms, Kind, Portal, Progress, Statement, Values, describe};
+use crate::statement::{
+    ColumnInfo, Forms, Kind, Named, Portal, Progress, Source, Statement, Values, describe,
+};
 use crate::transaction::State;
 use crate::{models, types, value};
 
@@ -110,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 .into());
             }
         };
-        self.keep_statement(name, statement)?;
+        self.keep_statement(name, statement, Source::new(&parse.query, false))?;
         self.wire
             .put(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
         Ok(())
@@ -121,6 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         &mut self,
         name: String,
         statement: Arc<Statement>,
+        source: Source,
     ) -> Result<(), Failure> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             return Err(Failure::new(
@@ -132,12 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Err(Failure::new("53400", "too many prepared statements")
                 .with_hint("Close those that are not needed any more."));
         }
-        self.statements.insert(name, statement);
+        self.statements.insert(name, Named { statement, source });
         Ok(())
     }
 
     pub fn statement(&self, name: &str) -> Result<Arc<Statement>, Failure> {
-        self.statements.get(name).cloned().ok_or_else(|| {
+        let named = self.statements.get(name);
+        named.map(|named| named.statement.clone()).ok_or_else(|| {
             Failure::new(
                 "26000",
                 match name {
@@ -204,6 +209,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
             }
         }
+        // The engine takes no parameters in a query that makes a table: their values are written into it.
+        let made_by = match &statement.kind {
+            Kind::Engine(prepared) if prepared.params.is_empty() && wanted > 0 => {
+                Some(prepared.statement.text.clone())
+            }
+            _ => None,
+        };
+        if let Some(text) = made_by {
+            let run = self.begin_run();
+            let zone = self.settings.zone();
+            let texts = parameters.iter().zip(&statement.params).enumerate();
+            let texts = texts.map(|(n, (parameter, type_oid))| {
+                let Some(bytes) = parameter else {
+                    return Ok(None);
+                };
+                let is_binary = formats.of(n) == Form::Binary;
+                let text = value::parameter_text(*type_oid, is_binary, bytes, zone)?;
+                Ok(Some(text.into_bytes().into()))
+            });
+            let texts = texts.collect::<Result<Vec<_>, Failure>>()?;
+            let literals = self.as_literals(&run, &texts, &statement.params).await?;
+            let sql = with_values(&text, &literals);
+            statement = self.prepare_text(&run, &sql, &[]).await?;
+            parameters = Vec::new();
+        }
         let mut values = match &statement.innermost().kind {
             Kind::Engine(_) => {
                 let reading = self.reading();
@@ -237,7 +267,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             forms.check(columns.len())?;
         }
         let name = bind.portal_name.unwrap_or_default();
-        self.keep_portal(name, Portal::new(statement, values, forms))?;
+        let mut portal = Portal::new(statement, values, forms);
+        let named = self.statements.get(&statement_name);
+        let named = named.filter(|_| !name.is_empty());
+        portal.source = named.map(|named| Source::new(&named.source.text, false));
+        self.keep_portal(name, portal)?;
         self.wire
             .put(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())

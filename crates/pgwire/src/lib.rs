@@ -19,7 +19,7 @@
 //!     │       └ pump.rs      the engine's batches to messages, with back-pressure
 //!     │           └ rows.rs     Arrow to text (text.rs of udfs/postgres, style.rs) and binary
 //!     ├ settings.rs, transaction.rs   what a session remembers;
-//!     │                  calls.rs  functions that are about the session
+//!     │                  calls.rs, own_views.rs  functions and views that are about the session
 //!     ├ value.rs       parameters and fields of COPY to Arrow; parse.rs  PostgreSQL's text forms, read
 //!     └ sqlstate.rs    any failure to a code
 //! ```
@@ -36,6 +36,7 @@ mod extended;
 mod lexer;
 mod login;
 mod models;
+mod own_views;
 mod parse;
 mod prepare;
 mod pump;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::calls::{self, Call};
 use crate::command::{self, Command};
 use crate::connection::{Client, Run, Stop};
-use crate::lexer::Piece;
+use crate::lexer::{self, Piece};
 use crate::models;
 use crate::route::{Whose, whose};
 use crate::sqlstate::Failure;
@@ -37,6 +37,9 @@ enum Planned {
     },
     /// The engine's parser does not know it.
     Unknown(rapport_engine::Error),
+    /// It is the engine's, and PostgreSQL is to be asked before for the types of its parameters, and whether it is
+    /// ambiguous.
+    Open,
 }
 
 /// What PostgreSQL, asked about a statement that the engine finds wrong, decides.
@@ -81,7 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Ok(Arc::new(models::prepared(statement?, types)));
         }
         let command = command::read(piece)?;
-        self.check_block(command.as_ref())?;
+        if let Err(failure) = self.check_block(command.as_ref()) {
+            // What can't be read is said first.
+            self.check_syntax(&lexer::split(piece.text)).await?;
+            return Err(failure.into());
+        }
         if let Some(Command::Declare {
             name,
             hold,
@@ -103,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     is_binary,
                     goes_forward,
                     query,
+                    text: piece.text.to_owned(),
                 },
             }));
         }
@@ -112,11 +120,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 params: Vec::new(),
             }));
         }
-        refuse_inner_execute(piece)?;
+        if let Some(at) = inner_execute(piece) {
+            let sql = self.with_inner_statement(run, piece, at).await?;
+            return self.prepare_text(run, &sql, types).await;
+        }
         let sql = piece.text.to_owned();
-        match self.plan(run, sql.clone(), types.to_vec()).await? {
+        let is_open = describe && leaves_types_open(piece, types);
+        let mut planned = self
+            .plan(run, sql.clone(), types.to_vec(), Some(is_open))
+            .await?;
+        let mut told = types.to_vec();
+        if let Planned::Open = planned {
+            told = self.types_of_parameters(run, sql.clone(), types).await?;
+            planned = self.plan(run, sql.clone(), told.clone(), None).await?;
+        }
+        match planned {
             Planned::Engine(prepared) => {
-                let params = prepared.params.clone();
+                let params = match prepared.params.is_empty() && stores_query(piece) {
+                    true => told,
+                    false => prepared.params.clone(),
+                };
                 Ok(Arc::new(Statement {
                     kind: Kind::Engine(prepared),
                     params,
@@ -159,7 +182,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Planned::Wrong { error, judge } => Err(self
                 .in_postgresql_s_words(run, sql, types, error, judge)
                 .await),
+            Planned::Open => Err(Failure::internal("internal error: asked for types twice").into()),
         }
+    }
+
+    /// What PostgreSQL, which has the same tables, makes of the parameters that the client leaves open. Where it can't
+    /// read the statement, the engine finds out by itself.
+    async fn types_of_parameters(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: &[u32],
+    ) -> Result<Vec<u32>, Stop> {
+        let request = Request::DescribeAny {
+            sql,
+            param_types: types.to_vec(),
+        };
+        // Nothing tells what they are, or several things do; or which column or database is meant.
+        let is_last_word = |theirs: &Failure| {
+            matches!(theirs.code(), "42P08" | "42P18" | "42702")
+                || theirs.message().starts_with("cross-database")
+        };
+        match self.relay(run, request).await {
+            Ok(reply) => Ok(reply.param_types),
+            Err(Stop::Failure(theirs)) if is_last_word(&theirs) => Err(theirs.into()),
+            Err(Stop::Failure(_)) => Ok(types.to_vec()),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Nobody who answers EXPLAIN or CREATE TABLE knows what an EXECUTE names: the statement itself, with the values that
+    /// are given to it.
+    async fn with_inner_statement(
+        &mut self,
+        run: &Run,
+        piece: &Piece<'_>,
+        at: usize,
+    ) -> Result<String, Stop> {
+        let (before, execute) = piece.text.split_at(piece.tokens[at].start);
+        let command = match lexer::split(execute).as_slice() {
+            [inner] => command::read(inner)?,
+            _ => None,
+        };
+        let Some(Command::Execute { name, arguments }) = command else {
+            return Err(Failure::not_supported("this form of EXECUTE is not supported").into());
+        };
+        let statement = self.statement(&name)?;
+        let text = match &statement.kind {
+            Kind::Engine(prepared) => &prepared.statement.text,
+            Kind::Catalogue { sql, .. } => sql,
+            _ => {
+                let message = "EXECUTE of this statement within another one is not supported";
+                return Err(Failure::not_supported(message).into());
+            }
+        };
+        let values = self
+            .literals(run, &name, &arguments, &statement.params)
+            .await?;
+        Ok(format!("{before}{}", with_values(text, &values)))
     }
 
     pub async fn judge_statement(
@@ -190,7 +270,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(())
     }
 
-    async fn plan(&mut self, run: &Run, sql: String, types: Vec<u32>) -> Result<Planned, Stop> {
+    /// With `is_open` it is the first time: a statement of the engine whose types are open, or which is doubtful, is not
+    /// planned yet.
+    async fn plan(
+        &mut self,
+        run: &Run,
+        sql: String,
+        types: Vec<u32>,
+        is_open: Option<bool>,
+    ) -> Result<Planned, Stop> {
         let shared = self.shared.clone();
         let system = self.guard(run, shared.catalogue.system_names()).await??;
         let pid = self.registered.pid;
@@ -223,6 +311,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         _ => Ok(Planned::Catalogue),
                     };
                 }
+                if let Some(error) = rapport_engine::foreign(&statement) {
+                    let judge = Judge::All;
+                    return Ok(Planned::Wrong { error, judge });
+                }
+                let doubts = |is_open| is_open || rapport_engine::is_doubtful(&statement);
+                if is_open.is_some_and(doubts) {
+                    return Ok(Planned::Open);
+                }
                 let judge = Judge::of(&statement.ast);
                 let types: Vec<Option<u32>> = types
                     .into_iter()
@@ -248,7 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (params, fields) = match describe {
             true => {
                 let request = Request::Describe {
-                    sql: sql.clone(),
+                    sql: self.with_own_views(&sql),
                     param_types: types.to_vec(),
                 };
                 let reply = self.relay(run, request).await?;
@@ -277,16 +373,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if judge == Judge::Nothing || !is_about_meaning {
             return ours.into();
         }
-        let request = Request::Describe {
+        let request = Request::DescribeAny {
             sql,
             param_types: types.to_vec(),
         };
+        // What Rapport alone can read is wrong syntax to PostgreSQL.
+        let is_wrong = |theirs: &Failure| {
+            let is_syntax = theirs.code() == "42601";
+            theirs.code().starts_with("42") && (!is_syntax || ours.code() == "42601")
+        };
         match self.relay(run, request).await {
-            Err(Stop::Failure(theirs))
-                if theirs.code().starts_with("42") && theirs.code() != "42601" =>
-            {
-                theirs.into()
-            }
+            Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if judge == Judge::Words => ours.into(),
             Ok(_) if ours.code() == "42883" => {
@@ -309,21 +406,105 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
-/// EXECUTE is carried out here, and nobody who answers another statement knows what it names.
-fn refuse_inner_execute(piece: &Piece<'_>) -> Result<(), Failure> {
+/// Whether it has a parameter for which the client declares no type.
+fn leaves_types_open(piece: &Piece<'_>, types: &[u32]) -> bool {
+    let mut numbers = piece.tokens.iter().filter_map(|token| {
+        let text = &piece.text[token.start..token.end];
+        text.strip_prefix('$')?.parse::<usize>().ok()
+    });
+    numbers.any(|number| {
+        let declared = number.checked_sub(1).and_then(|at| types.get(at));
+        declared.is_none_or(|oid| *oid == 0)
+    })
+}
+
+/// Where the EXECUTE begins that EXPLAIN or CREATE TABLE … AS is given.
+fn inner_execute(piece: &Piece<'_>) -> Option<usize> {
+    let tokens = &piece.tokens;
+    let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.is_word(word));
+    let at = if is(0, "explain") {
+        match tokens.get(1)?.is_sign('(') {
+            true => 1 + tokens.iter().position(|token| token.is_sign(')'))?,
+            false => (1..tokens.len()).find(|n| !is(*n, "analyze") && !is(*n, "verbose"))?,
+        }
+    } else if is(0, "create") {
+        1 + (1..tokens.len()).find(|n| is(*n, "as"))?
+    } else {
+        return None;
+    };
+    is(at, "execute").then_some(at)
+}
+
+/// CREATE TABLE … AS or SELECT … INTO, with parameters, as far as the words tell; of others the engine knows the parameters.
+fn stores_query(piece: &Piece<'_>) -> bool {
+    let has_parameter = leaves_types_open(piece, &[]);
     let is = |n: usize, word: &str| piece.tokens.get(n).is_some_and(|token| token.is_word(word));
-    let is_explained = is(0, "explain")
-        && piece.tokens.iter().enumerate().any(|(n, token)| {
-            token.is_word("execute") && (n == 1 || is(n - 1, "analyze") || is(n - 1, "verbose"))
-                || token.is_word("execute") && piece.tokens[n - 1].is_sign(')')
-        });
-    let is_stored =
-        is(0, "create") && (1..piece.tokens.len()).any(|n| is(n, "execute") && is(n - 1, "as"));
-    match is_explained || is_stored {
-        true => Err(
-            Failure::not_supported("EXECUTE within another statement is not supported")
-                .with_hint("Write the query itself in its place."),
-        ),
-        false => Ok(()),
+    let makes_table = is(0, "create") && (1..4).any(|n| is(n, "table"));
+    has_parameter && (makes_table || is(0, "select") || is(0, "with"))
+}
+
+/// The text with values in the place of its parameters.
+pub fn with_values(text: &str, values: &[String]) -> String {
+    let mut given = String::new();
+    let mut end = 0;
+    for token in lexer::tokens(text) {
+        let parameter = text[token.start..token.end].strip_prefix('$');
+        let number = parameter.and_then(|number| number.parse::<usize>().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        if let Some(value) = value {
+            given.push_str(&text[end..token.start]);
+            given.push_str(value);
+            end = token.end;
+        }
+    }
+    given.push_str(&text[end..]);
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str, expected: Option<usize>) {
+        let pieces = lexer::split(sql);
+        assert_eq!(inner_execute(&pieces[0]), expected, "{sql}");
+    }
+
+    #[test]
+    fn execute_is_found_where_a_statement_stands() {
+        check("explain execute p", Some(1));
+        check("EXPLAIN ANALYZE VERBOSE EXECUTE p(1)", Some(3));
+        check("explain (costs off, analyze) execute p", Some(7));
+        check("create table t (a) as execute p(1)", Some(7));
+        check("explain select f(1) execute", None);
+        check("create table t as select 1 as execute", None);
+        check("execute p", None);
+    }
+
+    #[test]
+    fn values_take_the_places_of_parameters() {
+        let values = [
+            "CAST('1' AS int4)".to_owned(),
+            "CAST(NULL AS text)".to_owned(),
+        ];
+        assert_eq!(
+            with_values("select $2, '$1', a + $1 from t -- $1", &values),
+            "select CAST(NULL AS text), '$1', a + CAST('1' AS int4) from t -- $1"
+        );
+    }
+
+    #[test]
+    fn types_are_open_unless_all_are_declared() {
+        let check = |sql: &str, types: &[u32], expected: bool| {
+            assert_eq!(
+                leaves_types_open(&lexer::split(sql)[0], types),
+                expected,
+                "{sql}"
+            );
+        };
+        check("select $1, $2", &[23], true);
+        check("select $1, $2", &[23, 0], true);
+        check("select $1, $2", &[23, 25], false);
+        check("select '$1', $$ $2 $$", &[], false);
     }
 }

@@ -14,7 +14,7 @@ use crate::lexer;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
-    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Statement, Values, describe,
+    ColumnInfo, Completion, Forms, Kind, Portal, Progress, Source, Statement, Values, describe,
 };
 use crate::transaction::State;
 use crate::value;
@@ -170,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 types,
                 query,
                 before,
+                text,
             } => {
                 let types = self.type_oids(run, types).await?;
                 let statement = self
@@ -183,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     )
                     .into());
                 }
-                self.keep_statement(name.clone(), statement)?;
+                self.keep_statement(name.clone(), statement, Source::new(text, true))?;
                 Ok(tagged("PREPARE"))
             }
             Command::Execute { .. } => {
@@ -715,30 +716,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Ok(None);
         };
         let statement = self.statement(name)?;
-        if arguments.len() != statement.params.len() {
-            return Err(Failure::new(
-                "42601",
-                format!("wrong number of parameters for prepared statement \"{name}\""),
-            )
-            .with_detail(format!(
-                "Expected {} parameters but got {}.",
-                statement.params.len(),
-                arguments.len()
-            ))
-            .into());
-        }
-        let is_query = |argument: &String| {
-            let tokens = lexer::tokens(argument);
-            tokens.iter().any(|token| token.is_word("select"))
-        };
-        if arguments.iter().any(is_query) {
-            let message = "cannot use subquery in EXECUTE parameter";
-            return Err(Failure::not_supported(message).into());
-        }
-        let values = match arguments.is_empty() {
-            true => Vec::new(),
-            false => self.computed(run, arguments, &statement.params).await?,
-        };
+        let values = self.given(run, name, arguments, &statement.params).await?;
         let values = match &statement.kind {
             Kind::Engine(_) => {
                 let reading = self.reading();
@@ -758,6 +736,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             },
         };
         Ok(Some((statement, values)))
+    }
+
+    /// What EXECUTE gives to the parameters of the statement `name`, as texts.
+    async fn given(
+        &mut self,
+        run: &Run,
+        name: &str,
+        arguments: &[String],
+        types: &[u32],
+    ) -> Result<Vec<Option<bytes::Bytes>>, Stop> {
+        // Then PostgreSQL does not look at what is given.
+        if types.is_empty() {
+            return Ok(Vec::new());
+        }
+        if arguments.len() != types.len() {
+            return Err(Failure::new(
+                "42601",
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .with_detail(format!(
+                "Expected {} parameters but got {}.",
+                types.len(),
+                arguments.len()
+            ))
+            .into());
+        }
+        let is_query = |argument: &String| {
+            let tokens = lexer::tokens(argument);
+            tokens.iter().any(|token| token.is_word("select"))
+        };
+        if arguments.iter().any(is_query) {
+            let message = "cannot use subquery in EXECUTE parameter";
+            return Err(Failure::not_supported(message).into());
+        }
+        self.computed(run, arguments, types).await
+    }
+
+    /// The same as literals.
+    pub async fn literals(
+        &mut self,
+        run: &Run,
+        name: &str,
+        arguments: &[String],
+        types: &[u32],
+    ) -> Result<Vec<String>, Stop> {
+        let values = self.given(run, name, arguments, types).await?;
+        self.as_literals(run, &values, types).await
+    }
+
+    /// Texts of values of the types.
+    pub async fn as_literals(
+        &mut self,
+        run: &Run,
+        values: &[Option<bytes::Bytes>],
+        types: &[u32],
+    ) -> Result<Vec<String>, Stop> {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = self.type_names(run, types).await?;
+        let literals = values.iter().zip(names).map(|(value, name)| match value {
+            None => format!("CAST(NULL AS {name})"),
+            Some(text) => {
+                let text = String::from_utf8_lossy(text).replace('\'', "''");
+                format!("CAST('{text}' AS {name})")
+            }
+        });
+        Ok(literals.collect())
     }
 
     /// How texts of dates and times are read: `now` is when the transaction began.

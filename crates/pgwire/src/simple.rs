@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// PostgreSQL reads the whole message before it does anything of it: an error of syntax far behind is the first.
-    async fn check_syntax(&mut self, pieces: &[Piece<'_>]) -> Result<(), Stop> {
+    pub async fn check_syntax(&mut self, pieces: &[Piece<'_>]) -> Result<(), Stop> {
         let run = self.begin_run();
         let mut queries = Vec::new();
         for piece in pieces {

@@ -289,9 +289,10 @@ impl From<rapport_engine::Error> for Failure {
             E::InvalidParameter { hint, .. } => hinted("22023", hint),
             E::Refused(refusal) => hinted(refusal.code, refusal.hint),
             E::BadCopy { .. } => coded("22P04"),
-            E::NotNull { table, column } | E::HasNulls { table, column } => {
-                coded("23502").about(table, column)
-            }
+            E::NotNull { table, column, row } => coded("23502")
+                .about(table, column)
+                .with_detail(format!("Failing row contains {row}.")),
+            E::HasNulls { table, column } => coded("23502").about(table, column),
             E::Cardinality { .. } => coded("21000"),
             E::Conflict { .. } => coded("40001").with_hint("Try the statement again."),
             E::ActiveTransaction { .. } => coded("25001"),

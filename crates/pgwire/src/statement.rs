@@ -16,6 +16,32 @@ use crate::rows::Form;
 use crate::sqlstate::{Failure, Result};
 use crate::types;
 
+/// A statement that has been kept under a name.
+pub struct Named {
+    pub statement: Arc<Statement>,
+    pub source: Source,
+}
+
+/// What the client said to make something, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub text: String,
+    /// In microseconds since 1970.
+    pub at: i64,
+    /// By PREPARE or DECLARE, and not by a message of the protocol.
+    pub from_sql: bool,
+}
+
+impl Source {
+    pub fn new(text: &str, from_sql: bool) -> Self {
+        Self {
+            text: text.to_owned(),
+            at: chrono::Utc::now().timestamp_micros(),
+            from_sql,
+        }
+    }
+}
+
 /// A statement whose parameters and result are known.
 #[derive(Debug)]
 pub struct Statement {
@@ -35,6 +61,8 @@ pub enum Kind {
         is_binary: bool,
         goes_forward: bool,
         query: Arc<Statement>,
+        /// All of it.
+        text: String,
     },
     Engine(Box<Prepared>),
     Catalogue {
@@ -248,6 +276,8 @@ pub struct Portal {
     pub forms: Forms,
     /// What DECLARE said of it, if it was made by DECLARE.
     pub cursor: Option<Declared>,
+    /// Of one that has a name.
+    pub source: Option<Source>,
     pub progress: Progress,
     /// Rows that have been passed.
     pub position: u64,
@@ -292,6 +322,7 @@ impl Portal {
             values,
             forms,
             cursor: None,
+            source: None,
             progress: Progress::New,
             position: 0,
             is_at_end: false,

@@ -113,10 +113,11 @@ def errors_say_where():
     for sql in ("UPDATE g_where SET nocol = 1", "INSERT INTO g_where (a, nocol) VALUES (1, 2)",
                 "INSERT INTO g_where SELECT nocol FROM g_where", "DELETE FROM g_where WHERE nocol = 1",
                 "EXPLAIN SELECT nocol FROM g_where", "PREPARE p AS SELECT nocol FROM g_where",
-                "INSERT INTO g_where (b) VALUES ('x')"):
+                "CREATE VIEW g_seen AS SELECT nocol FROM g_where", "CREATE TABLE g_made AS SELECT a, nocol FROM g_where",
+                "INSERT INTO g_where (b) VALUES ('x')", "INSERT INTO g_where VALUES (1, 'y'), (NULL, repeat('z', 70))"):
         s.send(query(sql))
         error = next(fields(body) for kind, body in s.until() if kind == b"E")
-        told.append((sql, {key: error.get(key) for key in "CPtc"}))
+        told.append((sql, {key: error.get(key) for key in "CDPtc"}))
     s.ask("DROP TABLE g_where")
     s.close()
     return told
@@ -150,5 +151,55 @@ def dates_are_read_in_the_order_of_date_style():
         s.until()
     told.append(s.ask("SELECT d FROM g_order ORDER BY d"))
     s.ask("DROP TABLE g_order")
+    s.close()
+    return told
+
+
+def types_come_from_where_parameters_stand():
+    s = Session()
+    s.ask("CREATE TABLE g_places (a integer, t text, n numeric(10,2), d date, xs integer[], u uuid, b bytea)")
+    told = []
+    for sql in ("SELECT a || $1 FROM g_places", "SELECT coalesce($1, d) FROM g_places", "SELECT d FROM g_places UNION ALL SELECT $1",
+                "SELECT nullif($1, d) FROM g_places", "SELECT xs[$1] FROM g_places", "SELECT $1 + 1 FROM g_places",
+                "SELECT lag(n, 1, $1) OVER (ORDER BY a) FROM g_places", "SELECT array_append(xs, $1) FROM g_places",
+                "SELECT encode($1, 'hex') FROM g_places", "SELECT a FROM g_places WHERE d > $1 - interval '1 day'",
+                "INSERT INTO g_places (d) SELECT coalesce($1, d) FROM g_places", "UPDATE g_places SET n = coalesce($1, n) WHERE a = $2",
+                "SELECT a FROM g_places WHERE u = $1 LIMIT $2", "SELECT a FROM g_places WHERE $1 IS NULL OR a = $1",
+                "SELECT concat($1, t) FROM g_places", "SELECT a FROM g_places WHERE a = $2"):
+        s.send(parse(sql), describe(b"S"), SYNC)
+        seen = s.until()
+        told.append((sql, [body.hex() for kind, body in seen if kind == b"t"], [fields(body)["C"] for kind, body in seen if kind == b"E"]))
+    s.ask("DROP TABLE g_places")
+    s.close()
+    return told
+
+
+def values_are_shown_as_literals_are():
+    numeric, bytea, integers, texts, uuid = 1700, 17, 1007, 1009, 2950
+    s = Session()
+    s.ask("CREATE TABLE g_shown (a integer, n numeric(10,2))")
+    s.ask("INSERT INTO g_shown VALUES (1, 2.50)")
+    told = [_told(s, f"SELECT {what} FROM g_shown", [numeric], [number])
+            for what in ("$1", "$1::text", "n * $1", "n + $1", "format('%s', $1)", "a || ' ' || $1")
+            for number in (b"1.10", b"5", b"-0.000")]
+    told += [_told(s, f"SELECT {what} FROM g_shown", [oid], [value])
+             for what in ("$1", "$1::text", "length($1::text)", "$1::varchar(4)")
+             for oid, value in ((bytea, b"\\x0061ff"), (integers, b"{1,2}"), (texts, b'{a,"b c"}'),
+                                (uuid, b"00000000-0000-0000-0000-00000000000A"))]
+    s.ask("DROP TABLE g_shown")
+    s.close()
+    return told
+
+
+def tables_are_made_with_parameters():
+    s = Session()
+    s.ask("CREATE TABLE g_source (a integer, d date)")
+    s.ask("INSERT INTO g_source VALUES (1, '2024-01-02'), (2, NULL)")
+    told = [_told(s, "CREATE TABLE g_made AS SELECT a, d, $1 AS t, $2::numeric(10,2) AS n FROM g_source WHERE a = $3",
+                  given=[b"it's", b"1.50", b"1"]),
+            _told(s, "SELECT a, $1::text AS t INTO g_into FROM g_source WHERE d = $2 OR $2 IS NULL", [25, 1082], [b"x", None]),
+            s.ask("SELECT * FROM g_made"), s.ask("SELECT * FROM g_into ORDER BY a")]
+    for table in ("g_made", "g_into", "g_source"):
+        s.ask(f"DROP TABLE {table}")
     s.close()
     return told

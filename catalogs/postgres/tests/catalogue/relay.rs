@@ -123,6 +123,21 @@ async fn a_described_query_is_not_run() {
 }
 
 #[tokio::test]
+async fn parameters_of_a_change_are_told() {
+    let (_dir, catalogue) = with_ann().await;
+    let sql = "insert into pg_class (relname, relnatts) values ($1, $2)".into();
+    let request = Request::DescribeAny {
+        sql,
+        param_types: vec![],
+    };
+    let reply = catalogue
+        .relay("ann", &Settings::new(), request)
+        .await
+        .expect("a change");
+    assert_eq!(reply.param_types, [19, 21]);
+}
+
+#[tokio::test]
 async fn an_error_is_postgresqls_own() {
     let (_dir, catalogue) = with_ann().await;
     let error = ask(&catalogue, "ann", "select relnam from pg_class")
