@@ -588,7 +588,7 @@ fn kept_as(pg_type: &PgType) -> String {
             _ => format!("{}[]", kept_as(element)),
         },
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),
-        Kind::Time | Kind::Interval => pg_type.name(),
+        Kind::Time | Kind::Interval | Kind::Uuid | Kind::Json | Kind::Jsonb => pg_type.name(),
         _ if pg_type.storage() == arrow::datatypes::DataType::Utf8 => "text".to_owned(),
         _ => pg_type.name(),
     }

@@ -398,10 +398,11 @@ impl Work {
             plan => (self.carry(plan, domain, true)?, vec![]),
         };
         let columns = columns_of(&input);
-        let number = row_number()
-            .partition_by(domain.columns(&input)?)
-            .order_by(keys)
-            .build()?;
+        let number = row_number().partition_by(domain.columns(&input)?);
+        let number = match keys.is_empty() {
+            true => number.build()?,
+            false => number.order_by(keys).build()?,
+        };
         let numbered = LogicalPlanBuilder::from(input).window([number])?.build()?;
         let number = columns_of(&numbered).pop().expect("it has a number");
         let bound = |rows: usize| lit(i64::try_from(rows).unwrap_or(i64::MAX));
@@ -910,9 +911,11 @@ fn is_beyond(plan: &LogicalPlan) -> bool {
         LogicalPlan::Projection(_) => own_outer(plan).1.is_empty(),
         // HAVING may want groups of nothing.
         LogicalPlan::Filter(filter) => own_outer(plan).1.is_empty() && !is_one_row(&filter.input),
-        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Distinct(Distinct::All(_)) => true,
+        LogicalPlan::Distinct(Distinct::All(_)) => true,
         LogicalPlan::Sort(sort) => sort.fetch.is_none(),
-        LogicalPlan::Aggregate(aggregate) => !has_groups(&aggregate.input),
+        LogicalPlan::Aggregate(aggregate) => {
+            own_outer(plan) == (vec![], vec![]) && !has_groups(&aggregate.input)
+        }
         LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
         _ => false,
     };

@@ -1,14 +1,106 @@
 //! What DataFusion believes of groups: that `GROUP BY s.c, g.m` has one row for each `s.c` if `s` has, and that each row of groups
 //! stays one where `unnest` makes several of it. It would then leave a key, a DISTINCT or a sort key out. It knows the columns by
-//! the names of what is grouped and sorted by; so these have names of their own here.
+//! the names of what is grouped and sorted by; so these have names of their own here. And it groups by what it believes to be
+//! decided by the keys beside them; so a mark tells where the keys of the statement end.
+
+use std::ops::ControlFlow;
 
 use datafusion::{
     common::{
-        Column, Result,
+        Column, Result, ScalarValue,
         tree_node::{Transformed, TreeNodeRecursion},
     },
     logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, Sort, SortExpr},
+    sql::sqlparser::ast::{self, GroupByExpr, Select, Statement, Value, VisitMut, VisitorMut},
 };
+
+use crate::Error;
+
+const END: &str = "\u{1}end of keys";
+
+/// Before the statement is planned.
+pub(crate) fn mark_keys(statement: &mut Statement) {
+    struct Keys;
+
+    impl VisitorMut for Keys {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            let is_set = |key: &ast::Expr| {
+                use ast::Expr as E;
+                matches!(key, E::Rollup(_) | E::Cube(_) | E::GroupingSets(_))
+            };
+            if let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by
+                && !(keys.is_empty() || keys.iter().any(is_set))
+                && modifiers.is_empty()
+            {
+                let end = Value::SingleQuotedString(END.to_owned());
+                keys.push(ast::Expr::Value(end.into()));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let _ = statement.visit(&mut Keys);
+}
+
+/// The plan with the keys of the statement alone. 42803 where it asks for a column that is none of them.
+pub(crate) fn only_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let cut = plan.transform_up_with_subqueries(|node| {
+        let node = match node {
+            LogicalPlan::Aggregate(mut aggregate) => {
+                let mut keys = aggregate.group_expr.iter();
+                let Some(end) = keys.position(is_end) else {
+                    return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+                };
+                aggregate.group_expr.truncate(end);
+                let Aggregate {
+                    input,
+                    group_expr,
+                    aggr_expr,
+                    ..
+                } = aggregate;
+                let aggregate = Aggregate::try_new(input, group_expr, aggr_expr)?;
+                return Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)));
+            }
+            node => node,
+        };
+        if !is_over_groups(&node) {
+            return Ok(Transformed::no(node));
+        }
+        let schema = node.inputs()[0].schema().clone();
+        for expr in node.expressions() {
+            let mut columns = expr.column_refs().into_iter();
+            if let Some(column) = columns.find(|column| !schema.has_column(column)) {
+                let name = column.flat_name();
+                let message = format!(
+                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                );
+                return Err(Error::Grouping { message }.into());
+            }
+        }
+        Ok(Transformed::yes(node.recompute_schema()?))
+    })?;
+    Ok(cut.data)
+}
+
+fn is_end(key: &Expr) -> bool {
+    matches!(key, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if text == END)
+}
+
+/// What the columns of an aggregate go through before they are those of a query.
+fn is_over_groups(node: &LogicalPlan) -> bool {
+    match node {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Window(_) => {
+            let input = node.inputs()[0];
+            matches!(input, LogicalPlan::Aggregate(_)) || is_over_groups(input)
+        }
+        _ => false,
+    }
+}
 
 /// Of a plan whose names are settled.
 pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {

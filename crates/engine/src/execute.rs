@@ -174,6 +174,7 @@ fn not_dealt_out(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPl
 
 /// All names have been found by now: one that is missing was lost on the way of a sub-query to a join.
 fn of_subqueries(error: DataFusionError) -> Error {
+    tracing::debug!(%error, "cannot be joined");
     match error.into() {
         Error::UndefinedColumn { .. } => Error::not_supported(
             "a sub-query that names columns of the queries around it in this way is not supported",

@@ -36,7 +36,7 @@ pub fn foreign(statement: &Statement) -> Option<Error> {
     })
 }
 
-/// Whether it may name a column of which there are two, or another database.
+/// Whether it may name a column of which there are two, one that is not there yet, or another database.
 pub fn is_doubtful(statement: &Statement) -> bool {
     let mut doubts = Doubts { depth: 0 };
     statement.ast.visit(&mut doubts).is_break() || statement.with.visit(&mut doubts).is_break()
@@ -72,12 +72,9 @@ impl Visitor for Foreign {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<&'static str> {
-        let of_select = if matches!(select.group_by, GroupByExpr::All(_)) {
-            Some("all")
-        } else if having_names_output(select) {
-            Some("having")
-        } else {
-            select.from.iter().find_map(join)
+        let of_select = match select.group_by {
+            GroupByExpr::All(_) => Some("all"),
+            _ => select.from.iter().find_map(join),
         };
         of_select.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     }
@@ -184,7 +181,7 @@ fn join(tables: &TableWithJoins) -> Option<&'static str> {
         })
 }
 
-/// HAVING sees the columns of the tables, DataFusion those of the answer before them.
+/// HAVING sees the columns of the tables, DataFusion those of the answer where the tables have none.
 fn having_names_output(select: &Select) -> bool {
     struct Named<'a>(HashSet<String>, usize, &'a mut bool);
     impl Visitor for Named<'_> {
@@ -251,6 +248,13 @@ impl Visitor for Doubts {
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
         self.depth -= 1;
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        match having_names_output(select) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> ControlFlow<()> {

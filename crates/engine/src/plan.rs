@@ -41,6 +41,7 @@ use crate::{
     collation, columns,
     computed_first::compute_subqueries_first,
     computed_once::Named,
+    constants_last::constants_last,
     copies::number_copies,
     correlated::join_by_any_condition,
     dependencies,
@@ -687,7 +688,9 @@ fn to_logical(
         Some(perhaps) => allow_nulls(planned, perhaps)?,
         None => planned,
     };
-    Ok(dependencies::forget(planned)?)
+    Ok(dependencies::forget(unions::without_tables(
+        constants_last(planned)?,
+    )?)?)
 }
 
 /// Sub-queries are not sorted in vain.
@@ -723,7 +726,7 @@ fn plan_told_apart(
 
 fn plan_once(
     context: &Context,
-    statement: ast::Statement,
+    mut statement: ast::Statement,
     parameters: Vec<Option<FieldRef>>,
 ) -> PlanResult<LogicalPlan> {
     let options = ParserOptions::new()
@@ -733,8 +736,10 @@ fn plan_once(
         .with_map_string_types_to_utf8view(true)
         .with_default_null_ordering(NullOrdering::NullsMax);
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
-    SqlToRel::new_with_options(context, options)
-        .sql_statement_to_plan_with_context(statement, &mut planner)
+    dependencies::mark_keys(&mut statement);
+    let plan = SqlToRel::new_with_options(context, options)
+        .sql_statement_to_plan_with_context(statement, &mut planner)?;
+    dependencies::only_keys(plan)
 }
 
 /// Only nodes that read. Nothing else can come out of the statements that are planned here, so this is the second lock

@@ -67,6 +67,35 @@ pub(crate) fn undeclare(plan: LogicalPlan) -> Result<LogicalPlan> {
     recomputed(changed)
 }
 
+/// Gives the columns of what a union puts together no table: DataFusion takes unions within unions apart, and what lies above
+/// the inner one knows its columns by their names alone.
+pub(crate) fn without_tables(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Union(Union { inputs, schema }) = node else {
+            return Ok(Transformed::no(node));
+        };
+        let inputs = inputs.into_iter().map(|input| {
+            if input.schema().iter().all(|(table, _)| table.is_none()) {
+                return Ok(input);
+            }
+            let columns = input.schema().columns().into_iter();
+            let columns = columns.map(|column| {
+                let name = column.name.clone();
+                Expr::Column(column).alias(name)
+            });
+            let columns = columns.collect();
+            let projection = Projection::try_new(columns, input)?;
+            Ok(Arc::new(LogicalPlan::Projection(projection)))
+        });
+        let inputs = inputs.collect::<PlanResult<_>>()?;
+        Ok(Transformed::yes(LogicalPlan::Union(Union {
+            inputs,
+            schema,
+        })))
+    })?;
+    Ok(changed.data)
+}
+
 /// Gives the columns of queries that are put together the types that PostgreSQL finds for them. A literal without a type is
 /// of any; numbers and times are left to `widen`.
 pub(crate) fn match_types(plan: LogicalPlan) -> Result<LogicalPlan> {

@@ -44,6 +44,7 @@ use crate::{
     origin::Oids,
     privilege::Privileges,
     rephrase::named_cast,
+    short_texts::CompareShortTexts,
     stores::{NoStores, Stores},
     table_functions, temporary,
     times::{PlanTimes, PostgresTimes},
@@ -466,6 +467,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
         .with_analyzer_rule(Arc::new(PostgresTimes))
         .with_analyzer_rule(Arc::new(PostgresNumbers::new()))
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rule(Arc::new(CompareShortTexts))
         .with_physical_optimizer_rule(Arc::new(NumberSessions))
         .with_physical_optimizer_rule(Arc::new(YieldBetweenBatches))
         .with_table_function_list(

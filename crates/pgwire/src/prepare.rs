@@ -386,6 +386,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if judge == Judge::Words => ours.into(),
+            // It would find that when it computes.
+            Ok(_) if ours.message().starts_with("could not identify") => ours.into(),
             Ok(_) if ours.code() == "42883" => {
                 // It is there, but not where the rows are.
                 let what = ours.message().split(". ").next().unwrap_or_default();

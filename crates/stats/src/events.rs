@@ -12,7 +12,7 @@ pub const MOST_CONDITIONS: u32 = 32;
 pub const MOST_EVENTS: usize = 100_000_000;
 
 /// The order is by time, then by conditions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Event {
     /// In any unit: the one of the window.
     pub time: i64,

@@ -45,6 +45,25 @@ impl<T: Copy> GroupLog<T> {
         Ok(())
     }
 
+    /// The items that are wanted of so many rows, each with its group. All are written and those not wanted written
+    /// over: that is faster than to ask.
+    pub(crate) fn push_wanted(&mut self, n_rows: usize, row: impl Fn(usize) -> (usize, T, bool))
+    where
+        T: Default,
+    {
+        let mut end = self.items.len();
+        self.items.resize(end + n_rows, T::default());
+        self.groups.resize(end + n_rows, 0);
+        for n in 0..n_rows {
+            let (group, item, is_wanted) = row(n);
+            self.items[end] = item;
+            self.groups[end] = group as u32;
+            end += usize::from(is_wanted);
+        }
+        self.items.truncate(end);
+        self.groups.truncate(end);
+    }
+
     /// The group is one of those there are.
     pub(crate) fn push(&mut self, group: usize, item: T) {
         self.groups.push(group as u32);
@@ -89,7 +108,11 @@ impl<T: Copy> GroupLog<T> {
             sum += *end;
             *end = sum;
         }
-        if sum == items.len() && groups.is_sorted() {
+        if groups.is_sorted() {
+            let mut items = items;
+            self.items = items.split_off(sum);
+            let left = groups[sum..].iter();
+            self.groups = left.map(|group| group - n_taken as u32).collect();
             return Grouped { items, ends };
         }
         self.sort_into_groups(groups, items, ends)

@@ -138,18 +138,21 @@ impl<Q: Question> Journeys<Q> {
         let mut of_rows = take(&mut self.masks);
         masks(&values[self.moment + 1..], times.len(), &mut of_rows);
         let needs_all = self.question.needs_all();
-        for (row, (time, mask)) in times.iter().zip(&of_rows).enumerate() {
+        self.log.push_wanted(times.len(), |row| {
+            let mask = of_rows[row];
             let is_known = known.is_none_or(|known| known.is_valid(row));
             let is_let = filter.is_none_or(|let_in| let_in.is_valid(row) && let_in.value(row));
-            if (*mask != 0 || needs_all) && is_known && is_let {
-                let event = Event {
-                    time: *time,
-                    // There are 32 conditions at most.
-                    conditions: *mask as u32,
-                };
-                self.log.push(group(row), event);
-            }
-        }
+            let event = Event {
+                time: times[row],
+                // There are 32 conditions at most.
+                conditions: mask as u32,
+            };
+            (
+                group(row),
+                event,
+                (mask != 0 || needs_all) && is_known && is_let,
+            )
+        });
         self.masks = of_rows;
         Ok(())
     }
