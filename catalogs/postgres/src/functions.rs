@@ -19,10 +19,17 @@ pub struct Function {
     pub arguments: Vec<Argument>,
     /// As `format_type` prints it, or a pseudo-type such as `anyelement`.
     pub result: String,
-    pub is_aggregate: bool,
+    pub kind: FunctionKind,
     /// `IMMUTABLE`, `STABLE` or `VOLATILE`.
     pub volatility: &'static str,
     pub comment: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FunctionKind {
+    Plain,
+    Aggregate,
+    Window,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,10 +66,9 @@ impl Function {
     }
 
     fn kind(&self) -> &'static str {
-        if self.is_aggregate {
-            "AGGREGATE"
-        } else {
-            "FUNCTION"
+        match self.kind {
+            FunctionKind::Aggregate => "AGGREGATE",
+            FunctionKind::Plain | FunctionKind::Window => "FUNCTION",
         }
     }
 
@@ -77,7 +83,7 @@ impl Function {
     /// An aggregate's step stands where no list of functions looks.
     fn create(&self, mark: &str) -> String {
         let mut sql = String::new();
-        if self.is_aggregate {
+        if self.kind == FunctionKind::Aggregate {
             let step = format!(
                 "information_schema.{}",
                 quote::ident(&format!("_rapport_{}", self.name))
@@ -106,8 +112,12 @@ impl Function {
                 self.signature(true)
             ));
         } else {
+            let window = match self.kind {
+                FunctionKind::Window => " WINDOW",
+                _ => "",
+            };
             sql.push_str(&format!(
-                "CREATE OR REPLACE FUNCTION public.{}({}) RETURNS {} LANGUAGE plpgsql {} AS {};\n",
+                "CREATE OR REPLACE FUNCTION public.{}({}) RETURNS {} LANGUAGE plpgsql{window} {} AS {};\n",
                 quote::ident(&self.name),
                 self.signature(true),
                 self.result,

@@ -49,7 +49,7 @@ pub use catalogue::{Catalogue, Config, Place, Settings};
 pub use child::child_main;
 pub use ddl::{Change, Ddl, is_definition};
 pub use error::{Error, ErrorFields, Result};
-pub use functions::{Argument, Function};
+pub use functions::{Argument, Function, FunctionKind};
 pub use mirror::Mirrored;
 pub use relations::{Column, ForeignKey, Relation, RelationKind};
 pub use relay::{Field, Reply, Request};

@@ -229,7 +229,7 @@ impl From<DataFusionError> for Error {
                     "Write it as a join: FROM a LEFT JOIN (SELECT … GROUP BY key) AS b ON b.key = a.key.",
                 )
             }
-            DataFusionError::NotImplemented(message) => Self::not_supported(message, ""),
+            DataFusionError::NotImplemented(message) => not_implemented(&message),
             DataFusionError::SQL(parser, _) => match *parser {
                 ParserError::RecursionLimitExceeded => Self::TooComplex {
                     what: "it is nested too deeply".to_owned(),
@@ -284,10 +284,45 @@ impl From<ArrowError> for Error {
             ArrowError::InvalidArgumentError(message) | ArrowError::ComputeError(message) => {
                 from_execution(message)
             }
-            ArrowError::NotYetImplemented(message) => Self::not_supported(message, ""),
+            ArrowError::NotYetImplemented(message) => not_implemented(&message),
             error => Self::Internal(DataFusionError::ArrowError(Box::new(error), None)),
         }
     }
+}
+
+/// What DataFusion has no plan for, without what Rust shows of its insides.
+fn not_implemented(message: &str) -> Error {
+    if let Some((_, name)) = message.split_once("`retract_batch` is not implemented: ") {
+        let name = name.split('(').next().unwrap_or_default();
+        return Error::not_supported(
+            format!(
+                "{name} over a frame that does not begin at UNBOUNDED PRECEDING is not supported"
+            ),
+            "Join the table with itself on the rows of the frame, and GROUP BY the row.",
+        );
+    }
+    let message = first_line(message);
+    let mut words = vec![];
+    for word in message.split_whitespace() {
+        // `Ident {`, `Identifier(…`
+        let name = word.trim_start_matches(['\'', '"', '`']);
+        let is_name = name.starts_with(|c: char| c.is_ascii_uppercase());
+        let inner = name.find(['(', '{']).filter(|_| is_name);
+        if word == "{" || inner.is_some_and(|at| name[..at].contains(char::is_lowercase)) {
+            break;
+        }
+        words.push(word);
+    }
+    let is_cut = words.len() < message.split_whitespace().count();
+    if is_cut {
+        let is_end = |word: &&str| word.ends_with(':') || matches!(*word, "expression" | "expr");
+        while words.pop_if(|word| is_end(&&**word)).is_some() {}
+    }
+    let what = match words.is_empty() {
+        true => "this form of the statement is not supported".to_owned(),
+        false => words.join(" "),
+    };
+    Error::not_supported(what, "")
 }
 
 fn from_box(source: Box<dyn std::error::Error + Send + Sync>) -> Error {

@@ -14,7 +14,7 @@ use datafusion::{
     sql::sqlparser::ast::BinaryOperator,
 };
 
-use rapport_udf_postgres::json;
+use rapport_udf_postgres::{json, refusal::Refusal};
 
 use crate::{
     Error,
@@ -566,6 +566,18 @@ fn list_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     matches!(data_type, DataType::List(_) | DataType::LargeList(_)).then_some(data_type)
 }
 
+/// The type that has no parts, if it is one of which that is known.
+fn takes_no_subscript(expr: &RawFieldAccessExpr, schema: &DFSchema) -> Option<String> {
+    let is_subscript = !matches!(expr.field_access, GetFieldAccess::NamedStructField { .. });
+    let kind = kind_of(&expr.expr, schema)?;
+    let has_parts = matches!(
+        kind,
+        Kind::Array(_) | Kind::Jsonb | Kind::Name | Kind::Record
+    );
+    let is_list = list_of(&expr.expr, schema).is_some();
+    (is_subscript && !has_parts && !is_list).then(|| shown(Some(kind)))
+}
+
 /// Both sides, if they are arrays: a literal beside an array is one.
 fn both_arrays(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<[Expr; 2]> {
     let (left, right) = (list_of(&expr.left, schema), list_of(&expr.right, schema));
@@ -601,6 +613,11 @@ impl ExprPlanner for PostgresExpressions {
         expr: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        if let Some(name) = takes_no_subscript(&expr, schema) {
+            let message =
+                format!("cannot subscript type {name} because it does not support subscripting");
+            return Err(Refusal::new("42804", message).into());
+        }
         let planned = match &expr.field_access {
             GetFieldAccess::NamedStructField { name }
                 if kind_of(&expr.expr, schema) == Some(Kind::Jsonb) =>

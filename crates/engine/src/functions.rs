@@ -5,16 +5,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::{
     common::Result as PlanResult,
     execution::SessionState,
     logical_expr::{
-        AggregateUDF, Documentation, ReturnFieldArgs, ScalarUDF, Signature, Volatility,
+        AggregateUDF, Documentation, ReturnFieldArgs, ScalarUDF, Signature, Volatility, WindowUDF,
+        function::WindowUDFFieldArgs,
         type_coercion::functions::{UDFCoercionExt, fields_with_udf},
     },
 };
-use rapport_catalog_postgres::{Argument, Function, SystemNames};
+use rapport_catalog_postgres::{Argument, Function, FunctionKind, SystemNames};
 use rapport_udf_face::{AggregateFunction, ScalarFunction};
 
 use crate::{
@@ -55,6 +56,11 @@ fn declared(state: &SessionState, names: &SystemNames) -> Vec<Function> {
             functions.extend(told(name, &Callable::Aggregate(function)));
         }
     }
+    for (name, function) in state.window_functions() {
+        if is_ours(name) {
+            functions.extend(told(name, &Callable::Window(function)));
+        }
+    }
     functions.extend(FUNCTIONS.iter().map(told_of_relation));
     let of_models = model_functions::FUNCTIONS.iter();
     functions.extend(of_models.flat_map(|function| function.calls().map(told_of_model)));
@@ -80,7 +86,7 @@ fn told_of_relation(function: &TableFunction) -> Function {
             })
             .collect(),
         result: table_of(function.columns),
-        is_aggregate: false,
+        kind: FunctionKind::Plain,
         volatility: "STABLE",
         comment: Some(function.page.says.to_owned()),
     }
@@ -111,7 +117,7 @@ fn told_of_statement(function: &StatementFunction) -> Function {
             })
             .collect(),
         result: table_of(function.columns),
-        is_aggregate: false,
+        kind: FunctionKind::Plain,
         volatility: function.volatility,
         comment: Some(function.page.says.to_owned()),
     }
@@ -123,7 +129,7 @@ fn told_of_model(call: model_functions::Call) -> Function {
         name: function.name.to_owned(),
         arguments: call.parameters.into_iter().map(told_of_parameter).collect(),
         result: function.answers.to_owned(),
-        is_aggregate: false,
+        kind: FunctionKind::Plain,
         volatility: "STABLE",
         comment: Some(function.page.says.to_owned()),
     }
@@ -141,13 +147,31 @@ fn told_of_parameter(parameter: &Parameter) -> Argument {
 enum Callable<'a> {
     Scalar(&'a Arc<ScalarUDF>),
     Aggregate(&'a Arc<AggregateUDF>),
+    Window(&'a Arc<WindowUDF>),
 }
 
 impl Callable<'_> {
+    fn kind(&self) -> FunctionKind {
+        match self {
+            Self::Scalar(_) => FunctionKind::Plain,
+            Self::Aggregate(_) => FunctionKind::Aggregate,
+            Self::Window(_) => FunctionKind::Window,
+        }
+    }
+
+    /// What is worth a try where nothing tells.
+    fn offers(&self) -> &'static [Offer] {
+        match self {
+            Self::Scalar(_) | Self::Aggregate(_) => &Offer::ALL,
+            Self::Window(_) => &[Offer::Moment, Offer::Span],
+        }
+    }
+
     fn signature(&self) -> &Signature {
         match self {
             Self::Scalar(function) => function.signature(),
             Self::Aggregate(function) => function.signature(),
+            Self::Window(function) => function.signature(),
         }
     }
 
@@ -155,6 +179,7 @@ impl Callable<'_> {
         match self {
             Self::Scalar(function) => function.documentation(),
             Self::Aggregate(function) => function.documentation(),
+            Self::Window(function) => function.documentation(),
         }
     }
 
@@ -169,6 +194,7 @@ impl Callable<'_> {
                 let function = function.inner().downcast_ref::<AggregateFunction>()?;
                 function.calls()
             }
+            Self::Window(_) => return None,
         })
     }
 
@@ -192,6 +218,11 @@ impl Callable<'_> {
                 let fields = coerced(&fields, function.as_ref())?;
                 Ok(function.return_field(&fields)?.data_type().clone())
             }
+            Self::Window(function) => {
+                let fields = coerced(&fields, function.as_ref())?;
+                let field = function.field(WindowUDFFieldArgs::new(&fields, ""))?;
+                Ok(field.data_type().clone())
+            }
         }
     }
 }
@@ -210,6 +241,7 @@ enum Offer {
     Float,
     Moment,
     Truth,
+    Span,
 }
 
 impl Offer {
@@ -234,6 +266,7 @@ impl Offer {
             Offer::Float => DataType::Float64,
             Offer::Moment => DataType::Timestamp(TimeUnit::Microsecond, None),
             Offer::Truth => DataType::Boolean,
+            Offer::Span => DataType::Interval(IntervalUnit::MonthDayNano),
         }
     }
 
@@ -277,7 +310,7 @@ fn told(name: &str, function: &Callable) -> Vec<Function> {
         let text = documentation.description.split_whitespace();
         text.collect::<Vec<_>>().join(" ")
     });
-    let is_aggregate = matches!(function, Callable::Aggregate(_));
+    let is_aggregate = function.kind() == FunctionKind::Aggregate;
     calls
         .into_iter()
         .filter(|(types, _)| !is_aggregate || !types.is_empty())
@@ -296,7 +329,7 @@ fn told(name: &str, function: &Callable) -> Vec<Function> {
                     })
                     .collect(),
                 result,
-                is_aggregate,
+                kind: function.kind(),
                 volatility,
                 comment: comment.clone(),
             }
@@ -356,7 +389,10 @@ fn by_offering(n: usize, function: &Callable) -> Vec<Called> {
     for _ in 0..n {
         offers = offers
             .iter()
-            .flat_map(|offer| Offer::ALL.map(|next| [offer.as_slice(), &[next]].concat()))
+            .flat_map(|offer| {
+                let offers = function.offers().iter();
+                offers.map(|next| [offer.as_slice(), &[*next]].concat())
+            })
             .collect();
     }
     let mut calls: Vec<Called> = vec![];
@@ -488,6 +524,10 @@ mod tests {
         assert!(found("median").contains(&"(double precision) -> double precision".to_owned()));
         assert!(found("array_has").contains(&"(anyarray, anyelement) -> boolean".to_owned()));
         assert!(found("array_distinct").contains(&"(anyarray) -> anyarray".to_owned()));
+        assert_eq!(
+            found("session_id"),
+            ["(timestamp without time zone, interval) -> bigint"]
+        );
     }
 
     #[test]

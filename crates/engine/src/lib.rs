@@ -48,6 +48,7 @@ mod hypothetical;
 mod inner_values;
 mod insert;
 mod interrupt;
+mod join_names;
 mod limits;
 mod literals;
 mod memory;

@@ -15,7 +15,10 @@ use datafusion::sql::sqlparser::{
 
 use rapport_catalog_postgres::is_definition;
 
-use crate::{Error, Limits, Result, copy_options, dialect::RapportDialect, tree};
+use crate::{
+    Error, Limits, Result, copy_options, dialect::RapportDialect, join_names, tokens::is_untyped,
+    tree,
+};
 
 /// One statement of a client's message.
 #[derive(Clone, Debug)]
@@ -127,10 +130,10 @@ fn parse_tokens(sql: &str, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Resul
         };
         tree::flatten(&mut ast);
         tree::check(&ast, limits)?;
-        if let ControlFlow::Break(alias) = ast.visit(&mut QuotedAliases) {
+        if let ControlFlow::Break(word) = ast.visit(&mut OtherDialects) {
             return Err(Error::Syntax {
-                message: format!("syntax error at or near \"'{alias}'\""),
-                position: Some(character_position(sql, alias.span.start)),
+                message: format!("syntax error at or near \"{word}\""),
+                position: Some(character_position(sql, word.span.start)),
             });
         }
         let start = lines.offset(sql, first.span.start);
@@ -207,10 +210,11 @@ impl ast::Visitor for Changes {
     }
 }
 
-/// Finds a text in the place of a column's name.
-struct QuotedAliases;
+/// Finds what other databases have: a text in the place of a column's name, `ORDER BY ALL`, columns with types in
+/// `CREATE TABLE … AS`.
+struct OtherDialects;
 
-impl ast::Visitor for QuotedAliases {
+impl ast::Visitor for OtherDialects {
     type Break = ast::Ident;
 
     fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<ast::Ident> {
@@ -218,16 +222,40 @@ impl ast::Visitor for QuotedAliases {
             ast::SelectItem::ExprWithAlias { alias, .. } => Some(alias),
             _ => None,
         });
-        match aliases
-            .find(|alias| alias.quote_style == Some('\''))
-            .cloned()
-        {
-            Some(alias) => ControlFlow::Break(ast::Ident {
-                quote_style: None,
-                ..alias
+        broken(aliases.find(|alias| alias.quote_style == Some('\'')))
+    }
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<ast::Ident> {
+        let kind = query.order_by.as_ref().map(|order_by| &order_by.kind);
+        let Some(ast::OrderByKind::Expressions(keys)) = kind else {
+            return ControlFlow::Continue(());
+        };
+        broken(keys.iter().find_map(|key| match &key.expr {
+            ast::Expr::Identifier(name) => Some(name).filter(|name| {
+                name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all")
             }),
-            None => ControlFlow::Continue(()),
-        }
+            _ => None,
+        }))
+    }
+
+    fn pre_visit_statement(&mut self, statement: &ast::Statement) -> ControlFlow<ast::Ident> {
+        let ast::Statement::CreateTable(create) = statement else {
+            return ControlFlow::Continue(());
+        };
+        let is_typed = |column: &&ast::ColumnDef| !is_untyped(&column.data_type);
+        let typed = create.columns.iter().find(is_typed);
+        broken(
+            typed
+                .filter(|_| create.query.is_some())
+                .map(|typed| &typed.name),
+        )
+    }
+}
+
+fn broken(word: Option<&ast::Ident>) -> ControlFlow<ast::Ident> {
+    match word {
+        Some(word) => ControlFlow::Break(word.clone()),
+        None => ControlFlow::Continue(()),
     }
 }
 
@@ -291,7 +319,8 @@ fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
         }
     }
-    without_data(crate::tokens::spell_out(respelled(spelled)))
+    let spelled = join_names::spell_out(respelled(spelled));
+    without_data(crate::tokens::spell_out(spelled))
 }
 
 /// Forms that the parser does not know, as others that mean the same to it. The statement's text stays as it is.

@@ -1,13 +1,13 @@
 //! Text made of values inside a query is in the plain styles only. Where a session has asked for others, the results
 //! are written in them, and a query that would make text of such a value itself is refused rather than answered in
-//! another style than PostgreSQL's.
+//! another style than PostgreSQL's. So is one that reads intervals where a sign may mean more than it does in the plain style.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::DataType;
 use datafusion::{
     common::{
-        DFSchema, Result as PlanResult,
+        DFSchema, Result as PlanResult, ScalarValue,
         config::ConfigOptions,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
@@ -26,6 +26,8 @@ use crate::Error;
 pub(crate) struct Styles {
     dates: bool,
     intervals: bool,
+    /// A sign before the first part of an interval holds for all of it: `sql_standard`.
+    spreads_signs: bool,
     bytes: bool,
     floats: bool,
     pub order: DateOrder,
@@ -42,6 +44,7 @@ impl Styles {
         Self {
             dates: is("datestyle", &|value| value.starts_with("iso")),
             intervals: is("intervalstyle", &|value| value == "postgres"),
+            spreads_signs: is("intervalstyle", &|value| value != "sql_standard"),
             bytes: is("bytea_output", &|value| value == "hex"),
             floats: is("extra_float_digits", &|value| {
                 value.parse::<i32>().is_ok_and(|digits| digits > 0)
@@ -110,6 +113,12 @@ impl AnalyzerRule for RefuseStyled {
 
 impl RefuseStyled {
     fn check(&self, expr: &Expr, schema: &DFSchema) -> PlanResult<TreeNodeRecursion> {
+        if self.0.spreads_signs && may_spread_sign(expr, schema) {
+            return Err(DataFusionError::from(Error::not_supported(
+                "reading intervals with signs under this IntervalStyle is not supported",
+                "SET IntervalStyle = 'postgres', and give each part its own sign.",
+            )));
+        }
         let sources: Vec<&Expr> = match expr {
             Expr::Cast(Cast { expr: inner, field }) if is_text(field.data_type()) => vec![inner],
             Expr::ScalarFunction(function) if !HAS_NO_STYLE.contains(&function.name()) => {
@@ -132,6 +141,36 @@ impl RefuseStyled {
             ))),
         }
     }
+}
+
+/// An interval that is read from a text, or has been, unless it is of one sign.
+fn may_spread_sign(expr: &Expr, schema: &DFSchema) -> bool {
+    let sources: Vec<&Expr> = match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => {
+            let (months, days) = (i64::from(value.months), i64::from(value.days));
+            let parts = [months, days, value.nanoseconds];
+            return parts.iter().any(|part| *part < 0) && parts.iter().any(|part| *part > 0);
+        }
+        Expr::Cast(Cast { expr: inner, field }) if is_interval(field.data_type()) => vec![inner],
+        Expr::ScalarFunction(function) => match expr.get_type(schema) {
+            Ok(data_type) if is_interval(&data_type) => function.args.iter().collect(),
+            _ => vec![],
+        },
+        _ => vec![],
+    };
+    sources.into_iter().any(|source| match source {
+        Expr::Literal(value, _) => value
+            .try_as_str()
+            .flatten()
+            .is_some_and(|text| text.contains('-')),
+        source => source
+            .get_type(schema)
+            .is_ok_and(|data_type| is_text(&data_type)),
+    })
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
 }
 
 /// Functions that answer with text and say themselves how it is made.
@@ -188,5 +227,7 @@ mod tests {
             Some("extra_float_digits")
         );
         assert_eq!(german.wanted(&DataType::Binary), None);
+        assert!(of(&[("intervalstyle", "sql_standard")]).spreads_signs);
+        assert!(!of(&[("intervalstyle", "iso_8601")]).spreads_signs);
     }
 }

@@ -473,6 +473,11 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
             };
             let has_offset = frame.units == WindowFrameUnits::Range
                 && (has_offset(&frame.start_bound) || has_offset(&frame.end_bound));
+            let is_some = |offset: &ScalarValue| !offset.is_null();
+            let is_behind = matches!(&frame.start_bound, WindowFrameBound::Following(offset) if is_some(offset));
+            let is_before =
+                matches!(&frame.end_bound, WindowFrameBound::Preceding(offset) if is_some(offset));
+            let is_aside = is_behind || is_before;
             let mut changed = false;
             for SortExpr { expr, .. } in &mut params.order_by {
                 if has_offset {
@@ -481,7 +486,7 @@ fn settled(mut expr: Expr, schema: &DFSchema, has_rules: bool) -> Result<Transfo
                         &params.window_frame.end_bound,
                     ];
                     check_offsets(&bounds, &expr.get_type(schema)?)?;
-                    changed |= make_room(expr, schema)?;
+                    changed |= make_room(expr, schema, is_aside)?;
                 }
                 changed |= window_order(expr, schema, has_offset, has_rules)?;
             }
@@ -585,12 +590,12 @@ fn check_offsets(bounds: &[&WindowFrameBound], key: &DataType) -> Result<()> {
 }
 
 /// Offsets are added to what a window is ordered by: no infinity and no number at the end of its range bears that.
-fn make_room(expr: &mut Expr, schema: &DFSchema) -> Result<bool> {
+fn make_room(expr: &mut Expr, schema: &DFSchema, is_aside: bool) -> Result<bool> {
     *expr = match expr.get_type(schema)? {
         DataType::Int16 | DataType::Int32 => cast(std::mem::take(expr), DataType::Int64),
         DataType::Int64 => cast(std::mem::take(expr), DataType::Decimal128(20, 0)),
         DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            within_reach().call(vec![std::mem::take(expr)])
+            within_reach(is_aside).call(vec![std::mem::take(expr)])
         }
         _ => return Ok(false),
     };

@@ -1,11 +1,12 @@
 //! Forms of texts, operators, `trim`, `substring`, MERGE and rows that the parser does not know, in forms that it does.
 
 use datafusion::sql::sqlparser::{
+    ast::DataType,
     keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS},
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
-use crate::{dialect::RapportDialect, merge::NOTHING, rows_of_functions::ALL};
+use crate::{dialect::RapportDialect, merge::NOTHING, names::PRIVATE, rows_of_functions::ALL};
 
 /// `trim(both from x)` is `trim(both ' ' from x)`, `trim(x, y)` is `btrim(x, y)`, and `substring(x similar y escape z)` is
 /// `substring(x, y, z)`.
@@ -26,7 +27,7 @@ pub(crate) fn spell_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 tokens[at].token = Token::CustomBinaryOperator("==".to_owned());
             }
             _ if tokens[at].token == Token::RParen => all_columns(&mut tokens, at),
-            _ => {}
+            _ => plain_text(&mut tokens, at),
         }
         at += 1;
     }
@@ -96,6 +97,16 @@ fn end_operator(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     tokens.splice(at..=at, parts);
 }
 
+/// `U&'…'`, of which the parser has read the characters that have numbers, is a text.
+fn plain_text(tokens: &mut [TokenWithSpan], at: usize) {
+    let escape = next(tokens, at + 1).filter(|next| word(&tokens[*next]) == "uescape");
+    if let Token::UnicodeStringLiteral(text) = &tokens[at].token
+        && escape.is_none()
+    {
+        tokens[at].token = Token::SingleQuotedString(text.clone());
+    }
+}
+
 /// Whether a value or a name comes behind the word.
 fn stands_before(keyword: Keyword) -> bool {
     use Keyword as K;
@@ -132,6 +143,11 @@ fn is_null(tokens: &mut Vec<TokenWithSpan>, at: usize) {
 
 /// With white space, and IF NOT EXISTS before it.
 const MOST_TOKENS_OF_NAME: usize = 40;
+
+/// Whether the column has the type that [`columns_of_query`] gives.
+pub(crate) fn is_untyped(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _) if name.to_string().contains(PRIVATE))
+}
 
 /// `CREATE TABLE t (a, b) AS …`: the parser wants each column to have a type, which nobody looks at.
 fn columns_of_query(tokens: &mut Vec<TokenWithSpan>, table: usize) {
@@ -179,7 +195,7 @@ fn columns_of_query(tokens: &mut Vec<TokenWithSpan>, table: usize) {
     }
     for name in names.into_iter().rev() {
         let span = tokens[name].span;
-        let token = Token::make_keyword("TEXT");
+        let token = Token::make_word(&PRIVATE.to_string(), Some('"'));
         tokens.insert(name + 1, TokenWithSpan { token, span });
     }
 }

@@ -481,19 +481,11 @@ impl VisitorMut for Rows<'_> {
                         [AccessExpr::Dot(Expr::Identifier(column)), rest @ ..],
                     ) if self.whole(name).is_some() => {
                         let column = Expr::CompoundIdentifier(vec![name.clone(), column.clone()]);
-                        Some(match rest {
-                            [] => column,
-                            rest => Expr::CompoundFieldAccess {
-                                root: Box::new(column),
-                                access_chain: rest.to_vec(),
-                            },
-                        })
+                        Some(within(column, rest))
                     }
                     // A row that a function has answered.
-                    (row, [AccessExpr::Dot(Expr::Identifier(column))]) => {
-                        let column = Value::SingleQuotedString(folded(column));
-                        let column = Expr::Value(column.into());
-                        Some(call("get_field", vec![row.clone(), column]))
+                    (row, [AccessExpr::Dot(Expr::Identifier(_)), ..]) => {
+                        Some(within(row.clone(), access_chain))
                     }
                     _ => None,
                 }
@@ -526,4 +518,31 @@ impl VisitorMut for Rows<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// What a chain of fields and subscripts leads to.
+fn within(mut root: Expr, chain: &[AccessExpr]) -> Expr {
+    for access in chain {
+        root = match (access, root) {
+            (AccessExpr::Dot(Expr::Identifier(column)), row) => {
+                let column = Value::SingleQuotedString(folded(column));
+                call("get_field", vec![row, Expr::Value(column.into())])
+            }
+            (
+                access,
+                Expr::CompoundFieldAccess {
+                    root,
+                    mut access_chain,
+                },
+            ) => {
+                access_chain.push(access.clone());
+                Expr::CompoundFieldAccess { root, access_chain }
+            }
+            (access, root) => Expr::CompoundFieldAccess {
+                root: Box::new(root),
+                access_chain: vec![access.clone()],
+            },
+        };
+    }
+    root
 }

@@ -301,6 +301,7 @@ pub fn text_columns(columns: &[ColumnInfo], forms: &[Form]) -> Result<Vec<bool>>
                 Failure::not_supported(
                     "arrays and rows in binary are supported with client_encoding UTF8 only",
                 )
+                .with_hint("SET client_encoding TO UTF8, or ask for texts.")
             }),
         })
         .collect()

@@ -260,7 +260,9 @@ fn rollback(cursor: &mut Cursor<'_>) -> Result<Command> {
 }
 
 fn two_phase() -> Failure {
-    Failure::not_supported("two-phase commit is not supported")
+    Failure::not_supported("two-phase commit is not supported").with_hint(
+        "A block that changes one table is committed whole by COMMIT; leave two-phase commit off in the client.",
+    )
 }
 
 fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
@@ -276,9 +278,10 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Command> {
     }
     if cursor.take("transaction") {
         if cursor.take("snapshot") {
-            return Err(Failure::not_supported(
-                "importing a snapshot is not supported",
-            ));
+            return Err(
+                Failure::not_supported("importing a snapshot is not supported")
+                    .with_hint("VERSION AS OF reads a table as it was, in any session."),
+            );
         }
         return Ok(Command::SetTransaction(modes(cursor)?));
     }

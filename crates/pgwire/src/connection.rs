@@ -19,11 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Registered;
 use crate::copy::out::raw_fields;
+use crate::lexer::Piece;
 use crate::login::{Login, login};
+use crate::long_names;
 use crate::pump::panic_text;
 use crate::server::Shared;
 use crate::settings::{self, REPORTED, SessionSettings};
-use crate::sqlstate::{Failure, Result};
+use crate::sqlstate::{self, Failure, Result};
 use crate::statement::{Named, Portal};
 use crate::transaction::{State, Transaction};
 use crate::wire::{Broken, Wire};
@@ -411,6 +413,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 status,
             )));
         Ok(self.wire.flush().await?)
+    }
+
+    /// The message with its long names cut, if it has any. The client is told.
+    pub fn cut_names(&mut self, sql: &str, pieces: &[Piece<'_>]) -> Option<String> {
+        let cut = long_names::cut(sql, pieces)?;
+        if self.settings.shows("NOTICE") {
+            for told in &cut.told {
+                self.wire.put(sqlstate::said("NOTICE", "42622", told));
+            }
+        }
+        Some(cut.sql)
     }
 
     /// Starts the clock of a statement, and makes it the one a cancel request means.

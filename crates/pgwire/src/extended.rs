@@ -92,7 +92,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
-        let pieces = lexer::split(&parse.query);
+        let cut;
+        let mut pieces = lexer::split(&parse.query);
+        if let Some(sql) = self.cut_names(&parse.query, &pieces) {
+            cut = sql;
+            pieces = lexer::split(&cut);
+        }
         let run = self.begin_run();
         let statement = match pieces.as_slice() {
             [] => Arc::new(Statement {

@@ -133,7 +133,7 @@ impl Lexer<'_> {
             }
             c if c.is_alphabetic() || c == '_' || !c.is_ascii() => {
                 self.skip_while(|c| c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii());
-                Some(Kind::Word(self.sql[start..self.at].to_lowercase()))
+                Some(Kind::Word(self.sql[start..self.at].to_ascii_lowercase()))
             }
             c => {
                 self.at += c.len_utf8();

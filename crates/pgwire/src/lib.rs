@@ -35,6 +35,7 @@ mod execute;
 mod extended;
 mod lexer;
 mod login;
+mod long_names;
 mod models;
 mod own_views;
 mod parse;

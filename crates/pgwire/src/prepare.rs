@@ -42,6 +42,9 @@ enum Planned {
     Open,
 }
 
+/// In the place of an EXECUTE within another statement that we cannot read.
+const OF_EXECUTE: &str = "Run the EXECUTE alone, or write its query in its place.";
+
 /// What PostgreSQL, asked about a statement that the engine finds wrong, decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judge {
@@ -225,7 +228,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             _ => None,
         };
         let Some(Command::Execute { name, arguments }) = command else {
-            return Err(Failure::not_supported("this form of EXECUTE is not supported").into());
+            return Err(
+                Failure::not_supported("this form of EXECUTE is not supported")
+                    .with_hint(OF_EXECUTE)
+                    .into(),
+            );
         };
         let statement = self.statement(&name)?;
         let text = match &statement.kind {
@@ -233,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Kind::Catalogue { sql, .. } => sql,
             _ => {
                 let message = "EXECUTE of this statement within another one is not supported";
-                return Err(Failure::not_supported(message).into());
+                return Err(Failure::not_supported(message).with_hint(OF_EXECUTE).into());
             }
         };
         let values = self
@@ -383,6 +390,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             theirs.code().starts_with("42") && (!is_syntax || ours.code() == "42601")
         };
         match self.relay(run, request).await {
+            // What only the session may do.
+            Err(Stop::Failure(theirs)) if ours.code() == "42883" && theirs.code() == "42501" => {
+                let what = ours.message().split(". ").next().unwrap_or_default();
+                Failure::not_supported(format!("{what} over the lake's tables"))
+                    .with_hint("Call it in a SELECT of its own, without a table.")
+                    .into()
+            }
             Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if judge == Judge::Words => ours.into(),

@@ -685,6 +685,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Err(Failure::not_supported(
                 "rows of this cursor can't be fetched in another format than before",
             )
+            .with_hint("Fetch all of them as text, or all in binary.")
             .into());
         }
         portal.forms = forms;

@@ -15,7 +15,12 @@ use crate::transaction::State;
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn simple_query(&mut self, sql: &str) -> Result<(), Stop> {
         self.is_piped = false;
-        let pieces = lexer::split(sql);
+        let cut;
+        let mut pieces = lexer::split(sql);
+        if let Some(sql) = self.cut_names(sql, &pieces) {
+            cut = sql;
+            pieces = lexer::split(&cut);
+        }
         let done = match pieces.is_empty() {
             true => {
                 self.put_completion(Completion::Empty);

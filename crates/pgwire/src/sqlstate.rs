@@ -14,6 +14,9 @@ use rapport_udf_postgres::refusal::Refusal;
 
 use crate::wire::Broken;
 
+/// Where there is nothing better to say.
+const OTHERWISE: &str = "Rapport does not have all of PostgreSQL; say it in other words.";
+
 /// What a client is told when its statement, or its connection, fails.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure(Box<ErrorFields>);
@@ -233,7 +236,7 @@ impl From<rapport_catalog_postgres::Error> for Failure {
         match error {
             E::Postgres(fields) => Failure(fields),
             E::TimedOut => Failure::timed_out(),
-            E::NotSupported(what) => Failure::new("0A000", what),
+            E::NotSupported(what) => Failure::new("0A000", what).with_hint(OTHERWISE),
             E::TooLarge { .. } => Failure::new("54000", error.to_string()),
             E::Lost(_) => Failure::new("08006", error.to_string()),
             E::NotStarted { .. } => Failure::new("58000", error.to_string()),
@@ -278,7 +281,9 @@ impl From<rapport_engine::Error> for Failure {
             E::InvalidColumnReference { .. } => coded("42P10"),
             E::IndeterminateParameter { .. } => coded("42P18"),
             E::ParameterCount { .. } => coded("08P01"),
-            E::NotSupported { hint, .. } => hinted("0A000", hint),
+            E::NotSupported { hint, .. } => {
+                hinted("0A000", Some(hint.unwrap_or_else(|| OTHERWISE.to_owned())))
+            }
             E::Denied { .. } => coded("42501"),
             E::DivisionByZero => coded("22012"),
             E::OutOfRange { .. } => coded("22003"),
@@ -370,7 +375,7 @@ fn lake(error: rapport_lake::Error) -> Failure {
         E::Corrupt { .. } => coded("XX001"),
         E::BadLocation { .. } | E::VacuumFloor { .. } => coded("22023"),
         E::BadTableName(_, _) => coded("42602"),
-        E::Unsupported { .. } | E::UnsupportedType { .. } => coded("0A000"),
+        E::Unsupported { .. } | E::UnsupportedType { .. } => coded("0A000").with_hint(OTHERWISE),
         E::Encode(source) => coded("XX000").with_detail(source.to_string()),
         E::Rows(source) => match source
             .downcast_ref::<DataFusionError>()
@@ -417,7 +422,10 @@ fn data_fusion(error: &DataFusionError) -> Option<Failure> {
     match error {
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::SQL(error, _) => coded("42601", &error.to_string()),
-        DataFusionError::NotImplemented(message) => coded("0A000", message),
+        DataFusionError::NotImplemented(message) => {
+            let error = DataFusionError::NotImplemented(message.clone());
+            Some(rapport_engine::Error::from(error).into())
+        }
         DataFusionError::Plan(message) => coded(code_of_plan_error(message), message),
         DataFusionError::Configuration(message) => coded("22023", message),
         DataFusionError::SchemaError(error, _) => Some(schema(error)),
@@ -482,7 +490,10 @@ fn arrow(error: &ArrowError) -> Option<Failure> {
         ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
             coded(code_of_execution_error(message), message)
         }
-        ArrowError::NotYetImplemented(message) => coded("0A000", message),
+        ArrowError::NotYetImplemented(message) => {
+            let error = ArrowError::NotYetImplemented(message.clone());
+            Some(rapport_engine::Error::from(error).into())
+        }
         ArrowError::MemoryError(message) => coded("53200", message),
         ArrowError::OffsetOverflowError(_) => {
             coded("54000", "a column of one batch is larger than 2 GB")
@@ -601,6 +612,29 @@ mod tests {
             "53200",
         );
         check(DataFusionError::Internal("a bug".into()), "XX000");
+    }
+
+    #[test]
+    fn what_datafusion_lacks_is_told_without_its_insides() {
+        let told = |message: &str| {
+            let failure = Failure::from(DataFusionError::NotImplemented(message.into()));
+            assert_eq!(failure.code(), "0A000");
+            assert!(failure.0.hint.is_some(), "{message}");
+            failure.message().to_owned()
+        };
+        assert_eq!(
+            told(
+                "Dot access not supported for non-string expr: Identifier(Ident { value: \"a\" })"
+            ),
+            "Dot access not supported for non-string"
+        );
+        assert_eq!(told("Unsupported Value 'X'"), "Unsupported Value 'X'");
+        assert_eq!(
+            told(
+                "Aggregate can not be used as a sliding accumulator because `retract_batch` is not implemented: f(a)"
+            ),
+            "f over a frame that does not begin at UNBOUNDED PRECEDING is not supported"
+        );
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Collector {
             other => {
                 return Err(Failure::not_supported(format!(
                     "values of type {other} can't be sent"
-                )));
+                ))
+                .with_hint("Send it as a text and cast it in the statement."));
             }
         };
         Ok(Self {
@@ -647,9 +648,10 @@ fn push_binary_array(bytes: &[u8], elements: &mut Collector) -> Result<i32> {
         };
     }
     if dimensions != 1 {
-        return Err(Failure::not_supported(
-            "arrays of more than one dimension can't be sent",
-        ));
+        return Err(
+            Failure::not_supported("arrays of more than one dimension can't be sent")
+                .with_hint("Send one array for each row."),
+        );
     }
     let count = int()?;
     let _lower_bound = int()?;

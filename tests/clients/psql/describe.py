@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 from server import ENGINE, raises, same, skip
 
@@ -98,6 +99,17 @@ def df_shows_the_functions_of_rapport():
     _has(out, "as_of text DEFAULT NULL", "baseline_value double precision", "REFRESH MODEL as a function", "volatile")
     # PostgreSQL's own are not declared a second time.
     _has(_psql(r"\df public.upper"), "(0 rows)")
+
+
+def df_tells_what_the_manual_does():
+    if ENGINE == "postgres":
+        skip("PostgreSQL has no such functions")
+    manual = (Path(__file__).parents[3] / "FUNCTIONS.md").read_text()
+    # Of values, of groups, of windows, of a model, about models and over a table.
+    for function in ("jaro_winkler", "km_median", "session_id", "churn_probability", "refresh_model", "survival_curve"):
+        page = manual.split(f"\n### {function}\n")[1].split("\n\n")
+        _has(_psql(rf"\df+ {function}", options=["-A", "-t"]), page[2])
+    _has(_psql(r"\dfw session_id", options=["-A", "-t"]), "session_id|bigint|occurred_at timestamp without time zone, gap interval")
 
 
 def dp_and_z_show_grants():

@@ -1,15 +1,22 @@
 //! `CAST(x AS timestamp(3))`, where x is a timestamp already: rounds the seconds.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{
-    DataType, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType as Moments,
+    DataType, Field, FieldRef, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType as Moments,
 };
 use datafusion_common::{Result, ScalarValue};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::arguments::{clock_type, map1, moment_type, no_such_function, span_type, time_type};
 use crate::moment::is_finite;
 use crate::now::{rounded, rounded_moment};
+use crate::simple::PG_TYPE;
 use crate::span::Span;
 
 /// Its name, which no client can type without quotes: the planner calls it.
@@ -50,6 +57,22 @@ impl ScalarUDFImpl for Digits {
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         Ok(given[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let data_type = args.arg_fields[0].data_type();
+        let field = Field::new(self.name(), data_type.clone(), true);
+        let Some(Some(ScalarValue::Int64(Some(digits)))) = args.scalar_arguments.get(1) else {
+            return Ok(Arc::new(field));
+        };
+        let pg_type = match data_type {
+            DataType::Timestamp(_, None) => format!("timestamp({digits}) without time zone"),
+            DataType::Timestamp(..) => format!("timestamp({digits}) with time zone"),
+            DataType::Time64(_) => format!("time({digits}) without time zone"),
+            _ => format!("interval({digits})"),
+        };
+        let metadata = HashMap::from([(PG_TYPE.to_owned(), pg_type)]);
+        Ok(Arc::new(field.with_metadata(metadata)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

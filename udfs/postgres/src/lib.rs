@@ -1,6 +1,7 @@
 //! What PostgreSQL has and DataFusion lacks, does differently, or does too slowly.
 
 mod age;
+mod anew;
 mod arguments;
 mod array;
 mod array_text;

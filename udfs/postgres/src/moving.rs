@@ -21,6 +21,7 @@ use datafusion_expr::{
     SetMonotonicity, Signature, StatisticsArgs,
 };
 
+use crate::anew::Anew;
 use crate::overflow::{Checked, CheckedGroups, overflow};
 
 /// Frames of more values are summed up as they move, with twice the digits.
@@ -50,7 +51,8 @@ pub fn over_frames(functions: Vec<Arc<AggregateUDF>>) -> Vec<Arc<AggregateUDF>> 
                     freedom: 0,
                     is_root: true,
                 }),
-                "array_agg" | "string_agg" => None,
+                "array_agg" | "string_agg" | "bool_and" | "bool_or" | "bit_and" | "bit_or"
+                | "bit_xor" | "min" | "max" => None,
                 _ => return function,
             };
             Arc::new(AggregateUDF::from(OverFrames {
@@ -100,12 +102,25 @@ impl AggregateUDFImpl for OverFrames {
                 squares: Double::default(),
                 n_odd: 0,
             })),
-            _ => self.within().create_sliding_accumulator(args),
+            Some(_) => self.within().create_sliding_accumulator(args),
+            None => {
+                let anew = Anew::new(&self.inner, &args);
+                let sliding = self.within().create_sliding_accumulator(args)?;
+                // A frame of NULLs alone has no bits, whatever was in it before.
+                let is_right = sliding.supports_retract_batch() && self.name() != "bit_xor";
+                Ok(match is_right {
+                    true => sliding,
+                    false => Box::new(anew),
+                })
+            }
         }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::NotSupported
+        match (self.kind, self.name()) {
+            (Some(_), _) | (None, "array_agg" | "string_agg") => ReversedUDAF::NotSupported,
+            (None, _) => self.within().reverse_expr(),
+        }
     }
 
     fn name(&self) -> &str {

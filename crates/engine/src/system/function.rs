@@ -110,6 +110,18 @@ impl CatalogueFunction {
         Ok(kind)
     }
 
+    /// A value that was computed ahead, such as a count, is of the type that it was planned with, if its own small one does not
+    /// tell which function is meant.
+    fn as_planned(&self, types: Vec<u32>, plain: Vec<u32>) -> Vec<u32> {
+        let results = self.results.lock().expect("never held over a panic");
+        let is_known = results.contains_key(&plain);
+        drop(results);
+        match is_known && self.result(&types).is_err() {
+            true => plain,
+            false => types,
+        }
+    }
+
     fn answers(&self, args: &[ColumnarValue], types: &[u32]) -> Result<(ArrayRef, Kind)> {
         let kind = self.result(types)?;
         let rows = distinct(args)?;
@@ -196,7 +208,11 @@ impl ScalarUDFImpl for CatalogueFunction {
             .zip(args.scalar_arguments)
             .map(|(field, value)| argument_oid(field, *value))
             .collect();
-        let kind = self.result(&types)?;
+        let plain = args
+            .arg_fields
+            .iter()
+            .map(|field| argument_oid(field, None));
+        let kind = self.result(&self.as_planned(types, plain.collect()))?;
         Ok(Arc::new(kind.field.as_ref().clone().with_name(&self.name)))
     }
 
@@ -210,6 +226,11 @@ impl ScalarUDFImpl for CatalogueFunction {
                 ColumnarValue::Array(_) => argument_oid(field, None),
             })
             .collect();
+        let plain = args
+            .arg_fields
+            .iter()
+            .map(|field| argument_oid(field, None));
+        let types = self.as_planned(types, plain.collect());
         let (answers, _) = self.answers(&args.args, &types)?;
         let is_one = args
             .args

@@ -155,8 +155,24 @@ enum Change<'a> {
     Insert { value: Value<'a>, after: bool },
 }
 
-fn changed<'a>(value: Value<'a>, path: &[String], change: &Change<'a>) -> Result<Value<'a>> {
-    let Some((key, rest)) = path.split_first() else {
+impl Change<'_> {
+    /// Whether it may make what is not there.
+    fn adds(&self) -> bool {
+        match self {
+            Self::Delete => false,
+            Self::Set { create, .. } => *create,
+            Self::Insert { .. } => true,
+        }
+    }
+}
+
+fn changed<'a>(
+    value: Value<'a>,
+    path: &[String],
+    depth: usize,
+    change: &Change<'a>,
+) -> Result<Value<'a>> {
+    let Some((key, rest)) = path.get(depth..).and_then(<[String]>::split_first) else {
         return Ok(value);
     };
     Ok(match value {
@@ -165,7 +181,7 @@ fn changed<'a>(value: Value<'a>, path: &[String], change: &Change<'a>) -> Result
             match (known, change) {
                 (Some(at), _) if !rest.is_empty() => {
                     let (key, inner) = members.remove(at);
-                    members.insert(at, (key, changed(inner, rest, change)?));
+                    members.insert(at, (key, changed(inner, path, depth + 1, change)?));
                 }
                 (None, _) if !rest.is_empty() => {}
                 (Some(at), Change::Delete) => {
@@ -193,7 +209,10 @@ fn changed<'a>(value: Value<'a>, path: &[String], change: &Change<'a>) -> Result
             let index: i64 = key.parse().map_err(|_| {
                 refuse(
                     "22P02",
-                    format!("path element at position 1 is not an integer: \"{key}\""),
+                    format!(
+                        "path element at position {} is not an integer: \"{key}\"",
+                        depth + 1
+                    ),
                 )
             })?;
             let at = place(index, items.len());
@@ -201,7 +220,7 @@ fn changed<'a>(value: Value<'a>, path: &[String], change: &Change<'a>) -> Result
             match (known, change) {
                 (Some(at), _) if !rest.is_empty() => {
                     let inner = items.remove(at);
-                    items.insert(at, changed(inner, rest, change)?);
+                    items.insert(at, changed(inner, path, depth + 1, change)?);
                 }
                 (None, _) if !rest.is_empty() => {}
                 (Some(at), Change::Delete) => {
@@ -242,7 +261,18 @@ fn along_path(
         if value.is_scalar() {
             return Err(refuse("22023", scalar));
         }
-        changed(value, &path(call, 1, row), &change(row)?)?.write(out);
+        let change = change(row)?;
+        // PostgreSQL does not even look at the path.
+        let is_empty = match &value {
+            Value::Object(members) => members.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        let value = match is_empty && !change.adds() {
+            true => value,
+            false => changed(value, &path(call, 1, row), 0, &change)?,
+        };
+        value.write(out);
         Ok(())
     })
 }
