@@ -49,6 +49,7 @@ const DRIVERS: &[&str] = &[
     "adbc",
     "connectorx",
     "duckdb",
+    "clickhouse",
     "node",
     "dbt",
     "pgbench",
@@ -199,7 +200,7 @@ fn absent(driver: &str) -> Option<String> {
             let there = place::tests().join(".env/npgsql/Npgsql.dll").exists();
             python("").or_else(|| (!there).then(|| "Npgsql 4.0.9".to_owned()))
         }
-        "dbt" | "duckdb" => python(driver),
+        "dbt" | "duckdb" | "clickhouse" => python(driver),
         _ => python(""),
     }
 }
@@ -232,7 +233,7 @@ fn command(driver: &str, script: &Path, endpoint: &Endpoint) -> Result<Command> 
         (_, driver) => {
             let python = match driver {
                 "psql" | "socket" | "pgbench" => place::program("python3"),
-                "dbt" | "duckdb" => place::python(driver),
+                "dbt" | "duckdb" | "clickhouse" => place::python(driver),
                 _ => place::python(""),
             };
             let mut command = Command::new(python.context("python3 was found a moment ago")?);

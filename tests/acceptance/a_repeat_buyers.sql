@@ -43,6 +43,11 @@ SELECT r, alpha, log_likelihood, converged, boundary FROM nbd;
 -- data: cdnow
 SELECT p, q, v, log_likelihood, customers, converged, boundary FROM gamma_gamma;
 --> 6.2496 ± 0.01 | 3.7442 ± 0.01 | 15.4435 ± 0.05 | -4055.918 ± 0.01 | 946 | t | f
+-- The purchases of the sample that cost nothing are all of them first ones, which the model does not look at.
+SELECT count(*) FROM interactions WHERE source = 'cdnow' AND amount = 0;
+--> 8
+SELECT count(*) FROM cdnow WHERE repeats > 0 AND mean_spend = 0;
+--> 0
 
 -- A9 Gamma-gamma: expected spend
 SELECT gamma_gamma_expected_value(6.25, 3.74, 15.44, repeats, mean_spend)
@@ -264,6 +269,9 @@ SELECT pn.boundary, pn.converged, pn.log_likelihood FROM (SELECT (pnbd_fit(repea
 CREATE TEMPORARY TABLE fallback AS SELECT (nbd_fit(repeats, recency, age)).* FROM shoppers;
 SELECT log_likelihood, converged, boundary FROM fallback;
 --> -21755.34802 ± 0.01 | t | f
+-- That the value of purchases does not depend on their number, as gamma-gamma has it, nearly holds.
+SELECT gamma_gamma_correlation(repeats, mean_spend) FROM shoppers WHERE repeats > 0;
+--> 0.101 ± 0.0005
 -- NBD's errors, and those of who takes everybody's own rate.
 SELECT avg(abs(nbd - later)), sqrt(avg((nbd - later) ^ 2)), avg(abs(own - later))
 FROM (

@@ -96,6 +96,14 @@ SELECT n AS customer_id, treated, visit AS outcome, recency, history, mens, wome
 SELECT count(*) FROM scores.womens_trees;
 --> 0
 
+-- M7.1 Hillstrom: as X-learners, both methods order customers better than none (E5)
+-- data: hillstrom
+CREATE MODEL womens_effects TYPE uplift OPTIONS (learner = 'x_learner', scores = 'womens_effects') AS
+SELECT n AS customer_id, treated, visit AS outcome, recency, history, mens, womens, newbie, zip_code, channel FROM womens_trial;
+SELECT metric, value FROM models.metrics WHERE model = 'womens_effects' AND metric IN ('qini_boosting', 'qini_logistic') ORDER BY metric;
+--> qini_boosting | >= 0.05
+--> qini_logistic | >= 0.05
+
 -- M8 Online Retail's segments: the published edges (D4), champions by them, and k-means as good as the best known (D7)
 -- data: online_retail
 CREATE MODEL shop_rfm TYPE segmentation OPTIONS (scores = 'shop_rfm') AS SELECT customer AS customer_id, r AS recency, f AS frequency, m AS monetary FROM rfm;

@@ -207,3 +207,32 @@ impl VisitorMut for Places<'_> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_udf_face::check;
+
+    use super::*;
+
+    #[test]
+    fn each_function_has_its_page() {
+        for function in FUNCTIONS {
+            let of_arguments = function.features.iter().map(|parameter| parameter.says);
+            let page = &function.page;
+            check::told(function.name, page.says, page.example, of_arguments);
+        }
+        for function in STATEMENT_FUNCTIONS {
+            let of_arguments = function.parameters.iter().map(|parameter| parameter.says);
+            let page = &function.page;
+            check::told(function.name, page.says, page.example, of_arguments);
+        }
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/models");
+        let statements = STATEMENT_FUNCTIONS.iter().map(|function| function.name);
+        let names = FUNCTIONS.iter().map(|function| function.name);
+        check::called(folder, names.chain(statements));
+    }
+}

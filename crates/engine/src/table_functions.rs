@@ -445,3 +445,25 @@ fn pattern(item: &Expr) -> Option<&Expr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_udf_face::check;
+
+    use super::*;
+
+    #[test]
+    fn each_function_has_its_page() {
+        for function in FUNCTIONS {
+            let of_arguments = function.parameters.iter().map(|parameter| parameter.says);
+            let page = &function.page;
+            check::told(function.name, page.says, page.example, of_arguments);
+        }
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/relations");
+        check::called(folder, FUNCTIONS.iter().map(|function| function.name));
+    }
+}

@@ -139,8 +139,9 @@ const SEGMENTATION: [Known; 3] = [
     ("window", Sort::Days),
 ];
 
-const UPLIFT: [Known; 4] = [
+const UPLIFT: [Known; 5] = [
     ("method", Sort::Word(&["logistic", "boosting", "auto"])),
+    ("learner", Sort::Word(&["t_learner", "x_learner"])),
     ("window", Sort::Days),
     ("rule", Sort::Text),
     ("campaign", Sort::Text),

@@ -10,7 +10,7 @@ use chrono::{Days, NaiveDate};
 use std::sync::Arc;
 
 use rapport_stats::{
-    learner::{Column, Table},
+    learner::{Column, Predictor, Table},
     metrics::{Forecast, Ranking},
 };
 
@@ -188,7 +188,7 @@ pub(crate) async fn fit(job: &mut Job<'_>, method: &str) -> Result<Fitted> {
     let mut parameters = kept(&model, &judged, method, &sample.names);
     parameters.insert("horizon_days".to_owned(), Parameter::number(horizon as f64));
     let few: Vec<usize> = (0..all.1.len().min(EXPLAINED)).collect();
-    let importance = importance(&sample.names, &model.reasons(&all.0.select(&few), 0)?);
+    let importance = importance(&sample.names, &model.reasons_of(&all.0.select(&few), 0)?);
     let earlier = job.in_use.take();
     for name in numeric(&sample).into_iter().take(20) {
         let relation = format!("({scored}) AS seen");
@@ -460,7 +460,7 @@ impl Scorer {
         let (_, columns) = features(batch, &["customer_id", "label"])?;
         let table = Table::new(columns)?;
         let told = self.model.predict(&table)?;
-        let why = self.model.reasons(&table, self.n_customers)?;
+        let why = self.model.reasons_of(&table, self.n_customers)?;
         let band = |p: &f64| {
             self.bands
                 .iter()

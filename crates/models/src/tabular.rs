@@ -55,6 +55,21 @@ impl Method {
         is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Model> {
         let weights = vec![1.0; targets.len()];
+        Ok(Learner::fit(&self, table, targets, &weights, is_cancelled)?)
+    }
+}
+
+impl Learner for Method {
+    type Model = Model;
+
+    /// A probability where all targets are 0 or 1, else a mean.
+    fn fit(
+        &self,
+        table: &Table,
+        targets: &[f64],
+        weights: &[f64],
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> rapport_stats::Result<Model> {
         let is_of_two = targets
             .iter()
             .all(|target| *target == 0.0 || *target == 1.0);
@@ -65,12 +80,12 @@ impl Method {
         };
         Ok(match self {
             Self::Logistic => {
-                Model::Line(Regression::new(goal).fit(table, targets, &weights, is_cancelled)?)
+                Model::Line(Regression::new(goal).fit(table, targets, weights, is_cancelled)?)
             }
             Self::Boosting => Model::Trees(Box::new(Boosting::new(goal).fit(
                 table,
                 targets,
-                &weights,
+                weights,
                 is_cancelled,
             )?)),
         })
@@ -80,20 +95,28 @@ impl Method {
 /// Shapley values of trees are found for some ten thousand rows a second: where there are more customers, paths explain.
 const MOST_SHAPLEY: u64 = 200_000;
 
-impl Model {
-    pub fn predict(&self, table: &Table) -> Result<Vec<f64>> {
-        Ok(match self {
-            Self::Line(line) => line.predict(table)?,
-            Self::Trees(trees) => trees.predict(table)?,
-        })
+impl Predictor for Model {
+    fn predict(&self, table: &Table) -> rapport_stats::Result<Vec<f64>> {
+        match self {
+            Self::Line(line) => line.predict(table),
+            Self::Trees(trees) => trees.predict(table),
+        }
     }
 
+    fn reasons(&self, table: &Table) -> rapport_stats::Result<Reasons> {
+        match self {
+            Self::Line(line) => line.reasons(table),
+            Self::Trees(trees) => trees.reasons(table),
+        }
+    }
+}
+
+impl Model {
     /// Of a part of `n_customers`.
-    pub fn reasons(&self, table: &Table, n_customers: u64) -> Result<Reasons> {
+    pub fn reasons_of(&self, table: &Table, n_customers: u64) -> Result<Reasons> {
         Ok(match self {
-            Self::Line(line) => line.reasons(table)?,
             Self::Trees(trees) if n_customers > MOST_SHAPLEY => trees.path_reasons(table)?,
-            Self::Trees(trees) => trees.reasons(table)?,
+            _ => self.reasons(table)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Uplift: by how much addressing a customer raises the outcome, from a trial with a control group drawn by lot.
 //!
-//! Two models, of those who were treated and of those who were not, and their difference. Half of the customers, by the
+//! Two models, of those who were treated and of those who were not, and their difference; or, as the X-learner, two more of
+//! that difference itself. Half of the customers, by the
 //! checksum (CRC-32) of their number, are learned from and the other half judged by: the Qini coefficient of the order in
 //! which the model would address them. The baseline is a rule: a feature as it is, named by the option `rule`, or the
 //! one that orders the customers learned from best.
@@ -13,8 +14,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
 use chrono::NaiveDate;
 use rapport_stats::{
-    learner::{Column, Reasons, Table},
+    learner::{Column, Predictor, Reasons, Table},
     trial::{Effect, Trial},
+    uplift::{TLearner, XLearner},
 };
 
 use crate::{
@@ -65,6 +67,9 @@ struct Half {
 struct Both {
     treated: Model,
     control: Model,
+    /// The X-learner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effects: Option<XLearner<Model>>,
 }
 
 pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
@@ -118,8 +123,9 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
     let cancel = job.cancel();
     let is_cancelled = move || cancel.is_cancelled();
     let mut tried = vec![];
+    let is_x = options.word("learner", "t_learner") == "x_learner";
     for method in Method::asked(options.word("method", "auto")) {
-        let model = Both::fit(method, &learned, &is_cancelled)?;
+        let model = Both::fit(method, is_x, &learned, &is_cancelled)?;
         let uplifts = model.uplifts(&held.table)?;
         tried.push((method, held.qini(&uplifts)?, model, uplifts));
         tokio::task::yield_now().await;
@@ -173,7 +179,7 @@ pub(crate) async fn fit(job: &mut Job<'_>) -> Result<Fitted> {
         }),
     };
     let whole = sample.whole()?;
-    let model = Both::fit(method, &whole, &is_cancelled)?;
+    let model = Both::fit(method, is_x, &whole, &is_cancelled)?;
     let json = |value: serde_json::Result<String>| {
         Parameter::text(value.expect("models have text keys only"))
     };
@@ -289,31 +295,36 @@ impl Half {
             .targeted_by(uplifts)?
             .qini()?)
     }
-
-    fn group(&self, is_treated: bool) -> (Table, Vec<f64>) {
-        let rows: Vec<usize> = (0..self.outcomes.len())
-            .filter(|n| self.is_treated[*n] == is_treated)
-            .collect();
-        (
-            self.table.select(&rows),
-            rows.iter().map(|n| self.outcomes[*n]).collect(),
-        )
-    }
 }
 
 impl Both {
-    fn fit(method: Method, half: &Half, is_cancelled: &(dyn Fn() -> bool + Sync)) -> Result<Self> {
-        let of = |is_treated: bool| {
-            let (table, outcomes) = half.group(is_treated);
-            method.fit(&table, &outcomes, is_cancelled)
+    fn fit(
+        method: Method,
+        is_x: bool,
+        half: &Half,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let trial = Trial::new(&half.outcomes, &half.is_treated)?;
+        let outcomes = TLearner::fit(&method, &half.table, &trial, is_cancelled)?;
+        let effects = match is_x {
+            true => {
+                let table = &half.table;
+                let effects = XLearner::beside(&outcomes, &method, table, &trial, is_cancelled)?;
+                Some(effects)
+            }
+            false => None,
         };
         Ok(Self {
-            treated: of(true)?,
-            control: of(false)?,
+            treated: outcomes.treated,
+            control: outcomes.control,
+            effects,
         })
     }
 
     fn uplifts(&self, table: &Table) -> Result<Vec<f64>> {
+        if let Some(effects) = &self.effects {
+            return Ok(effects.uplift(table)?);
+        }
         let (treated, control) = (self.treated.predict(table)?, self.control.predict(table)?);
         Ok(treated
             .iter()
@@ -323,12 +334,19 @@ impl Both {
     }
 
     fn reasons(&self, table: &Table, n_customers: u64) -> Result<Reasons> {
-        let treated = self.treated.reasons(table, n_customers)?;
-        let control = self.control.reasons(table, n_customers)?;
-        let pairs = treated.additions.iter().zip(&control.additions);
+        let of = |model: &Model| model.reasons_of(table, n_customers);
+        let (one, other) = match &self.effects {
+            Some(effects) => (of(&effects.of_treated)?, of(&effects.of_control)?),
+            None => (of(&self.treated)?, of(&self.control)?),
+        };
+        let both = |one: f64, other: f64| match &self.effects {
+            Some(effects) => effects.between(one, other),
+            None => one - other,
+        };
+        let pairs = one.additions.iter().zip(&other.additions);
         Ok(Reasons {
-            base: treated.base - control.base,
-            additions: pairs.map(|(with, without)| with - without).collect(),
+            base: both(one.base, other.base),
+            additions: pairs.map(|(one, other)| both(*one, *other)).collect(),
         })
     }
 }
@@ -498,11 +516,7 @@ impl Scorer {
             self.model.treated.predict(&table)?,
             self.model.control.predict(&table)?,
         );
-        let uplifts: Vec<f64> = with
-            .iter()
-            .zip(&without)
-            .map(|(with, without)| with - without)
-            .collect();
+        let uplifts = self.model.uplifts(&table)?;
         let why = self.model.reasons(&table, self.n_customers)?;
         let n = uplifts.len();
         let tenth = |uplift: &f64| {

@@ -93,8 +93,11 @@ pub fn fit(
             is_cancelled,
         )?;
     }
-    als.loss = als.loss(interactions);
-    Ok(als)
+    als.loss = als.loss(interactions, is_cancelled);
+    match is_cancelled() {
+        true => Err(Error::Cancelled),
+        false => Ok(als),
+    }
 }
 
 /// Small and different from each other.
@@ -115,14 +118,11 @@ fn solve(
     own: &mut [f64],
     is_cancelled: IsCancelled,
 ) -> Result<()> {
-    let system = System::new(settings, others);
+    let system = System::new(settings, others, is_cancelled);
     let rows = own.par_chunks_mut(settings.factors).enumerate();
     rows.try_for_each_init(
         || vec![0.0; settings.factors * settings.factors],
         |matrix, (row, vector)| {
-            if is_cancelled() {
-                return Err(Error::Cancelled);
-            }
             let entries = interactions.items(row).iter().copied();
             let entries = entries.zip(interactions.strengths(row).iter().copied());
             system.solve(entries, matrix, vector)
@@ -139,7 +139,7 @@ impl Als {
     pub fn newcomers(&self) -> Newcomers<'_> {
         Newcomers {
             n_items: self.items.len() / self.settings.factors,
-            system: System::new(&self.settings, &self.items),
+            system: System::new(&self.settings, &self.items, &|| false),
         }
     }
 
@@ -179,9 +179,12 @@ impl Als {
     }
 
     /// Over all pairs, without visiting them: those of strength 0 by the sums of products.
-    fn loss(&self, interactions: &Interactions) -> f64 {
+    fn loss(&self, interactions: &Interactions, is_cancelled: IsCancelled) -> f64 {
         let (f, alpha) = (self.settings.factors, self.settings.confidence);
-        let (of_customers, of_items) = (gram(&self.customers, f), gram(&self.items, f));
+        let (of_customers, of_items) = (
+            gram(&self.customers, f, is_cancelled),
+            gram(&self.items, f, is_cancelled),
+        );
         let all: f64 = (0..f)
             .flat_map(|i| (0..=i).map(move |j| (i, j)))
             .map(|(i, j)| {

@@ -5,11 +5,12 @@
 //! each quarter of the rows is foretold by trees grown on the others. The same scores of rows not seen calibrate the
 //! probabilities ([`Platt`]), so that the order of the scores stays. Reasons are Shapley values of the trees.
 //!
-//! The answer depends on rows, settings and `seed`, and not on the number of threads. It can be cancelled between the folds.
+//! The answer depends on rows, settings and `seed`, and not on the number of threads. It can be cancelled between the trees.
 //!
 //! Source: Friedman (2001), Annals of Statistics 29; Chen & Guestrin (2016), "XGBoost", KDD; Lundberg et al. (2020), Nature
 //! Machine Intelligence 2. The trees are those of the crate `forust-ml`.
 
+mod growing;
 mod stored;
 
 use forust_ml::data::Matrix;
@@ -19,6 +20,7 @@ use forust_ml::objective::ObjectiveType;
 use forust_ml::{GradientBooster, errors::ForustError};
 use serde::{Deserialize, Serialize};
 
+use self::growing::Held;
 use crate::calibration::Platt;
 use crate::encoding::{Encoding, Missing, Numbers};
 use crate::error::positive;
@@ -97,7 +99,8 @@ impl Learner for Boosting {
         let folds = self.folds(&data.targets)?;
         let (n_trees, unseen) = self.cross_fit(&data, &folds, is_cancelled)?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let trees = self.grow(&data.select(&all), None, n_trees)?;
+        let mut trees = self.settings(n_trees);
+        growing::grow(&mut trees, &data.select(&all), None, is_cancelled)?;
         let (slope, intercept) = match self.goal {
             Goal::Mean => (unit.deviation, unit.mean),
             Goal::Probability => {
@@ -184,51 +187,50 @@ impl Boosting {
         let n_folds = folds.iter().max().map_or(0, |fold| fold + 1);
         let (mut sum, mut unseen) = (0, vec![0.0; folds.len()]);
         for fold in 0..n_folds {
-            if is_cancelled() {
-                return Err(Error::Cancelled);
-            }
             let (held, grown): (Vec<usize>, Vec<usize>) =
                 (0..folds.len()).partition(|row| folds[*row] == fold);
-            let held_data = data.select(&held);
-            let trees = self.grow(&data.select(&grown), Some(&held_data), self.most_trees)?;
+            let mut trees = self.settings(self.most_trees);
+            let of_held = Held {
+                data: &data.select(&held),
+                metric: self.metric(),
+                patience: PATIENCE,
+            };
+            let scores = growing::grow(
+                &mut trees,
+                &data.select(&grown),
+                Some(&of_held),
+                is_cancelled,
+            )?;
             sum += trees.prediction_iteration.unwrap_or(trees.trees.len());
-            for (row, score) in held.iter().zip(trees.predict(&held_data.matrix(), true)) {
-                unseen[*row] = score;
+            for (row, score) in held.into_iter().zip(scores) {
+                unseen[row] = score;
             }
-        }
-        if is_cancelled() {
-            return Err(Error::Cancelled);
         }
         Ok((sum.div_ceil(n_folds), unseen))
     }
 
-    fn grow(&self, data: &Selected, held: Option<&Selected>, n: usize) -> Result<GradientBooster> {
-        let (objective, metric, least) = match self.goal {
-            Goal::Probability => (ObjectiveType::LogLoss, Metric::LogLoss, 5.0),
-            Goal::Mean => (
-                ObjectiveType::SquaredLoss,
-                Metric::RootMeanSquaredError,
-                20.0,
-            ),
+    fn metric(&self) -> Metric {
+        match self.goal {
+            Goal::Probability => Metric::LogLoss,
+            Goal::Mean => Metric::RootMeanSquaredError,
+        }
+    }
+
+    fn settings(&self, n_trees: usize) -> GradientBooster {
+        let (objective, least) = match self.goal {
+            Goal::Probability => (ObjectiveType::LogLoss, 5.0),
+            Goal::Mean => (ObjectiveType::SquaredLoss, 20.0),
         };
-        let mut trees = GradientBooster::default()
+        GradientBooster::default()
             .set_objective_type(objective)
-            .set_evaluation_metric(Some(metric))
-            .set_early_stopping_rounds(held.map(|_| PATIENCE))
-            .set_iterations(n)
+            .set_evaluation_metric(Some(self.metric()))
+            .set_iterations(n_trees)
             .set_learning_rate(self.learning_rate)
             .set_max_depth(self.depth)
             .set_min_leaf_weight(least)
             .set_l2(L2)
             .set_initialize_base_score(true)
-            .set_seed(self.seed);
-        let held = held.map(|held| vec![(held.matrix(), &held.targets[..], &held.weights[..])]);
-        trees
-            .fit(&data.matrix(), &data.targets, &data.weights, held)
-            .map_err(refused)?;
-        // How the loss went is of no use later, and would be stored.
-        trees.evaluation_history = None;
-        Ok(trees)
+            .set_seed(self.seed)
     }
 }
 

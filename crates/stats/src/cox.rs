@@ -51,15 +51,13 @@ pub fn fit(
         features: &centred,
         n: n_features,
         order,
+        is_cancelled,
     };
     let mut beta = vec![0.0; n_features];
-    let mut at = data.evaluate(&beta);
+    let mut at = data.evaluate(&beta)?;
     let log_likelihood_of_none = at.log_likelihood;
     let mut iterations = 0;
     loop {
-        if is_cancelled() {
-            return Err(Error::Cancelled);
-        }
         let lower = linear::cholesky(&at.information, n_features).ok_or(Error::TooLittle(
             "the features depend on each other, or nobody left: leave one out",
         ))?;
@@ -76,7 +74,7 @@ pub fn fit(
                 .zip(&step)
                 .map(|(b, s)| b + length * s)
                 .collect();
-            let next = data.evaluate(&tried);
+            let next = data.evaluate(&tried)?;
             if next.log_likelihood >= at.log_likelihood - 1e-12 * at.log_likelihood.abs() {
                 (beta, at) = (tried, next);
                 break;
@@ -128,7 +126,11 @@ struct Data<'a> {
     features: &'a [f64],
     n: usize,
     order: Vec<usize>,
+    is_cancelled: IsCancelled<'a>,
 }
+
+/// Durations between two looks at whether the answer is still wanted.
+const OFTEN: usize = 1_024;
 
 struct Evaluated {
     log_likelihood: f64,
@@ -175,7 +177,7 @@ impl Data<'_> {
         self.row(index).iter().zip(beta).map(|(x, b)| x * b).sum()
     }
 
-    fn evaluate(&self, beta: &[f64]) -> Evaluated {
+    fn evaluate(&self, beta: &[f64]) -> Result<Evaluated> {
         let n = self.n;
         let mut result = Evaluated {
             log_likelihood: 0.0,
@@ -192,7 +194,8 @@ impl Data<'_> {
                 .count();
             let mut dead = Moments::new(n);
             let (mut deaths, mut weight) = (0_usize, 0.0);
-            for &index in &self.order[start..start + same] {
+            for (place, &index) in (start..).zip(&self.order[start..start + same]) {
+                self.check_wanted(place)?;
                 let duration = &self.durations[index];
                 let log_risk = self.log_risk(index, beta);
                 let risk = duration.weight * log_risk.exp();
@@ -208,6 +211,7 @@ impl Data<'_> {
                 }
             }
             for k in 0..deaths {
+                self.check_wanted(k)?;
                 result.take_out(
                     &at_risk,
                     &dead,
@@ -222,7 +226,14 @@ impl Data<'_> {
                 result.information[j * n + i] = result.information[i * n + j];
             }
         }
-        result
+        Ok(result)
+    }
+
+    fn check_wanted(&self, place: usize) -> Result<()> {
+        match place.is_multiple_of(OFTEN) && (self.is_cancelled)() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
     }
 
     /// Pairs in which the one who left first is known, as a share of those where that one's risk was higher; equal risks

@@ -95,16 +95,24 @@ struct Em<'a> {
     is_cancelled: IsCancelled<'a>,
 }
 
+/// Rows between two looks at whether the answer is still wanted.
+const OFTEN: usize = 1_024;
+
 impl Em<'_> {
+    /// Whether to go on with a row. Of a cancelled fit nothing is expected but an early end.
+    fn is_wanted(&self, index: usize) -> bool {
+        !(index.is_multiple_of(OFTEN) && (self.is_cancelled)())
+    }
+
     fn climb(&self, settings: &Settings, start: u64) -> Result<GaussianMixture> {
         let mut at = self.start(settings, start)?;
         let mut before = f64::NEG_INFINITY;
         let mut iterations = 0;
         loop {
+            let sums = self.expect(&at)?;
             if (self.is_cancelled)() {
                 return Err(Error::Cancelled);
             }
-            let sums = self.expect(&at)?;
             let mean = sums.log_likelihood / self.points.total();
             let converged = mean - before < settings.tolerance;
             if converged || iterations == settings.most_iterations {
@@ -133,7 +141,7 @@ impl Em<'_> {
         let found = kmeans::fit(points, &clustering, self.is_cancelled)?;
         let pieces = points.map_pieces(|rows| {
             let mut sums = Moments::new(settings.components, d);
-            for index in rows {
+            for index in rows.take_while(|index| self.is_wanted(*index)) {
                 let cluster = found.labels[index] as usize;
                 let centre = &found.centres[cluster * d..(cluster + 1) * d];
                 sums.add(cluster, points.weight(index), points.row(index), centre);
@@ -149,6 +157,9 @@ impl Em<'_> {
             iterations: 0,
             converged: false,
         };
+        if (self.is_cancelled)() {
+            return Err(Error::Cancelled);
+        }
         self.maximise(&mut at, &Moments::all(pieces, settings.components, d));
         Ok(at)
     }
@@ -161,7 +172,7 @@ impl Em<'_> {
         let pieces = points.map_pieces(|rows| {
             let mut sums = Moments::new(k, d);
             let (mut shares, mut room) = (vec![0.0; k], vec![0.0; d]);
-            for index in rows {
+            for index in rows.take_while(|index| self.is_wanted(*index)) {
                 let (row, weight) = (points.row(index), points.weight(index));
                 sums.log_likelihood += weight * densities.share(row, &mut shares, &mut room);
                 for (component, mean) in at.means.chunks_exact(d).enumerate() {

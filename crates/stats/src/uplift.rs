@@ -6,6 +6,8 @@
 //!
 //! Source: Künzel et al. (2019), "Metalearners for estimating heterogeneous treatment effects", PNAS 116(10).
 
+use serde::{Deserialize, Serialize};
+
 use crate::fit::IsCancelled;
 use crate::learner::{Learner, Predictor, Table};
 use crate::trial::Trial;
@@ -46,7 +48,7 @@ impl<M: Predictor> TLearner<M> {
 }
 
 /// Two models of the effect, weighted by how many stand behind the outcomes that each compares with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct XLearner<M> {
     pub of_treated: M,
     pub of_control: M,
@@ -63,6 +65,20 @@ impl<M: Predictor> XLearner<M> {
         is_cancelled: IsCancelled,
     ) -> Result<Self> {
         let outcomes = TLearner::fit(outcome, table, trial, is_cancelled)?;
+        Self::beside(&outcomes, effect, table, trial, is_cancelled)
+    }
+
+    /// As [`Self::fit`], where what customers do has been learned already.
+    pub fn beside<P: Predictor, E: Learner<Model = M>>(
+        outcomes: &TLearner<P>,
+        effect: &E,
+        table: &Table,
+        trial: &Trial,
+        is_cancelled: IsCancelled,
+    ) -> Result<Self> {
+        if table.n_rows() != trial.n_customers() {
+            return Err(Error::TooLittle("each customer needs features"));
+        }
         let of = |is_treated: bool| {
             let (rows, seen) = trial.select(is_treated);
             let (table, weights) = (table.select(&rows), vec![1.0; rows.len()]);
@@ -91,11 +107,13 @@ impl<M: Predictor> XLearner<M> {
             self.of_treated.predict(table)?,
             self.of_control.predict(table)?,
         );
-        let share = self.share_treated;
-        let pairs = treated.iter().zip(control);
-        Ok(pairs
-            .map(|(of_treated, of_control)| share * of_control + (1.0 - share) * of_treated)
-            .collect())
+        let pairs = treated.into_iter().zip(control);
+        Ok(pairs.map(|(a, b)| self.between(a, b)).collect())
+    }
+
+    /// What the model of the treated says, and that of those left alone, in one.
+    pub fn between(&self, of_treated: f64, of_control: f64) -> f64 {
+        self.share_treated * of_control + (1.0 - self.share_treated) * of_treated
     }
 }
 

@@ -1,5 +1,5 @@
 //! What holds of every customer base, drawn at random and shrunk to the simplest that breaks it. The draw is the same in
-//! each run; `PROPTEST_CASES` draws more.
+//! each run; `PROPTEST_CASES` draws more. And that a fit does not depend on how many threads make it.
 
 #[path = "properties/contracts.rs"]
 mod contracts;
@@ -11,6 +11,8 @@ mod merging;
 mod people;
 #[path = "properties/sums.rs"]
 mod sums;
+#[path = "properties/threads.rs"]
+mod threads;
 
 use proptest::test_runner::{Config, RngSeed};
 

@@ -8,7 +8,9 @@ use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::function::AccumulatorArgs;
-use datafusion_expr::{Accumulator, AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+use datafusion_expr::{
+    Accumulator, AggregateUDF, ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF,
+};
 
 pub fn invoke(function: &ScalarUDF, args: &[ColumnarValue]) -> Result<ColumnarValue> {
     let types: Vec<_> = args.iter().map(ColumnarValue::data_type).collect();
@@ -194,33 +196,59 @@ pub fn pages(scalars: &[Arc<ScalarUDF>], aggregates: &[Arc<AggregateUDF>]) {
     let of_scalars = scalars.iter().map(|f| (f.name(), f.documentation()));
     let of_aggregates = aggregates.iter().map(|f| (f.name(), f.documentation()));
     for (name, page) in of_scalars.chain(of_aggregates) {
-        let page = page.expect("a page");
-        let example = page.sql_example.as_deref().unwrap_or_default();
-        assert!(example.contains(&format!("{name}(")), "{name}: {example}");
-        assert!(page.description.ends_with('.'), "{name}");
-        for (argument, said) in page.arguments.iter().flatten() {
-            assert!(!said.is_empty(), "{name}: {argument}");
-        }
+        documented(name, page);
     }
+}
+
+/// As [`pages`], of one function.
+pub fn documented(name: &str, page: Option<&Documentation>) {
+    let page = page.expect("a page");
+    let example = page.sql_example.as_deref().unwrap_or_default();
+    let arguments = page.arguments.iter().flatten();
+    told(
+        name,
+        &page.description,
+        example,
+        arguments.map(|(_, said)| said.as_str()),
+    );
+}
+
+/// As [`pages`], of a function that the engine does not know as one.
+pub fn told<'a>(
+    name: &str,
+    says: &str,
+    example: &str,
+    mut of_arguments: impl Iterator<Item = &'a str>,
+) {
+    assert!(example.contains(&format!("{name}(")), "{name}: {example}");
+    assert!(says.ends_with('.'), "{name}");
+    assert!(of_arguments.all(|said| !said.is_empty()), "{name}");
 }
 
 /// Every function is called in the slt files of a folder, once to answer and once to be refused.
 pub fn slts(folder: &str, scalars: &[Arc<ScalarUDF>], aggregates: &[Arc<AggregateUDF>]) {
+    let of_scalars = scalars.iter().map(|function| function.name());
+    let names = of_scalars.chain(aggregates.iter().map(|function| function.name()));
+    called(folder, names);
+}
+
+/// As [`slts`], by the names of the functions.
+pub fn called<'a>(folder: &str, names: impl Iterator<Item = &'a str>) {
     let files = std::fs::read_dir(folder).expect("a folder");
     let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()));
     let text = texts
         .collect::<std::io::Result<Vec<_>>>()
         .expect("UTF-8")
         .join("\n\n");
-    let of_scalars = scalars.iter().map(|function| function.name());
-    let names = of_scalars.chain(aggregates.iter().map(|function| function.name()));
+    let is_refused = |record: &&str| {
+        let mut lines = record.lines();
+        lines.any(|line| line.starts_with("query error") || line.starts_with("statement error"))
+    };
     for name in names {
         let call = format!("{name}(");
         let is_called = |record: &&str| record.contains(&call);
-        let (refused, others): (Vec<&str>, Vec<&str>) = text
-            .split("\n\n")
-            .filter(is_called)
-            .partition(|record| record.starts_with("query error"));
+        let (refused, others): (Vec<&str>, Vec<&str>) =
+            text.split("\n\n").filter(is_called).partition(is_refused);
         assert!(!others.is_empty(), "{name} has no slt file in {folder}");
         assert!(!refused.is_empty(), "{name} is never refused in {folder}");
     }

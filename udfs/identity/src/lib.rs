@@ -10,3 +10,19 @@ use datafusion_expr::ScalarUDF;
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     jaro_winkler::functions()
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_udf_face::check;
+
+    #[test]
+    fn each_function_has_its_page() {
+        check::pages(&super::functions(), &[]);
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/identity");
+        check::slts(folder, &super::functions(), &[]);
+    }
+}

@@ -49,3 +49,24 @@ pub fn columns(function: &AggregateUDF) -> Option<&'static Fields> {
 pub fn window_functions() -> Vec<Arc<WindowUDF>> {
     vec![Arc::new(WindowUDF::from(session_id::SessionId::new()))]
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_udf_face::check;
+
+    #[test]
+    fn each_function_has_its_page() {
+        check::pages(&[], &super::aggregate_functions());
+        for function in super::window_functions() {
+            check::documented(function.name(), function.documentation());
+        }
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/journey");
+        check::slts(folder, &[], &super::aggregate_functions());
+        let windows = super::window_functions();
+        check::called(folder, windows.iter().map(|function| function.name()));
+    }
+}

@@ -25,3 +25,19 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     ]
     .concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_udf_face::check;
+
+    #[test]
+    fn each_function_has_its_page() {
+        check::pages(&[], &super::aggregate_functions());
+    }
+
+    #[test]
+    fn each_function_has_its_slt() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/slt/voice");
+        check::slts(folder, &[], &super::aggregate_functions());
+    }
+}

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Settings;
+use crate::fit::IsCancelled;
 use crate::{Error, Result, linear};
 
 /// What the systems of one side have in common.
@@ -11,12 +12,16 @@ pub(super) struct System<'a> {
     others: &'a [f64],
     /// Σ y·yᵀ + λ·1; the lower triangle.
     gram: Vec<f64>,
+    is_cancelled: IsCancelled<'a>,
 }
 
+/// Entries between two looks at whether the answer is still wanted.
+const OFTEN: usize = 1_024;
+
 impl<'a> System<'a> {
-    pub fn new(settings: &'a Settings, others: &'a [f64]) -> Self {
+    pub fn new(settings: &'a Settings, others: &'a [f64], is_cancelled: IsCancelled<'a>) -> Self {
         let f = settings.factors;
-        let mut gram = gram(others, f);
+        let mut gram = gram(others, f, is_cancelled);
         for i in 0..f {
             gram[i * f + i] += settings.regularisation;
         }
@@ -24,6 +29,7 @@ impl<'a> System<'a> {
             settings,
             others,
             gram,
+            is_cancelled,
         }
     }
 
@@ -42,7 +48,10 @@ impl<'a> System<'a> {
         matrix.copy_from_slice(&self.gram);
         vector.fill(0.0);
         let mut is_empty = true;
-        for (other, strength) in entries {
+        for (n, (other, strength)) in entries.enumerate() {
+            if n.is_multiple_of(OFTEN) && (self.is_cancelled)() {
+                return Err(Error::Cancelled);
+            }
             is_empty = false;
             let surer = self.settings.confidence * strength;
             let other = &self.others[other as usize * f..][..f];
@@ -72,13 +81,17 @@ fn add_product(matrix: &mut [f64], y: &[f64], weight: f64) {
     }
 }
 
-/// Σ y·yᵀ, the lower triangle, in pieces that do not depend on the number of threads.
-pub(super) fn gram(vectors: &[f64], f: usize) -> Vec<f64> {
+/// Σ y·yᵀ, the lower triangle, in pieces that do not depend on the number of threads. Once it is cancelled, what is left is
+/// left out.
+pub(super) fn gram(vectors: &[f64], f: usize, is_cancelled: IsCancelled) -> Vec<f64> {
     const MOST_PIECES: usize = 64;
     let piece = (vectors.len() / f).div_ceil(MOST_PIECES).max(1) * f;
     let of = |vectors: &[f64]| {
         let mut sum = vec![0.0; f * f];
-        for vector in vectors.chunks_exact(f) {
+        for (n, vector) in vectors.chunks_exact(f).enumerate() {
+            if n.is_multiple_of(OFTEN) && is_cancelled() {
+                break;
+            }
             add_product(&mut sum, vector, 1.0);
         }
         sum

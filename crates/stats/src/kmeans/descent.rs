@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
             if converged || iterations == most_iterations {
                 return Ok(self.finish(sums, iterations, converged));
             }
-            moves = Some(self.move_centres(sums));
+            moves = Some(self.move_centres(sums)?);
             iterations += 1;
         }
     }
@@ -90,9 +90,9 @@ impl<'a> Run<'a> {
         Ok(Sums::all(pieces, n, dimensions))
     }
 
-    fn move_centres(&mut self, mut sums: Sums) -> Moves {
+    fn move_centres(&mut self, mut sums: Sums) -> Result<Moves> {
         let dimensions = self.points.dimensions();
-        self.fill_empty(&mut sums);
+        self.fill_empty(&mut sums)?;
         let mut moves = Vec::with_capacity(sums.weights.len());
         let rows = sums.values.chunks_exact(dimensions).zip(&sums.weights);
         for (centre, (sum, weight)) in self.centres.chunks_exact_mut(dimensions).zip(rows) {
@@ -104,24 +104,28 @@ impl<'a> Run<'a> {
             moves.push(squared_distance(centre, &mean).sqrt());
             centre.copy_from_slice(&mean);
         }
-        Moves::new(moves)
+        Ok(Moves::new(moves))
     }
 
     /// A cluster that lost all its rows starts again at the row that is worst served.
-    fn fill_empty(&self, sums: &mut Sums) {
+    fn fill_empty(&self, sums: &mut Sums) -> Result<()> {
         let mut taken = vec![];
         for cluster in 0..sums.weights.len() {
             if sums.weights[cluster] > 0.0 {
                 continue;
             }
+            if (self.is_cancelled)() {
+                return Err(Error::Cancelled);
+            }
             let Some(index) = self.worst_served(&taken, sums) else {
-                return;
+                return Ok(());
             };
             let (row, weight) = (self.points.row(index), self.points.weight(index));
             sums.add(self.bounds[index].cluster as usize, -weight, row);
             sums.add(cluster, weight, row);
             taken.push(index);
         }
+        Ok(())
     }
 
     /// Not one that would leave its own cluster empty.
