@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::fixtures::place;
-use crate::fixtures::seats::Seat;
+use crate::fixtures::postgres::{self, Postgres};
+use crate::fixtures::seats::{self, Seat};
 use crate::fixtures::tls;
 use crate::fixtures::trial::{fault, skip, trial};
 use crate::fixtures::warehouse::Endpoint;
-use crate::fixtures::worker::Outcome;
+use crate::fixtures::worker::{Outcome, Worker};
 
 /// What runs or helps the scripts, and what a developer runs by hand.
 pub const HELPERS: &[&str] = &[
@@ -56,6 +57,9 @@ const DRIVERS: &[&str] = &[
     "pgcli",
 ];
 
+/// What the catalogue has a part in: all of it is tried with a PostgreSQL of the user's own in its place too.
+const OF_DEFINITIONS: [&str; 2] = ["psql/describe", "psycopg/sessions"];
+
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![];
     for script in scripts().expect("tests/clients can be read") {
@@ -68,6 +72,10 @@ pub fn trials() -> Vec<Trial> {
             let script = script.clone();
             let name = format!("clients::{}::{test}", below.display()).replace('/', "::");
             trials.push(trial(name, move || run(&script, &test)));
+        }
+        if OF_DEFINITIONS.contains(&below.to_string_lossy().as_ref()) {
+            let name = format!("clients::{}::own_catalogue", below.display()).replace('/', "::");
+            trials.push(trial(name, move || run_with_own_catalogue(&script, &text)));
         }
     }
     trials
@@ -121,11 +129,7 @@ fn functions(text: &str) -> Vec<String> {
 }
 
 fn run(script: &Path, test: &str) -> Result<()> {
-    let driver = script
-        .parent()
-        .and_then(Path::file_name)
-        .context("a script lies in its driver's folder")?;
-    let driver = driver.to_string_lossy();
+    let driver = driver(script)?;
     if let Some(missing) = absent(&driver) {
         return skip(format!(
             "{missing} is not installed (tests/run installs it where it can)"
@@ -152,6 +156,31 @@ fn run(script: &Path, test: &str) -> Result<()> {
             None => Ok(()),
         }
     })
+}
+
+fn run_with_own_catalogue(script: &Path, text: &str) -> Result<()> {
+    let driver = driver(script)?;
+    if let Some(missing) = absent(&driver).or_else(postgres::absent) {
+        return skip(format!("{missing} is not installed"));
+    }
+    let catalogue = Postgres::start()?;
+    let server = seats::shop_served(Some(catalogue.as_catalogue()?))?;
+    let mut worker = Worker::start(script, command(&driver, script, server.endpoint())?)?;
+    let mut failures = vec![];
+    for test in functions(text) {
+        if let Outcome::Failed(said) = worker.run(&test)? {
+            failures.push(format!("{test}\n{said}"));
+        }
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+/// The folder that a script lies in.
+fn driver(script: &Path) -> Result<String> {
+    let folder = script.parent().and_then(Path::file_name);
+    let folder = folder.context("a script lies in its driver's folder")?;
+    Ok(folder.to_string_lossy().into_owned())
 }
 
 /// The lines that only one of two texts has, as far as anybody reads them.

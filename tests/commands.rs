@@ -2,6 +2,7 @@
 
 mod fits;
 mod jobs;
+mod limits;
 mod models;
 mod tls;
 
@@ -42,6 +43,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(fits::trials());
     trials.extend(models::trials());
     trials.extend(jobs::trials());
+    trials.extend(limits::trials());
     trials.extend(tls::trials());
     trials
 }

@@ -29,6 +29,20 @@ use crate::fixtures::trial::{skip, trial};
 use crate::fixtures::warehouse::{Endpoint, Server, Warehouse};
 use session::{Kind, Protocol, Session};
 
+/// What the catalogue has a part in: tried with a PostgreSQL of the user's own in its place too.
+const OF_DEFINITIONS: [&str; 10] = [
+    "catalogue/mixed",
+    "catalogue/psql",
+    "catalogue/session",
+    "tables/alter",
+    "tables/comment",
+    "tables/create_table",
+    "tables/keys",
+    "tables/truncate_drop",
+    "tables/view",
+    "transactions/definitions",
+];
+
 pub fn trials() -> Vec<Trial> {
     let files = files().expect("tests/slt can be read");
     files.into_iter().flat_map(trials_of).collect()
@@ -98,6 +112,17 @@ fn trials_of(file: PathBuf) -> Vec<Trial> {
             let server = Warehouse::init()?.serve()?;
             run(&path, server.endpoint(), protocol)
         }));
+        if protocol == Protocol::Extended && OF_DEFINITIONS.contains(&name.as_str()) {
+            let path = file.clone();
+            trials.push(trial(format!("slt::{name}::own_catalogue"), move || {
+                if let Some(reason) = postgres::absent() {
+                    return skip(reason);
+                }
+                let catalogue = Postgres::start()?;
+                let server = Warehouse::init()?.serve_with([catalogue.as_catalogue()?])?;
+                run(&path, server.endpoint(), protocol)
+            }));
+        }
         if says("# also: postgres") {
             let path = file.clone();
             trials.push(trial(

@@ -14,24 +14,44 @@ pub fn present_schema(stored: &Schema) -> SchemaRef {
 
 fn present_field(field: &Arc<Field>) -> Arc<Field> {
     let zoneless = field.metadata().get(PG_TYPE).is_some_and(|pg_type| {
-        pg_type.starts_with("timestamp") && pg_type.ends_with("without time zone")
+        let item = pg_type.trim_end_matches("[]");
+        item.starts_with("timestamp") && item.ends_with("without time zone")
     });
     match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => {
             Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
         }
-        DataType::Timestamp(unit, Some(_)) if zoneless => Arc::new(
-            field
-                .as_ref()
-                .clone()
-                .with_data_type(DataType::Timestamp(*unit, None)),
-        ),
+        DataType::Timestamp(_, Some(_)) if zoneless => {
+            let plain = plain_timestamp(field.data_type());
+            Arc::new(field.as_ref().clone().with_data_type(plain))
+        }
+        DataType::List(item) if zoneless => {
+            let item = Field::new(
+                item.name(),
+                plain_timestamp(item.data_type()),
+                item.is_nullable(),
+            )
+            .with_metadata(item.metadata().clone());
+            Arc::new(
+                field
+                    .as_ref()
+                    .clone()
+                    .with_data_type(DataType::List(Arc::new(item))),
+            )
+        }
         // One spelling of UTC, whatever another writer's files say.
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() != "UTC" => {
             let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
             Arc::new(field.as_ref().clone().with_data_type(utc))
         }
         _ => field.clone(),
+    }
+}
+
+fn plain_timestamp(stored: &DataType) -> DataType {
+    match stored {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, None),
+        other => other.clone(),
     }
 }
 
@@ -68,6 +88,14 @@ mod tests {
             "timestamp(3) without time zone",
             DataType::Timestamp(TimeUnit::Microsecond, None),
         );
+    }
+
+    #[test]
+    fn an_array_of_timestamps_without_zone_loses_it_too() {
+        let of = |item| DataType::List(Arc::new(Field::new_list_field(item, true)));
+        let plain = of(DataType::Timestamp(TimeUnit::Microsecond, None));
+        check(of(utc()), "timestamp without time zone[]", plain);
+        check(of(utc()), "timestamp with time zone[]", of(utc()));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::quote;
 use crate::relations::{self, Relation};
 use crate::session;
 
+/// How often a definition is judged again because another came first.
+const MAX_OVERTAKEN: u32 = 10;
+
 /// What a client may define here, by the first words of its statement. A function could change its role from within,
 /// so there are none.
 const DEFINITIONS: [&[&str]; 29] = [
@@ -173,10 +176,19 @@ impl Catalogue {
         let again = session::again(role, earlier)?;
         let become_role = session::become_role(role, settings)?;
         let mut attempts = Attempts::default();
+        let mut overtaken = 0;
         loop {
             let begun = self.begin_ddl_once(&again, &become_role, statement).await;
-            if !self.is_to_repeat(&begun, &mut attempts) {
-                return begun;
+            if self.is_to_repeat(&begun, &mut attempts) {
+                continue;
+            }
+            match &begun {
+                Err(Error::Postgres(fields))
+                    if is_overtaken(fields) && overtaken < MAX_OVERTAKEN =>
+                {
+                    overtaken += 1;
+                }
+                _ => return begun,
             }
         }
     }
@@ -208,6 +220,11 @@ impl Catalogue {
     }
 }
 
+/// Two transactions of a server of the user's own wrote the same row of the catalogue.
+fn is_overtaken(fields: &ErrorFields) -> bool {
+    fields.code == "XX000" && fields.message.starts_with("tuple concurrently ")
+}
+
 struct Judged {
     changes: Vec<Change>,
     tag: String,
@@ -221,7 +238,10 @@ async fn judge(
     statement: &str,
     notices: &mut Vec<ErrorFields>,
 ) -> Result<Judged> {
-    connection.query("BEGIN").await?;
+    // What others define meanwhile is none of the statement's changes.
+    connection
+        .query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        .await?;
     if !again.is_empty() {
         connection.query(again).await?;
         let superuser = quote::ident(connection.user());

@@ -45,6 +45,10 @@ impl Catalogue {
 
     /// Replaces everything by what a dump holds, in one transaction. Of a bad dump, nothing is taken.
     pub async fn restore(&self, sql: &str) -> Result<()> {
+        let version = self.ask("SHOW server_version_num").await?;
+        let version = version.into_iter().flatten().flatten().next();
+        let version = version.and_then(|version| version.parse().ok());
+        let sql = as_of(sql, version.unwrap_or_default());
         let guard = guard::set();
         let functions = {
             let declarations = self.declarations();
@@ -56,6 +60,20 @@ impl Catalogue {
         ))
         .await
     }
+}
+
+/// A dump without what a PostgreSQL of this version does not know; the one that wrote it may have been younger.
+fn as_of(sql: &str, version: u32) -> String {
+    let is_known = |line: &&str| {
+        let is_maintain = line.starts_with("GRANT MAINTAIN ON ")
+            || line.starts_with("ALTER DEFAULT PRIVILEGES ")
+                && line.contains(" GRANT MAINTAIN ON ");
+        let has_options = line.starts_with("GRANT ")
+            && (line.ends_with(", SET true;") || line.ends_with(", SET false;"));
+        (version >= 170_000 || !is_maintain) && (version >= 160_000 || !has_options)
+    };
+    let lines: Vec<&str> = sql.split('\n').filter(is_known).collect();
+    lines.join("\n")
 }
 
 async fn dump(connection: &mut Connection) -> Result<String> {
@@ -195,4 +213,19 @@ fn name_as_format_does(relation: &Relation) -> String {
         part(&relation.name.schema),
         part(&relation.name.table)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_postgresql_is_told_only_what_it_knows() {
+        let old = "GRANT a TO b;\nGRANT SELECT ON TABLE public.t TO b;";
+        let dump = "GRANT a TO b;\nGRANT a TO c WITH ADMIN OPTION, INHERIT false, SET false;\n\
+            GRANT MAINTAIN ON TABLE public.t TO b;\nGRANT SELECT ON TABLE public.t TO b;\n\
+            ALTER DEFAULT PRIVILEGES  GRANT MAINTAIN ON TABLES TO b;";
+        assert_eq!(as_of(dump, 150_018), old);
+        assert_eq!(as_of(dump, 170_005), dump);
+    }
 }

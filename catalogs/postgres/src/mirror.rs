@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rapport_lake::TableName;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::catalogue::{Attempts, CURRENT_TRANSACTION, Catalogue, transaction_id};
 use crate::connection::Connection;
@@ -15,6 +15,8 @@ use crate::dump;
 use crate::error::{Error, Result};
 use crate::quote;
 use crate::relations::{Column, Relation, RelationKind};
+
+const ATTEMPTS: usize = 3;
 
 /// A table of the lake. Of its `relation`, `oid`, `owner` and the columns' type OIDs are not looked at.
 #[derive(Clone, Debug)]
@@ -26,6 +28,17 @@ pub struct Mirrored {
 impl Catalogue {
     /// Idempotent, one transaction; nothing is written when nothing differs.
     pub async fn mirror(&self, tables: &[Mirrored]) -> Result<()> {
+        for _ in 1..ATTEMPTS {
+            match self.mirror_once(tables).await {
+                // In a server of the user's own somebody else may have told it the same meanwhile.
+                Err(Error::Postgres(why)) => debug!(%why, "mirroring once more"),
+                done => return done,
+            }
+        }
+        self.mirror_once(tables).await
+    }
+
+    async fn mirror_once(&self, tables: &[Mirrored]) -> Result<()> {
         let mut there = self.relations().await?;
         let changes = changes(&there, tables);
         if !changes.is_empty() {

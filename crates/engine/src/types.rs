@@ -55,6 +55,14 @@ impl TypePlanner for PostgresTypes {
         if let Some(field) = numeric_field(sql_type) {
             return Ok(Some(field));
         }
+        if let ast::DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = sql_type
+            && let Some(element) = numeric_field(element)
+        {
+            // As in the tables: with other items than theirs, it could not be put together with them.
+            let item = Field::new_list_field(element.data_type().clone(), true);
+            let list = DataType::List(Arc::new(item));
+            return Ok(Some(Arc::new(Field::new("", list, true))));
+        }
         let data_type = match sql_type {
             // PostgreSQL counts microseconds, and so does the lake.
             ast::DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {

@@ -182,7 +182,9 @@ pub(crate) fn told(error: rapport_lake::Error) -> Error {
         rapport_lake::Error::Rows(source) => {
             Error::from(datafusion::error::DataFusionError::External(source))
         }
-        rapport_lake::Error::Conflict { table, .. } => Error::Conflict { table: table.table },
+        // Rows are made for the columns that the statement found: others have come since.
+        rapport_lake::Error::Conflict { table, .. }
+        | rapport_lake::Error::WrongSchema { table, .. } => Error::Conflict { table: table.table },
         error => Error::from(error),
     }
 }

@@ -5,10 +5,12 @@ import java.sql.ParameterMetaData;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /** pgjdbc's DatabaseMetaData, which DBeaver, Tableau, Metabase and Looker browse with. */
 public final class Metadata {
@@ -54,6 +56,39 @@ public final class Metadata {
         StringBuilder out = new StringBuilder();
         answers.forEach((name, answer) -> out.append(name).append(' ').append(answer).append('\n'));
         return out.toString();
+    }
+
+    /** Every answer to numbers alone: conversions, isolation, kinds of results. */
+    public static String answers_to_numbers() throws Exception {
+        int[] numbers = {0, 1, 2, 4, 8, 12, 91, 93, -5, 1003, 1004, 1005, 1007, 1008, 2000};
+        Set<String> told = new TreeSet<>();
+        try (Connection c = Server.connect()) {
+            DatabaseMetaData data = c.getMetaData();
+            for (Method method : DatabaseMetaData.class.getMethods()) {
+                Class<?>[] kinds = method.getParameterTypes();
+                if (kinds.length == 0 || !Arrays.stream(kinds).allMatch(kind -> kind == int.class)) {
+                    continue;
+                }
+                for (int one : numbers) {
+                    for (int other : kinds.length == 1 ? new int[] {0} : numbers) {
+                        Object answer = kinds.length == 1 ? method.invoke(data, one) : method.invoke(data, one, other);
+                        told.add(method.getName() + " " + one + " " + other + ": " + answer);
+                    }
+                }
+            }
+        }
+        return String.join("\n", told);
+    }
+
+    /** What PostgreSQL has none of, in its columns. */
+    public static String lists_of_nothing() throws Exception {
+        try (Connection c = Server.connect()) {
+            DatabaseMetaData data = c.getMetaData();
+            return Server.told(data.getProcedureColumns(null, "public", "no_such", "%"))
+                    + Server.told(data.getProcedures(null, "public", "no_such"))
+                    + Server.told(data.getUDTs(null, "public", "no_such", null))
+                    + Server.told(data.getFunctionColumns(null, "pg_catalog", "upper", "%"));
+        }
     }
 
     public static void it_is_postgresql() throws Exception {

@@ -135,9 +135,12 @@ public final class Types {
     public static void arrays() throws Exception {
         _array("int4", 1, null, -3);
         _array("int8", Long.MAX_VALUE, null);
+        _array("int2", (short) 1, null);
+        _array("float4", 1.5f, null);
         _array("float8", 0.5, null);
         _array("bool", true, false, null);
         _array("text", "a", null, "", "quote \" comma , brace } back \\", "NULL");
+        _array("varchar", "a", null, "");
         _array("numeric", new BigDecimal("1.50"), null);
         _array("uuid", new UUID(1, 2), null);
         _array("date", Date.valueOf("2024-02-29"), null);

@@ -1,5 +1,6 @@
 """What psql prints must be the same to the letter on both servers."""
 
+import os
 import re
 import subprocess
 
@@ -15,8 +16,9 @@ def _psql(*commands, options=()):
     return done.stdout.replace(USER, "me").replace(DATABASE, "here")
 
 
-def _typed(text):
-    done = subprocess.run(["psql", "-X", "-w"], input=text, capture_output=True, text=True, timeout=60)
+def _typed(text, editor="true"):
+    done = subprocess.run(["psql", "-X", "-w"], input=text, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PSQL_EDITOR": editor})
     return done.stdout + done.stderr
 
 
@@ -49,6 +51,37 @@ def lists_by_pattern():
 def comments_by_pattern():
     return _psql(r"\dd shop*") + "\n".join(
         " ".join(line.split("|")[i].strip() for i in (1, -1)) for line in _psql(r"\dt+ sh*").splitlines() if "|" in line)
+
+
+def lists_of_operator_classes():
+    return _psql(r"\dA", r"\dAc btree", r"\dAf btree", r"\dAo btree", r"\dAo+ hash", r"\dAp btree", r"\dAp+ brin")
+
+
+def lists_of_text_search():
+    return _psql(r"\dF", r"\dF+ english", r"\dFd", r"\dFp", r"\dFt")
+
+
+def lists_of_functions():
+    return _psql(r"\da sum", r"\daS mode", r"\df pg_catalog.sub*", r"\dfS lower", r"\dfa sum", r"\dfn upper", r"\dfp", r"\dft",
+                 r"\dfw rank", r"\sf pg_catalog.age(timestamptz)", r"\sf+ upper(text)")
+
+
+def lists_of_types_and_operators():
+    return _psql(r"\dT integer", r"\dC jsonb", r"\dC+ json", r"\dD", r"\dO \"C\"", r"\do ||", r"\do + integer integer", r"\dc utf8*")
+
+
+def lists_of_what_nobody_has_here():
+    kinds = r"\dE \dP \dPi \dPn \dPt \dRp \dRs \dX \des \det \deu \dew \dew+ \dl \lo_list \dm \drds \ds \dx \dx+ \dy"
+    return _typed(kinds.replace(" ", "\n") + "\n")
+
+
+def lists_of_the_rest():
+    return _psql(r"\dS pg_am", r"\d pg_attrdef", r"\dconfig work_mem", r"\dg pg_monitor", r"\dn", r"\dp sh*",
+                 r"\sv shop_totals", r"\sv+ shop_totals")
+
+
+def definitions_as_an_editor_sees_them():
+    return _typed("\\ef upper(text)\n\\r\n\\ev shop_totals\n\\r\n", editor="cat")
 
 
 def a_query_in_every_format():

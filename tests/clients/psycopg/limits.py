@@ -8,22 +8,20 @@ import threading
 import psycopg
 
 from server import ENGINE, same
+from wire import Session
 
 
 def the_hundred_and_first_client_is_53300():
-    sessions = []
+    sessions, refused = [], None
     try:
-        error = None
-        for _ in range(130):
+        while refused is None and len(sessions) < 130:
             try:
-                sessions.append(psycopg.connect())
-            except psycopg.OperationalError as e:
-                error = e
-                break
-        assert error is not None, f"{len(sessions)} sessions were opened"
-        assert "too many" in str(error) or "remaining connection slots" in str(error), error
+                sessions.append(Session())
+            except ConnectionError as error:
+                refused = error.args[0]
+        same((refused["S"], refused["C"], refused["M"]), ("FATAL", "53300", "sorry, too many clients already"))
         assert len(sessions) > 80, f"only {len(sessions)} sessions were opened"
-        same(sessions[0].execute("SELECT 1").fetchone(), (1,))
+        same(sessions[0].ask("SELECT 1"), [[b"1"]])
     finally:
         for session in sessions:
             session.close()

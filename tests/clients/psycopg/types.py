@@ -36,6 +36,20 @@ VALUES = [
     ("integer[]", [[], [1, None, -3]]),
     ("text[]", [[], ["a", None, "", 'quote " comma , brace } back \\', "NULL"]]),
     ("double precision[]", [[0.5, None]]),
+    ("smallint[]", [[], [1, None, -32768]]),
+    ("bigint[]", [[9223372036854775807, None]]),
+    ("real[]", [[1.5, None, float("inf")]]),
+    ("numeric(10,2)[]", [[D("1.50"), None, D("-2.25")]]),
+    ("boolean[]", [[True, None, False]]),
+    ("bytea[]", [[b"\x00\xff\\", None, b""]]),
+    ("date[]", [[datetime.date(2024, 2, 29), None]]),
+    ("time[]", [[datetime.time(23, 59, 59, 999999), None]]),
+    ("timestamp[]", [[datetime.datetime(2024, 2, 29, 23, 59, 59, 999999), None]]),
+    ("timestamptz[]", [[datetime.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC), None]]),
+    ("uuid[]", [[uuid.UUID("00112233-4455-6677-8899-aabbccddeeff"), None]]),
+    ("varchar(5)[]", [["short", None, ""]]),
+    ("char(3)[]", [["abc", None]]),
+    ("jsonb[]", [[]]),
 ]
 
 

@@ -3,8 +3,10 @@
 import os
 import random
 import socket
+import statistics
 import struct
 import subprocess
+import time
 
 from server import DATABASE, ENGINE, HOST, PORT, USER, same
 
@@ -110,6 +112,29 @@ def an_unknown_user_is_asked_for_a_password_like_any_other():
         answers.append((len(parts[b"s"]), parts[b"i"]))
         s.close()
     same(answers[0], answers[1])
+
+
+def _refusal(user):
+    """How long a login with a wrong proof takes, and what was said of it."""
+    began = time.perf_counter()
+    s = _open()
+    _asked_for_scram(s, user)
+    first = b"n,,n=,r=abcdefghijklmnop"
+    _send(s, b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(first)) + first)
+    _, body = _message(s)
+    nonce = dict(part.split(b"=", 1) for part in body[4:].split(b","))[b"r"]
+    _send(s, b"p", b"c=biws,r=" + nonce + b",p=" + b"A" * 43 + b"=")
+    kind, body = _message(s)
+    same(_rest(s), b"")
+    return time.perf_counter() - began, (kind, body.replace(user.encode(), b"somebody"))
+
+
+def a_wrong_password_looks_and_costs_the_same_as_an_unknown_user():
+    known, unknown = zip(*((_refusal(USER), _refusal("nobody_of_that_name")) for _ in range(40)))
+    same({said for _, said in known}, {said for _, said in unknown})
+    known, unknown = (statistics.median(seconds for seconds, _ in times) for times in (known, unknown))
+    # Deriving a key from a password takes several milliseconds: whoever did so for one of the two would be found out.
+    assert abs(known - unknown) < max(0.002, 0.5 * min(known, unknown)), f"{known:.6f} s and {unknown:.6f} s"
 
 
 def the_salt_of_an_unknown_user_does_not_change():
