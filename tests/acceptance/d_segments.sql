@@ -6,6 +6,13 @@ SELECT (kmeans_fit(2, a, b, c, d)).inertia, (kmeans_fit(3, a, b, c, d)).inertia,
     (kmeans_fit(5, a, b, c, d)).inertia
 FROM iris;
 --> 152.347952 ± 1e-5 | 78.851441 ± 1e-5 | 57.228473 ± 1e-5 | 46.446182 ± 1e-5
+SELECT clusters, inertia FROM (SELECT (unnest(kmeans_choose(5, a, b, c, d))).* FROM iris) AS tried ORDER BY clusters;
+--> 2 | 152.347952 ± 1e-5
+--> 3 | 78.851441 ± 1e-5
+--> 4 | 57.228473 ± 1e-5
+--> 5 | 46.446182 ± 1e-5
+SELECT silhouette FROM (SELECT (unnest(kmeans_choose(5, a, b, c, d))).* FROM iris) AS tried WHERE clusters = 3;
+--> .552819 ± 1e-5
 SELECT (kmeans_fit(3, a, b, c, d)).sizes FROM iris;
 --> {62,50,38}
 WITH fit AS (

@@ -10,7 +10,7 @@ use crate::kmeans::FEATURES;
 const SECTION: &str = "Segmentation";
 
 /// All pairs are measured.
-const MOST_ROWS: usize = 10_000;
+pub(crate) const MOST_ROWS: usize = 10_000;
 
 pub(crate) const AGGREGATES: &[Aggregate] = &[
     Aggregate {

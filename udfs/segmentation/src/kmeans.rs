@@ -1,5 +1,6 @@
 //! `kmeans_…`: groups of customers who lie close to the middle of their group.
 
+use rapport_stats::cluster_quality::{Tried, try_clusters};
 use rapport_stats::kmeans::{Settings, assign, fit};
 use rapport_stats::points::Points;
 use rapport_stats::{Error, Result};
@@ -7,6 +8,8 @@ use rapport_udf_face::{
     Aggregate, Answer, Argument, Array, Page, Rows, Scalar, Value, Work, cancel, taken, whole,
     within,
 };
+
+use crate::agreement::MOST_ROWS;
 
 pub(crate) const SECTION: &str = "Segmentation";
 
@@ -35,7 +38,9 @@ pub(crate) const SCALARS: &[Scalar] = &[Scalar {
     work: Work::WholeOfArrays(nearest),
 }];
 
-pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
+pub(crate) const AGGREGATES: &[Aggregate] = &[FIT, CHOOSE];
+
+const FIT: Aggregate = Aggregate {
     name: "kmeans_fit",
     arguments: &[
         Argument::constant(
@@ -58,7 +63,29 @@ pub(crate) const AGGREGATES: &[Aggregate] = &[Aggregate {
         example: "SELECT (kmeans_fit(3, petal_length, petal_width)).* FROM iris;",
     },
     work: clusters,
-}];
+};
+
+const CHOOSE: Aggregate = Aggregate {
+    name: "kmeans_choose",
+    arguments: &[
+        Argument::constant(
+            "most",
+            "the largest number of clusters that is tried, a whole number from 2 to 100; the same in all rows",
+        ),
+        FEATURES,
+    ],
+    answer: Answer::Rows(&[
+        ("clusters", Answer::Whole),
+        ("inertia", Answer::Number),
+        ("silhouette", Answer::Number),
+    ]),
+    page: Page {
+        section: SECTION,
+        says: "How good k-means is with each number of clusters from 2 on, to choose among them: an array of rows to unnest of clusters, inertia (sum of squared distances from the nearest centre, which always falls) and silhouette (as of the function of that name: the highest is best). Clusters are found as by kmeans_fit. Rows with a NULL are left out; NULL without any row. Refused (22023) are features that are not finite, a number of clusters out of range, and fewer different rows than clusters.",
+        example: "SELECT (unnest(kmeans_choose(6, petal_length, petal_width))).* FROM iris;",
+    },
+    work: tried,
+};
 
 fn nearest(row: &[Array]) -> Result<i64> {
     let [centres, features] = taken(row);
@@ -81,12 +108,11 @@ fn clusters(rows: &Rows) -> Result<Value> {
     let (values, width) = rows.features(1);
     let values = in_order(values, width);
     let points = Points::new(&values, width)?;
-    let mut settings = Settings::new(clusters as usize);
-    // Few rows cost nothing, and have local minima that ten starts may all end in.
-    if rows.len() <= 1_000 {
-        settings.starts = 100;
-    }
-    let found = fit(&points, &settings, &cancel::asked())?;
+    let found = fit(
+        &points,
+        &settings(clusters as usize, rows),
+        &cancel::asked(),
+    )?;
     Ok(Value::Row(vec![
         Value::Matrix(found.centres, width),
         found.weights.into(),
@@ -94,6 +120,33 @@ fn clusters(rows: &Rows) -> Result<Value> {
         (rows.len() as f64).into(),
         found.iterations.into(),
         found.converged.into(),
+    ]))
+}
+
+fn settings(clusters: usize, rows: &Rows) -> Settings {
+    let mut settings = Settings::new(clusters);
+    // Few rows cost nothing, and have local minima that ten starts may all end in.
+    if rows.len() <= 1_000 {
+        settings.starts = 100;
+    }
+    settings
+}
+
+fn tried(rows: &Rows) -> Result<Value> {
+    let most = rows.constant(0).unwrap_or(f64::NAN);
+    let range = "a whole number from 2 to 100";
+    let most = whole("most", within("most", range, most, 2.0..=100.0)?)? as usize;
+    let (values, width) = rows.features(1);
+    let values = in_order(values, width);
+    let points = Points::new(&values, width)?;
+    let settings = settings(most, rows);
+    let tried = try_clusters(&points, 2..=most, &settings, MOST_ROWS, &cancel::asked())?;
+    let of = |f: fn(&Tried) -> f64| -> Vec<f64> { tried.iter().map(f).collect() };
+    let clusters: Vec<usize> = tried.iter().map(|tried| tried.clusters).collect();
+    Ok(Value::Rows(vec![
+        clusters.into(),
+        of(|tried| tried.inertia).into(),
+        of(|tried| tried.silhouette).into(),
     ]))
 }
 
