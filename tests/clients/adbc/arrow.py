@@ -11,9 +11,9 @@ import pyarrow as pa
 from server import DATABASE, HOST, PASSWORD, PORT, USER, raises, same
 
 
-def _connect(autocommit=False, password=PASSWORD):
+def _connect(autocommit=False, password=PASSWORD, options=""):
     quoted = urllib.parse.quote(password)
-    return adbc.connect(f"postgresql://{USER}:{quoted}@{HOST}:{PORT}/{DATABASE}", autocommit=autocommit)
+    return adbc.connect(f"postgresql://{USER}:{quoted}@{HOST}:{PORT}/{DATABASE}{options}", autocommit=autocommit)
 
 
 def _table(sql, parameters=None):
@@ -34,6 +34,14 @@ def it_connects():
 def a_wrong_password_is_refused():
     error = raises(adbc.Error, _connect, password="wrong")
     assert "password authentication failed" in str(error), error
+
+
+def tls_is_verified():
+    with _connect(options="?sslmode=verify-full") as c, c.cursor() as cursor:
+        cursor.execute("SELECT 1 AS one")
+        same(cursor.fetchone(), (1,))
+    error = raises(adbc.Error, _connect, options="?sslmode=verify-full&sslrootcert=/nowhere")
+    assert "does not exist" in str(error), error
 
 
 def every_type_becomes_an_arrow_column():

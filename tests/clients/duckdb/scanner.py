@@ -12,13 +12,13 @@ def _word(text):
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _attached(options=""):
+def _attached(options="", more=""):
     db = duckdb.connect(config={"allow_unsigned_extensions": True})
     folder = os.path.dirname(duckdb_extension_postgres_scanner.__file__)
     file = next(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names
                 if name.endswith(".duckdb_extension"))
     db.execute(f"LOAD '{file}'")
-    dsn = f"host={HOST} port={PORT} user={USER} password={_word(PASSWORD)} dbname={DATABASE}"
+    dsn = f"host={HOST} port={PORT} user={USER} password={_word(PASSWORD)} dbname={DATABASE} {more}"
     db.execute("ATTACH '" + dsn.replace("'", "''") + f"' AS pg (TYPE postgres{options})")
     return db
 
@@ -31,6 +31,12 @@ def _told(sql):
     result = _attached().execute(sql)
     lines = [f"{column[0]}: {column[1]}" for column in result.description]
     return "\n".join(lines + [str(row) for row in result.fetchall()])
+
+
+def tls_is_verified():
+    same(_attached(more="sslmode=verify-full").execute("SELECT count(*) FROM pg.regions").fetchone()[0] > 0, True)
+    error = raises(duckdb.Error, _attached, more="sslmode=verify-full sslrootcert=/nowhere")
+    assert "does not exist" in str(error), error
 
 
 def it_attaches_and_lists_tables():

@@ -8,12 +8,13 @@ import tempfile
 from server import same
 
 
-def _pgbench(script, *options, fails=False):
+def _pgbench(script, *options, fails=False, **settings):
     """What pgbench reports of running the script."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
-        done = subprocess.run([_PROGRAM, "-n", "-f", file.name, *options], capture_output=True, text=True, timeout=100)
+        done = subprocess.run([_PROGRAM, "-n", "-f", file.name, *options], capture_output=True, text=True, timeout=100,
+                              env={**os.environ, **settings})
     assert fails or done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -29,6 +30,12 @@ def _did(report, n):
     same(re.search(r"transactions actually processed: (\d+)", report).group(1), str(n))
     failed = re.search(r"number of failed transactions: (\d+)", report)
     same(failed is None or failed.group(1) == "0", True)
+
+
+def tls_is_verified():
+    _did(_pgbench(_LOOK_UP, "-c", "2", "-t", "5", PGSSLMODE="verify-full"), 10)
+    report = _pgbench(_LOOK_UP, "-t", "1", fails=True, PGSSLMODE="verify-full", PGSSLROOTCERT="/nowhere")
+    assert 'root certificate file "/nowhere" does not exist' in report, report
 
 
 def the_simple_protocol_is_asked():

@@ -3,6 +3,8 @@
 import asyncio
 import datetime
 import decimal
+import os
+import ssl
 import uuid
 
 import sqlalchemy as sa
@@ -22,6 +24,24 @@ def _url(driver):
 
 def _engine(driver, **options):
     return sa.create_engine(_url(driver), **options)
+
+
+def tls_is_verified():
+    for driver in ("psycopg", "psycopg2"):
+        engine = _engine(driver, connect_args={"sslmode": "verify-full"})
+        with engine.connect() as c:
+            raw = c.connection.driver_connection
+            assert raw.pgconn.ssl_in_use if driver == "psycopg" else raw.info.ssl_in_use
+            same(c.scalar(sa.text("SELECT 1")), 1)
+        engine.dispose()
+        stranger = _engine(driver, connect_args={"sslmode": "verify-full", "sslrootcert": "/nowhere"})
+        raises(sa.exc.OperationalError, stranger.connect)
+    trust = ssl.create_default_context(cafile=os.environ["PGSSLROOTCERT"])
+    engine = _engine("pg8000", connect_args={"ssl_context": trust})
+    with engine.connect() as c:
+        same(c.scalar(sa.text("SELECT 1")), 1)
+    engine.dispose()
+    raises(ssl.SSLCertVerificationError, _engine("pg8000", connect_args={"ssl_context": ssl.create_default_context()}).connect)
 
 
 def _each(check):
