@@ -584,7 +584,9 @@ pub(crate) fn cast_to(pg_type: &PgType, value: &str) -> String {
 fn kept_as(pg_type: &PgType) -> String {
     match &pg_type.kind {
         Kind::Array(element) => match &element.kind {
-            Kind::Time | Kind::Interval => "text[]".to_owned(),
+            Kind::Time | Kind::Interval | Kind::Uuid | Kind::Json | Kind::Jsonb => {
+                "text[]".to_owned()
+            }
             _ => format!("{}[]", kept_as(element)),
         },
         Kind::Numeric(None) => "numeric(38,10)".to_owned(),

@@ -6,18 +6,35 @@ use datafusion::{
         Result,
         tree_node::{Transformed, TreeNode},
     },
-    logical_expr::{BinaryExpr, Expr, LogicalPlan, cast},
+    logical_expr::{BinaryExpr, Expr, LogicalPlan},
+    optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule},
 };
 
-/// Of a plan whose types are settled.
-pub(crate) fn constants_last(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let settled = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Filter(_) | LogicalPlan::Join(_) => {
-            node.map_expressions(|condition| condition.transform_up(|expr| Ok(settled(expr))))
+/// Has its place behind what computes constants, and before what puts conditions together.
+#[derive(Debug)]
+pub(crate) struct ConstantsLast;
+
+impl OptimizerRule for ConstantsLast {
+    fn name(&self) -> &str {
+        "constants_last"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Filter(_) | LogicalPlan::Join(_) => {
+                plan.map_expressions(|condition| condition.transform_up(|expr| Ok(settled(expr))))
+            }
+            plan => Ok(Transformed::no(plan)),
         }
-        node => Ok(Transformed::no(node)),
-    })?;
-    Ok(settled.data)
+    }
 }
 
 fn settled(expr: Expr) -> Transformed<Expr> {
@@ -25,32 +42,18 @@ fn settled(expr: Expr) -> Transformed<Expr> {
         return Transformed::no(expr);
     };
     let compared = |left, op, right| Expr::BinaryExpr(BinaryExpr { left, op, right });
-    match (op.swap(), is_constant(&left), is_constant(&right)) {
-        (Some(swapped), true, false) if op.supports_propagation() => {
-            Transformed::yes(compared(right, swapped, unlabelled(*left).into()))
-        }
-        (_, false, true) if op.supports_propagation() => {
-            Transformed::yes(compared(left, op, unlabelled(*right).into()))
-        }
-        _ => Transformed::no(compared(left, op, right)),
+    if !op.supports_propagation() {
+        return Transformed::no(compared(left, op, right));
     }
-}
-
-fn is_constant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Literal(..) => true,
-        Expr::Cast(made) => is_constant(&made.expr),
-        _ => false,
-    }
-}
-
-fn unlabelled(constant: Expr) -> Expr {
-    match constant {
-        Expr::Literal(value, _) => Expr::Literal(value, None),
-        Expr::Cast(made) => {
-            let data_type = made.field.data_type().clone();
-            cast(unlabelled(*made.expr), data_type)
+    match (*left, op.swap(), *right) {
+        (Expr::Literal(value, _), Some(swapped), right) if right.as_literal().is_none() => {
+            let left = Expr::Literal(value, None);
+            Transformed::yes(compared(right.into(), swapped, left.into()))
         }
-        other => other,
+        (left, _, Expr::Literal(value, Some(_))) => {
+            let right = Expr::Literal(value, None);
+            Transformed::yes(compared(left.into(), op, right.into()))
+        }
+        (left, _, right) => Transformed::no(compared(left.into(), op, right.into())),
     }
 }

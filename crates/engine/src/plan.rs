@@ -41,7 +41,6 @@ use crate::{
     collation, columns,
     computed_first::compute_subqueries_first,
     computed_once::Named,
-    constants_last::constants_last,
     copies::number_copies,
     correlated::join_by_any_condition,
     dependencies,
@@ -688,9 +687,7 @@ fn to_logical(
         Some(perhaps) => allow_nulls(planned, perhaps)?,
         None => planned,
     };
-    Ok(dependencies::forget(unions::without_tables(
-        constants_last(planned)?,
-    )?)?)
+    Ok(dependencies::forget(unions::without_tables(planned)?)?)
 }
 
 /// Sub-queries are not sorted in vain.

@@ -10,7 +10,7 @@ use std::{
 use arrow::{
     array::{Array, AsArray, BooleanArray, builder::make_view},
     buffer::BooleanBuffer,
-    datatypes::DataType,
+    datatypes::{DataType, FieldRef, Schema},
     record_batch::RecordBatch,
 };
 use datafusion::{
@@ -143,6 +143,10 @@ impl fmt::Display for Comparison {
 }
 
 impl PhysicalExpr for Comparison {
+    fn return_field(&self, input: &Schema) -> Result<FieldRef> {
+        self.written.return_field(input)
+    }
+
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let ColumnarValue::Array(texts) = self.text.evaluate(batch)? else {
             return self.written.evaluate(batch);
@@ -176,10 +180,7 @@ impl PhysicalExpr for Comparison {
 
 #[cfg(test)]
 mod tests {
-    use arrow::{
-        array::{ArrayRef, StringViewArray},
-        datatypes::Schema,
-    };
+    use arrow::array::{ArrayRef, StringViewArray};
     use datafusion::physical_expr::expressions::{binary, col, lit};
 
     use super::*;

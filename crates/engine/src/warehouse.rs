@@ -32,6 +32,7 @@ use crate::{
     array_of_query::or_empty,
     bits::{bigint_of_64_bits, bit_not},
     cancel::Guard,
+    constants_last::ConstantsLast,
     cpu::{Cpu, Spent},
     domain,
     expressions::PostgresExpressions,
@@ -480,12 +481,15 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
 }
 
 /// Without the one that leaves a LEFT JOIN out where it believes that groups have one row of each of its keys
-/// ([`crate::dependencies`]).
+/// ([`crate::dependencies`]), and with conditions written in one way before they are put together.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let rules = Optimizer::new().rules.into_iter();
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| rule.name() != "eliminate_join");
+    let simplified = rules
+        .iter()
+        .position(|rule| rule.name() == "simplify_expressions");
+    rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(ConstantsLast));
     rules
-        .filter(|rule| rule.name() != "eliminate_join")
-        .collect()
 }
 
 /// What statements are planned with, without a lake.
