@@ -36,7 +36,7 @@ pub fn foreign(statement: &Statement) -> Option<Error> {
     })
 }
 
-/// Whether it may name a column of which there are two, one that is not there yet, or another database.
+/// Whether it may name a column of which there are two, or another database.
 pub fn is_doubtful(statement: &Statement) -> bool {
     let mut doubts = Doubts { depth: 0 };
     statement.ast.visit(&mut doubts).is_break() || statement.with.visit(&mut doubts).is_break()
@@ -72,9 +72,12 @@ impl Visitor for Foreign {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<&'static str> {
-        let of_select = match select.group_by {
-            GroupByExpr::All(_) => Some("all"),
-            _ => select.from.iter().find_map(join),
+        let of_select = if matches!(select.group_by, GroupByExpr::All(_)) {
+            Some("all")
+        } else if having_names_output(select) {
+            Some("having")
+        } else {
+            select.from.iter().find_map(join)
         };
         of_select.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     }
@@ -181,7 +184,7 @@ fn join(tables: &TableWithJoins) -> Option<&'static str> {
         })
 }
 
-/// HAVING sees the columns of the tables, DataFusion those of the answer where the tables have none.
+/// HAVING sees the columns of the tables, DataFusion those of the answer before them, but for what aggregates take.
 fn having_names_output(select: &Select) -> bool {
     struct Named<'a>(HashSet<String>, usize, &'a mut bool);
     impl Visitor for Named<'_> {
@@ -197,7 +200,13 @@ fn having_names_output(select: &Select) -> bool {
             ControlFlow::Continue(())
         }
 
+        fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.1 -= usize::from(matches!(expr, Expr::Function(_)));
+            ControlFlow::Continue(())
+        }
+
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.1 += usize::from(matches!(expr, Expr::Function(_)));
             if let Expr::Identifier(name) = expr
                 && self.1 == 0
                 && self.0.contains(&folded(name))
@@ -248,13 +257,6 @@ impl Visitor for Doubts {
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
         self.depth -= 1;
         ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
-        match having_names_output(select) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
     }
 
     fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> ControlFlow<()> {
