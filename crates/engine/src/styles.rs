@@ -19,7 +19,7 @@ use datafusion::{
 
 use rapport_udf_postgres::DateOrder;
 
-use crate::Error;
+use crate::{Error, pg_type::Kind, typed::kind_of};
 
 /// Which values a session wants in other styles than the plain ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,9 +163,13 @@ fn may_spread_sign(expr: &Expr, schema: &DFSchema) -> bool {
             .try_as_str()
             .flatten()
             .is_some_and(|text| text.contains('-')),
-        source => source
-            .get_type(schema)
-            .is_ok_and(|data_type| is_text(&data_type)),
+        // Columns of intervals are kept as texts, which are in the plain style.
+        source => {
+            source
+                .get_type(schema)
+                .is_ok_and(|data_type| is_text(&data_type))
+                && kind_of(source, schema) != Some(Kind::Interval)
+        }
     })
 }
 

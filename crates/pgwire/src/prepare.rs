@@ -390,13 +390,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             theirs.code().starts_with("42") && (!is_syntax || ours.code() == "42601")
         };
         match self.relay(run, request).await {
-            // What only the session may do.
-            Err(Stop::Failure(theirs)) if ours.code() == "42883" && theirs.code() == "42501" => {
-                let what = ours.message().split(". ").next().unwrap_or_default();
-                Failure::not_supported(format!("{what} over the lake's tables"))
-                    .with_hint("Call it in a SELECT of its own, without a table.")
-                    .into()
-            }
             Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),
             Err(stop @ (Stop::Gone(_) | Stop::Shutdown)) => stop,
             Ok(_) if judge == Judge::Words => ours.into(),

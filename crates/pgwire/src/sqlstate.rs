@@ -234,6 +234,12 @@ impl From<rapport_catalog_postgres::Error> for Failure {
     fn from(error: rapport_catalog_postgres::Error) -> Self {
         use rapport_catalog_postgres::Error as E;
         match error {
+            E::Postgres(fields) if is_for_session(&fields) => {
+                Failure::not_supported("set_config and pg_sleep of this form are not supported")
+                    .with_hint(
+                        "Call them with literals or parameters, in a SELECT without a table.",
+                    )
+            }
             E::Postgres(fields) => Failure(fields),
             E::TimedOut => Failure::timed_out(),
             E::NotSupported(what) => Failure::new("0A000", what).with_hint(OTHERWISE),
@@ -243,6 +249,14 @@ impl From<rapport_catalog_postgres::Error> for Failure {
             E::BadServer { .. } => Failure::new("08001", error.to_string()),
         }
     }
+}
+
+/// Whether it is denied because it is the session's to do, see [`crate::calls`].
+fn is_for_session(fields: &ErrorFields) -> bool {
+    let denied = fields
+        .message
+        .strip_prefix("permission denied for function ");
+    fields.code == "42501" && matches!(denied, Some("set_config" | "pg_sleep"))
 }
 
 impl From<rapport_engine::Error> for Failure {

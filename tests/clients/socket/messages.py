@@ -287,3 +287,27 @@ def the_session_ends_when_the_client_says_so():
     s = Session()
     s.send(message(b"X"))
     same(s.rest(), b"")
+
+
+def long_names_are_cut_and_told():
+    s = Session()
+    name = "N" * 63
+    for send in (lambda sql: s.send(query(sql)), lambda sql: s.send(parse(sql), bind(), describe(b"P"), execute(), SYNC)):
+        send(f"SELECT 1 AS {name}x, 2 AS \"{'ä' * 32}\"")
+        told, columns = [], None
+        while True:
+            kind, body = s.next()
+            if kind == b"N":
+                told.append(fields(body))
+            elif kind == b"T":
+                columns = body
+            elif kind == b"Z":
+                break
+        same([notice["C"] for notice in told], ["42622", "42622"])
+        same(told[0]["M"], f'identifier "{name.lower()}x" will be truncated to "{name.lower()}"')
+        assert name.lower().encode() + b"\0" in columns and ("ä" * 31).encode() + b"\0" in columns, columns
+    # What comes behind keeps its place.
+    s.send(query(f"SELECT 1 AS {name}xyz, nowhere"))
+    same(fields(s.until(b"E")[-1][1])["P"], str(len(f"SELECT 1 AS {name}xyz, ") + 1))
+    s.until()
+    s.close()
