@@ -174,6 +174,17 @@ fn kept(array: &ArrayRef, stored: &DataType) -> Option<ArrayRef> {
             let clocks = array.as_primitive::<TimestampMicrosecondType>();
             Some(Arc::new(clocks.clone().with_timezone(zone.clone())))
         }
+        (DataType::List(_), DataType::List(item)) => {
+            let lists = array.as_list::<i32>();
+            let items = kept(lists.values(), item.data_type())?;
+            let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+            Some(Arc::new(ListArray::new(
+                Arc::clone(item),
+                offsets,
+                items,
+                nulls,
+            )))
+        }
         _ => None,
     }
 }

@@ -38,12 +38,32 @@ use crate::{
 };
 
 pub(crate) fn join_by_any_condition(plan: LogicalPlan) -> Result<LogicalPlan> {
+    check_aggregates(&plan)?;
     let mut work = Work { count: 0 };
     let changed = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Join(join) => work.beside(join, false),
         node => work.around(node),
     })?;
     Ok(changed.data)
+}
+
+/// 0A000 for an aggregate of outer values alone: it is one of the query around the sub-query.
+fn check_aggregates(plan: &LogicalPlan) -> PlanResult<()> {
+    plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        let mut calls = aggregate.aggr_expr.iter();
+        match calls.any(|call| call.contains_outer() && call.column_refs().is_empty()) {
+            true => Err(Error::not_supported(
+                "an aggregate of the columns of the query around a sub-query is not supported",
+                "Compute it in a WITH of its own.",
+            )
+            .into()),
+            false => Ok(TreeNodeRecursion::Continue),
+        }
+    })?;
+    Ok(())
 }
 
 /// Gives names that are not there yet.

@@ -10,11 +10,16 @@ use datafusion::{
         Column, Result, ScalarValue,
         tree_node::{Transformed, TreeNodeRecursion},
     },
-    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, Sort, SortExpr},
+    logical_expr::{
+        Aggregate, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
+    },
     sql::sqlparser::ast::{self, GroupByExpr, Select, Statement, Value, VisitMut, VisitorMut},
 };
 
 use crate::Error;
+
+/// More rows than there are: a limit that conditions do not pass.
+const ALL: usize = i64::MAX as usize;
 
 const END: &str = "\u{1}end of keys";
 
@@ -127,7 +132,7 @@ pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(Transformed::yes(LogicalPlan::Projection(shown)))
         }
         LogicalPlan::Aggregate(aggregate)
-            if !is_without_keys(&aggregate) && has_spread_groups(&aggregate.input)? =>
+            if !answers_of_nothing(&aggregate) && has_spread_groups(&aggregate.input)? =>
         {
             let groups = aggregate.group_expr.len();
             let names: Vec<String> = (0..groups).map(|_| name()).collect();
@@ -144,6 +149,13 @@ pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
             let grouped = LogicalPlan::Aggregate(grouped).into();
             let shown = Projection::try_new(columns, grouped)?;
             Ok(Transformed::yes(LogicalPlan::Projection(shown)))
+        }
+        // A condition on constants beside it would be asked of the rows.
+        LogicalPlan::Aggregate(aggregate)
+            if answers_of_nothing(&aggregate) && aggregate.input.all_out_ref_exprs().is_empty() =>
+        {
+            let aggregate = LogicalPlanBuilder::from(LogicalPlan::Aggregate(aggregate));
+            Ok(Transformed::yes(aggregate.limit(0, Some(ALL))?.build()?))
         }
         LogicalPlan::Sort(sort) if has_groups_of_groups(&sort.input)? => {
             let keys = sort.expr.into_iter().map(|key| SortExpr {
@@ -188,8 +200,8 @@ fn has_spread_groups(plan: &LogicalPlan) -> Result<bool> {
     })
 }
 
-/// Nothing is grouped by, or by sets of it.
-fn is_without_keys(aggregate: &Aggregate) -> bool {
+/// Whether it may have a row for no rows.
+fn answers_of_nothing(aggregate: &Aggregate) -> bool {
     let mut groups = aggregate.group_expr.iter();
     aggregate.group_expr.is_empty() || groups.any(|group| matches!(group, Expr::GroupingSet(_)))
 }

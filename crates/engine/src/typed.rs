@@ -63,7 +63,7 @@ pub(crate) fn give_types(
             if is_sort && let Some(key) = typing.sort_key(&changed.data, &schema)? {
                 changed = Transformed::yes(key);
             }
-            Ok(changed.update_data(|expr| name.restore(expr)))
+            Ok(changed.update_data(|expr| called_once(name.restore(expr))))
         })?;
         is_changed |= changed.transformed;
         if is_changed {
@@ -1455,6 +1455,20 @@ fn text(expr: Expr) -> Expr {
 }
 
 /// With the type that a cast names.
+/// With one name: DataFusion looks for a window function below no more than that.
+fn called_once(expr: Expr) -> Expr {
+    match expr {
+        Expr::Alias(mut outer) => {
+            if let Expr::Alias(inner) = *outer.expr {
+                outer.metadata = outer.metadata.or(inner.metadata);
+                outer.expr = inner.expr;
+            }
+            Expr::Alias(outer)
+        }
+        expr => expr,
+    }
+}
+
 fn labelled(expr: Expr, field: FieldRef) -> Expr {
     let metadata = FieldMetadata::from(field.metadata());
     let name = expr.schema_name().to_string();

@@ -843,7 +843,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn type_names(&mut self, run: &Run, types: &[u32]) -> Result<Vec<String>, Stop> {
         let columns: Vec<String> = types
             .iter()
-            .map(|oid| format!("pg_catalog.format_type({oid}, NULL)"))
+            .map(|oid| match oid {
+                // `character` alone is one of a single character.
+                1042 => "'bpchar'".to_owned(),
+                1014 => "'bpchar[]'".to_owned(),
+                oid => format!("pg_catalog.format_type({oid}, NULL)"),
+            })
             .collect();
         self.texts(run, &columns).await
     }
