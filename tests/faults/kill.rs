@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         what_a_killed_server_acknowledged_is_there,
         a_lost_catalogue_is_made_again_from_the_lake,
         a_killed_process_leaves_no_other_behind,
+        what_a_killed_server_wrote_beside_the_lake_is_removed,
         an_interrupted_load_ends_with_130_and_shows_nothing,
     ]
 }
@@ -258,6 +259,72 @@ fn processes_with(folder: &str) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// Temporary tables, and what a sort has put on the disk.
+fn what_a_killed_server_wrote_beside_the_lake_is_removed() -> Result<()> {
+    let warehouse = Warehouse::init()?;
+    let folder = warehouse.folder().join("spilled");
+    let settings = [
+        ("RAPPORT_QUERY__SPILL_DIR", folder.display().to_string()),
+        ("RAPPORT_QUERY__MEMORY", "256MB".to_owned()),
+    ];
+    let server = warehouse.serve_with(settings.clone())?;
+    let endpoint = server.endpoint().clone();
+    let client = thread::spawn(move || -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let client = endpoint.connect().await?;
+            let sql = "CREATE TEMPORARY TABLE seen AS SELECT n, repeat('x', 300) || n AS t FROM generate_series(1, 2000000) AS n;
+                SELECT count(*) FROM (SELECT t, row_number() OVER (ORDER BY t) AS i FROM seen) AS s WHERE i > 5 AND t > 'y'";
+            client.batch_execute(sql).await?;
+            Ok(())
+        })
+    });
+    let start = Instant::now();
+    let (is_table, is_spilled) = loop {
+        let names = names_below(&folder)?;
+        let is_table = names.iter().any(|name| name.ends_with(".parquet"));
+        let is_spilled = names.iter().any(|name| name.contains("datafusion-"));
+        if (is_table && is_spilled) || start.elapsed() > Duration::from_secs(60) {
+            break (is_table, is_spilled);
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    ensure!(
+        is_table && is_spilled,
+        "nothing was written: {:?}",
+        names_below(&folder)?
+    );
+    let before = names_below(&folder)?;
+    let warehouse = server.kill()?;
+    ensure!(client.join().expect("no panic").is_err(), "it was killed");
+    let server = warehouse.serve_with(settings)?;
+    let after = names_below(&folder)?;
+    let left: Vec<_> = before.iter().filter(|name| after.contains(name)).collect();
+    ensure!(left.is_empty(), "still there: {left:?}");
+    let warehouse = server.stop()?;
+    let after = names_below(&folder)?;
+    ensure!(after.is_empty(), "a server that ended left {after:?}");
+    drop(warehouse);
+    Ok(())
+}
+
+fn names_below(folder: &Path) -> Result<Vec<String>> {
+    let mut names = vec![];
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // What is removed meanwhile is not there.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            names.push(entry.path().display().to_string());
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(names)
 }
 
 fn an_interrupted_load_ends_with_130_and_shows_nothing() -> Result<()> {

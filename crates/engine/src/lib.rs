@@ -85,6 +85,7 @@ mod row_values;
 mod rows_of_functions;
 mod same;
 mod sampled;
+mod scratch;
 mod series;
 mod session;
 mod set_returning;

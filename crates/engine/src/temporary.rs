@@ -1,4 +1,4 @@
-//! A session's temporary tables: a lake of its own in the spill folder, and a schema of its own in the catalogue, so that
+//! A session's temporary tables: a lake of its own in the scratch folder, and a schema of its own in the catalogue, so that
 //! all that works on a table works on them. Both are gone when the session is.
 
 use std::{
@@ -21,9 +21,6 @@ use crate::{
     Error, Result, Session, Statement, Warehouse, names::parts, stores::Stores, view::View,
 };
 
-/// Folders of temporary lakes begin so; the number of the process follows.
-const PREFIX: &str = "rapport-temporary-";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCommit {
     DeleteRows,
@@ -45,7 +42,7 @@ pub(crate) struct Temporary {
 impl Temporary {
     pub(crate) async fn open(warehouse: &Warehouse, role: &str) -> Result<Self> {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let folder = spill_folder(warehouse).join(format!("{PREFIX}{}-{id}", std::process::id()));
+        let folder = warehouse.scratch().join(&id);
         let location = Location::parse(
             &folder.display().to_string(),
             std::iter::empty::<(String, String)>(),
@@ -122,14 +119,8 @@ impl Drop for Temporary {
     }
 }
 
-fn spill_folder(warehouse: &Warehouse) -> PathBuf {
-    let folder = warehouse.limits().spill_dir.clone();
-    folder.unwrap_or_else(std::env::temp_dir)
-}
-
-/// Removes what processes have left that were killed.
+/// Removes the schemas that processes have left that were killed.
 pub(crate) async fn remove_abandoned(warehouse: &Warehouse) -> Result<()> {
-    remove_abandoned_folders(warehouse);
     if let Some(catalogue) = warehouse.catalogue() {
         let is_alive = |schema: &str| {
             let rest = schema.strip_prefix(Catalogue::TEMPORARY);
@@ -145,24 +136,6 @@ pub(crate) async fn remove_abandoned(warehouse: &Warehouse) -> Result<()> {
 /// Of a process on this machine; where that can't be known, it is.
 fn is_alive(process: u32) -> bool {
     !Path::new("/proc/self").exists() || Path::new(&format!("/proc/{process}")).exists()
-}
-
-fn remove_abandoned_folders(warehouse: &Warehouse) {
-    let Ok(entries) = std::fs::read_dir(spill_folder(warehouse)) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'))
-            .and_then(|(process, _)| process.parse::<u32>().ok());
-        if process.is_some_and(|process| !is_alive(process))
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            debug!(folder = %entry.path().display(), %error, "an abandoned folder stays");
-        }
-    }
 }
 
 /// A definition of something temporary, in words that say where it is.

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
+    path::Path,
     pin::pin,
     sync::{Arc, Mutex, RwLock},
     time::Duration,
@@ -45,6 +46,7 @@ use crate::{
     origin::Oids,
     privilege::Privileges,
     rephrase::named_cast,
+    scratch::Scratch,
     short_texts::CompareShortTexts,
     stores::{NoStores, Stores},
     table_functions, temporary,
@@ -69,6 +71,7 @@ struct Share {
     runtime: Arc<RuntimeEnv>,
     /// Cloned for each statement.
     template: SessionState,
+    scratch: Scratch,
 }
 
 /// What all see alike.
@@ -252,6 +255,11 @@ impl Warehouse {
         &self.share.runtime
     }
 
+    /// The folder for what statements put on this machine's disk.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.share.scratch.path()
+    }
+
     /// The runtime that the warehouse was opened on.
     pub(crate) fn main_runtime(&self) -> &Handle {
         &self.house.main_runtime
@@ -353,7 +361,8 @@ impl Warehouse {
 
 impl Share {
     fn new(stores: Arc<Stores>, limits: Limits) -> Result<Self> {
-        let runtime = runtime(stores, &limits)?;
+        let scratch = Scratch::create(limits.spill_dir.as_deref())?;
+        let runtime = runtime(stores, &limits, scratch.path())?;
         let cpu = Cpu::new(limits.threads).map_err(|error| Error::OutOfMemory {
             message: format!("no threads for queries: {error}"),
         })?;
@@ -363,19 +372,16 @@ impl Share {
             cpu,
             runtime,
             template,
+            scratch,
         })
     }
 }
 
-fn runtime(stores: Arc<Stores>, limits: &Limits) -> Result<Arc<RuntimeEnv>> {
+fn runtime(stores: Arc<Stores>, limits: &Limits, scratch: &Path) -> Result<Arc<RuntimeEnv>> {
     let tracked = NonZeroUsize::new(5).expect("five is not zero");
     let pool = TrackConsumersPool::new(GreedyMemoryPool::new(limits.memory_bytes), tracked);
-    let spill = match &limits.spill_dir {
-        Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
-        None => DiskManagerMode::OsTmpDirectory,
-    };
     let spill = DiskManagerBuilder::default()
-        .with_mode(spill)
+        .with_mode(DiskManagerMode::Directories(vec![scratch.to_owned()]))
         .with_max_temp_directory_size(limits.spill_bytes);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
