@@ -126,7 +126,10 @@ impl Work {
                             false => asked.expr.as_ref().clone().eq(value),
                         })
                     }
-                    Expr::InSubquery(asked) if is_beyond(&asked.subquery.subquery) => {
+                    Expr::InSubquery(asked)
+                        if is_beyond(&asked.subquery.subquery)
+                            || answers_no_column(&asked.subquery.subquery) =>
+                    {
                         let rows = rows_of_value(asked, input.schema())?;
                         self.exists(&mut joined, &input, &rows, asked.negated)?
                     }
@@ -940,6 +943,25 @@ fn is_beyond(plan: &LogicalPlan) -> bool {
         _ => false,
     };
     !is_known || plan.inputs().into_iter().any(is_beyond)
+}
+
+/// Whether what it answers is a constant or an outer value: DataFusion joins by columns.
+fn answers_no_column(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => match &projection.expr[0] {
+            Expr::Column(_) => answers_no_column(&projection.input),
+            expr => !has_columns(expr),
+        },
+        LogicalPlan::Distinct(Distinct::All(input)) => answers_no_column(input),
+        LogicalPlan::SubqueryAlias(alias) => answers_no_column(&alias.input),
+        LogicalPlan::Filter(filter) => answers_no_column(&filter.input),
+        LogicalPlan::Sort(sort) => answers_no_column(&sort.input),
+        LogicalPlan::Aggregate(aggregate) => {
+            let mut keys = aggregate.group_expr.iter();
+            keys.any(|key| !has_columns(key))
+        }
+        _ => false,
+    }
 }
 
 /// Whether there may be several rows for a set of outer values.

@@ -1,5 +1,6 @@
 //! `WHERE x NOT IN (SELECT y FROM b WHERE b.k = a.k)`: DataFusion asks the whole of `b` for a NULL, where only the rows of this
-//! `a.k` count. As a condition it is the same as `NOT EXISTS (SELECT y FROM b WHERE b.k = a.k AND (x = y) IS NOT FALSE)`.
+//! `a.k` count, and asks for none where `x` is no column of the rows. As a condition it is the same as
+//! `NOT EXISTS (SELECT y FROM b WHERE b.k = a.k AND (x = y) IS NOT FALSE)`.
 
 use std::sync::Arc;
 
@@ -54,10 +55,8 @@ fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> 
         _ => return Ok(None),
     };
     let InSubquery { expr, subquery, .. } = asked;
-    if subquery.outer_ref_columns.is_empty() || expr.contains_outer() {
-        return Ok(None);
-    }
-    if is_one_row(&subquery.subquery) {
+    let is_correlated = !subquery.outer_ref_columns.is_empty();
+    if is_correlated && is_one_row(&subquery.subquery) {
         let value = Expr::ScalarSubquery(subquery.clone());
         let one = expr.as_ref().clone();
         return Ok(Some(match is_negated {
@@ -65,7 +64,8 @@ fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> 
             false => one.eq(value),
         }));
     }
-    if !is_negated {
+    let is_of_each = is_correlated || expr.column_refs().is_empty();
+    if !(is_negated && is_of_each) {
         return Ok(None);
     }
     let schema = filter.input.schema();

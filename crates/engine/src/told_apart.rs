@@ -11,6 +11,8 @@ use datafusion::{
     logical_expr::{Expr, JoinType, LogicalPlan, Projection},
 };
 
+use crate::names::PRIVATE;
+
 /// Of an optimised plan; its own columns keep their names.
 pub(crate) fn tell_apart(plan: LogicalPlan) -> Result<LogicalPlan> {
     let schema = plan.schema().clone();
@@ -108,7 +110,7 @@ fn unlike(left: &LogicalPlan, right: &LogicalPlan) -> Result<Option<LogicalPlan>
         }
         let name = loop {
             number += 1;
-            let name = format!("{}\u{1}{number}", field.name());
+            let name = format!("{}{PRIVATE}joined {number}", field.name());
             if !names.contains(name.as_str()) {
                 break name;
             }
