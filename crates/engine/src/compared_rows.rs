@@ -236,6 +236,18 @@ pub(crate) fn count_members_within(condition: &mut Expr) {
 
 /// `must_hold`: of a condition that is nothing but true.
 fn count_where_it_matters(condition: &mut Expr, must_hold: bool) {
+    if let Expr::UnaryOp {
+        op: UnaryOperator::Not,
+        expr,
+    } = condition
+        && let Expr::InSubquery { .. } = bare(expr)
+    {
+        let mut asked = bare(expr).clone();
+        if let Expr::InSubquery { negated, .. } = &mut asked {
+            *negated = !*negated;
+        }
+        *condition = asked;
+    }
     match condition {
         Expr::BinaryOp {
             left,
@@ -249,11 +261,6 @@ fn count_where_it_matters(condition: &mut Expr, must_hold: bool) {
         Expr::Nested(inner) => count_where_it_matters(inner, must_hold),
         Expr::InSubquery { expr, negated, .. }
             if must_hold || !*negated && values(expr).is_none() => {}
-        Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr,
-        } if must_hold
-            && matches!(bare(expr), Expr::InSubquery { expr, .. } if values(expr).is_none()) => {}
         condition => {
             let _ = condition.visit(&mut Members { depth: 0 });
         }

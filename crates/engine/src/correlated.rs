@@ -44,6 +44,27 @@ pub(crate) fn join_by_any_condition(plan: LogicalPlan) -> Result<LogicalPlan> {
         LogicalPlan::Join(join) => work.beside(join, false),
         node => work.around(node),
     })?;
+    Ok(only_outer(changed.data)?)
+}
+
+/// What is LATERAL within a sub-query and has been joined asks for nothing outside.
+fn only_outer(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
+    let changed = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| {
+            expr.transform_up(|expr| {
+                Ok(match expr {
+                    Expr::ScalarSubquery(mut subquery)
+                        if !subquery.outer_ref_columns.is_empty()
+                            && outer_columns(&subquery.subquery).is_empty() =>
+                    {
+                        subquery.outer_ref_columns.clear();
+                        Transformed::yes(Expr::ScalarSubquery(subquery))
+                    }
+                    expr => Transformed::no(expr),
+                })
+            })
+        })
+    })?;
     Ok(changed.data)
 }
 
