@@ -5,7 +5,7 @@
 //!
 //! What a sub-query asks of queries further out than the one around it is left until that one is computed for each set itself.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -116,10 +116,16 @@ impl Work {
         let exprs = node.expressions().into_iter().map(|expr| {
             let name = names.save(&expr);
             let changed = expr.transform_up(|expr| {
+                let Transformed {
+                    data: expr,
+                    transformed: is_renamed,
+                    ..
+                } = with_private_answer(expr)?;
                 let value = match &expr {
                     Expr::ScalarSubquery(subquery) => {
                         let plan = &subquery.subquery;
                         match is_ranging(plan)
+                            || shares_names(plan)
                             || makes_rows(plan)
                             || is_beyond(plan)
                             || is_many(plan)
@@ -132,6 +138,7 @@ impl Work {
                         let plan = without_first(&subquery.subquery);
                         let is_joined = is_filter
                             && !(makes_rows(plan) || is_beyond(plan) || is_limited(plan))
+                            && !shares_names(plan)
                             && !(is_ranging(plan) && has_groups(plan));
                         match is_joined {
                             // What aggregates is there, whatever it finds.
@@ -149,6 +156,7 @@ impl Work {
                     }
                     Expr::InSubquery(asked)
                         if is_beyond(&asked.subquery.subquery)
+                            || shares_names(&asked.subquery.subquery)
                             || answers_no_column(&asked.subquery.subquery) =>
                     {
                         let rows = rows_of_value(asked, input.schema())?;
@@ -158,7 +166,7 @@ impl Work {
                 };
                 Ok(match value {
                     Some(value) => Transformed::yes(value),
-                    None => Transformed::no(expr),
+                    None => Transformed::new(expr, is_renamed, TreeNodeRecursion::Continue),
                 })
             })?;
             Ok((name.restore(changed.data), changed.transformed))
@@ -286,7 +294,10 @@ impl Work {
         let Some(subquery) = lateral(&join) else {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
         };
-        let is_joined = is_ranging(subquery) || makes_rows(subquery) || is_beyond(subquery);
+        let is_joined = is_ranging(subquery)
+            || shares_names(subquery)
+            || makes_rows(subquery)
+            || is_beyond(subquery);
         if !(always || is_joined) || !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
         }
@@ -932,6 +943,74 @@ fn is_ranging(subquery: &LogicalPlan) -> bool {
         })
     });
     found
+}
+
+/// Whether several columns of one name are answered or compared with outer values: DataFusion joins what it answers by names
+/// alone.
+fn shares_names(plan: &LogicalPlan) -> bool {
+    let mut conditions = vec![];
+    let _ = plan.apply(|node| {
+        let expressions = node.expressions();
+        let parts = expressions.iter().flat_map(split_conjunction);
+        let asking = parts.filter(|condition| condition.contains_outer());
+        conditions.extend(asking.flat_map(|condition| {
+            let columns = condition.column_refs().into_iter();
+            columns.cloned().collect::<Vec<Column>>()
+        }));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if conditions.is_empty() {
+        return false;
+    }
+    let answered = plan.schema().columns();
+    let mut found: HashMap<&str, &Column> = HashMap::new();
+    let mut columns = answered.iter().chain(&conditions);
+    columns.any(|column| *found.entry(column.name()).or_insert(column) != column)
+}
+
+/// With a name for what a sub-query answers that none of its columns has, where they share one: what it is called does not
+/// matter to what asks.
+fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
+    let renamed = |subquery: Subquery, exists: bool| {
+        let plan = subquery.subquery.as_ref();
+        if !shares_names(plan) {
+            return Ok(Transformed::no(subquery));
+        }
+        let answer = |answer: Expr| vec![answer.alias(format!("{PRIVATE}answer"))];
+        let plan = match (plan, exists) {
+            (LogicalPlan::Projection(projection), true) => {
+                Projection::try_new(answer(lit(true)), projection.input.clone())?
+            }
+            (plan, true) if !is_limited(plan) => {
+                Projection::try_new(answer(lit(true)), subquery.subquery.clone())?
+            }
+            (LogicalPlan::Projection(projection), false) => {
+                let own = projection.expr[0].clone().unalias();
+                Projection::try_new(answer(own), projection.input.clone())?
+            }
+            _ => return Ok(Transformed::no(subquery)),
+        };
+        PlanResult::Ok(Transformed::yes(Subquery {
+            subquery: Arc::new(LogicalPlan::Projection(plan)),
+            ..subquery
+        }))
+    };
+    match expr {
+        Expr::ScalarSubquery(subquery) => {
+            renamed(subquery, false)?.map_data(|subquery| Ok(Expr::ScalarSubquery(subquery)))
+        }
+        Expr::Exists(Exists { subquery, negated }) => renamed(subquery, true)?
+            .map_data(|subquery| Ok(Expr::Exists(Exists { subquery, negated }))),
+        Expr::InSubquery(InSubquery {
+            expr,
+            subquery,
+            negated,
+        }) => renamed(subquery, false)?.map_data(|subquery| {
+            let asked = InSubquery::new(expr, subquery, negated);
+            Ok(Expr::InSubquery(asked))
+        }),
+        expr => Ok(Transformed::no(expr)),
+    }
 }
 
 fn has_columns(expr: &Expr) -> bool {

@@ -176,10 +176,13 @@ fn not_dealt_out(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPl
 fn of_subqueries(error: DataFusionError) -> Error {
     tracing::debug!(%error, "cannot be joined");
     match error.into() {
-        Error::UndefinedColumn { .. } => Error::not_supported(
-            "a sub-query that names columns of the queries around it in this way is not supported",
-            "Join its tables instead, or compute it by a WITH of its own.",
-        ),
+        // The statement's own names have been found before.
+        Error::UndefinedColumn { .. } | Error::AmbiguousColumn { .. } | Error::Syntax { .. } => {
+            Error::not_supported(
+                "a sub-query that names columns of the queries around it in this way is not supported",
+                "Join its tables instead, or compute it by a WITH of its own.",
+            )
+        }
         other => other,
     }
 }
