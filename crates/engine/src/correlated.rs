@@ -971,7 +971,7 @@ fn shares_names(plan: &LogicalPlan) -> bool {
 /// With a name for what a sub-query answers that none of its columns has, where they share one: what it is called does not
 /// matter to what asks.
 fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
-    let renamed = |subquery: Subquery, exists: bool| {
+    let renamed = |subquery: Subquery, exists: bool| -> PlanResult<Transformed<Subquery>> {
         let plan = subquery.subquery.as_ref();
         if !shares_names(plan) {
             return Ok(Transformed::no(subquery));
@@ -990,7 +990,7 @@ fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
             }
             _ => return Ok(Transformed::no(subquery)),
         };
-        PlanResult::Ok(Transformed::yes(Subquery {
+        Ok(Transformed::yes(Subquery {
             subquery: Arc::new(LogicalPlan::Projection(plan)),
             ..subquery
         }))
