@@ -6,16 +6,16 @@
 //! - `a JOIN b ON b.x = (SELECT … a.y …)`: on the side that it looks at.
 //! - `LATERAL (SELECT a.x * 2 AS y)`: one row for each row, so nothing has to be joined.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use datafusion::{
     common::{
         Column, JoinType, Result as PlanResult,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
         Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, LogicalPlanBuilder, Sort,
-        Subquery, Window, expr_rewriter::NamePreserver, lit,
+        SortExpr, Subquery, Window, expr_rewriter::NamePreserver, lit,
     },
 };
 
@@ -138,7 +138,8 @@ fn before_window(window: Window) -> PlanResult<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(plan))
 }
 
-fn before_choice(chosen: DistinctOn) -> PlanResult<Transformed<LogicalPlan>> {
+fn before_choice(mut chosen: DistinctOn) -> PlanResult<Transformed<LogicalPlan>> {
+    let is_repeated = chosen.sort_expr.as_mut().is_some_and(drop_repeated);
     let node = LogicalPlan::Distinct(Distinct::On(chosen.clone()));
     let mut lifted = vec![];
     let on = chosen.on_expr.into_iter();
@@ -150,7 +151,11 @@ fn before_choice(chosen: DistinctOn) -> PlanResult<Transformed<LogicalPlan>> {
         by.expr = lift_from(by.expr.clone(), &mut lifted)?;
     }
     if lifted.is_empty() {
-        return Ok(Transformed::no(node));
+        return Ok(Transformed::new(
+            node,
+            is_repeated,
+            TreeNodeRecursion::Continue,
+        ));
     }
     let mut computed = columns_of(&chosen.input);
     computed.extend(lifted);
@@ -158,6 +163,14 @@ fn before_choice(chosen: DistinctOn) -> PlanResult<Transformed<LogicalPlan>> {
     let chosen = DistinctOn::try_new(on, selected, order, Arc::new(input.build()?))?;
     let plan = LogicalPlan::Distinct(Distinct::On(chosen));
     Ok(Transformed::yes(plan))
+}
+
+/// A key that stands behind itself orders nothing, and DataFusion counts it once.
+fn drop_repeated(keys: &mut Vec<SortExpr>) -> bool {
+    let all = keys.len();
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.expr.clone()));
+    keys.len() < all
 }
 
 fn before_join(join: Join) -> PlanResult<Transformed<LogicalPlan>> {
