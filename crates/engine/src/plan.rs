@@ -667,6 +667,7 @@ fn to_logical(
             quantified::tell_parameters(planned, &parameters)?
         }
     };
+    check_sort_keys(&planned)?;
     let planned = match names.system() {
         Some(system) => system.spell_out(planned)?,
         None => planned,
@@ -703,6 +704,22 @@ fn options(state: &SessionState, statement: &ast::Statement) -> Arc<ConfigOption
 fn zone_of(state: &SessionState) -> &str {
     let zone = state.config_options().execution.time_zone.as_deref();
     zone.unwrap_or("UTC")
+}
+
+/// 42703 for one that is no column: DataFusion notices only where it sorts by it.
+fn check_sort_keys(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Sort(sort) = node {
+            let schema = sort.input.schema();
+            for key in &sort.expr {
+                for column in key.expr.column_refs() {
+                    schema.index_of_column(column)?;
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
 }
 
 /// Names in an aggregate leave casts out: where they are needed, the statement is planned again with names for them.
