@@ -108,7 +108,8 @@ fn unlike(left: &LogicalPlan, right: &LogicalPlan) -> Result<Option<LogicalPlan>
         }
         let name = loop {
             number += 1;
-            let name = format!("{}\u{1}{number}", field.name());
+            // Not as the columns of a select list are told apart.
+            let name = format!("{}\u{1}\u{1}{number}", field.name());
             if !names.contains(name.as_str()) {
                 break name;
             }
