@@ -176,7 +176,7 @@ fn not_dealt_out(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Arc<dyn ExecutionPl
 fn of_subqueries(error: DataFusionError) -> Error {
     tracing::debug!(%error, "cannot be joined");
     match error.into() {
-        Error::UndefinedColumn { .. } => Error::not_supported(
+        Error::UndefinedColumn { .. } | Error::AmbiguousColumn { .. } => Error::not_supported(
             "a sub-query that names columns of the queries around it in this way is not supported",
             "Join its tables instead, or compute it by a WITH of its own.",
         ),
