@@ -168,7 +168,7 @@ impl Labels {
 }
 
 /// Without the mark that [`name_all`] added.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.split(MARK).next().unwrap_or(name).to_owned()
 }
 

@@ -933,6 +933,7 @@ fn is_ranging(subquery: &LogicalPlan) -> bool {
                     binary.left.contains_outer()
                         && (binary.right.contains_outer() || has_columns(&binary.left))
                         || binary.right.contains_outer() && has_columns(&binary.right)
+                        || is_of_outer_intervals(condition)
                 }
                 condition => condition.contains_outer(),
             });
@@ -1011,6 +1012,17 @@ fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
         }),
         expr => Ok(Transformed::no(expr)),
     }
+}
+
+/// Such are compared by what they come to, not as they stand.
+fn is_of_outer_intervals(condition: &Expr) -> bool {
+    let is_one = |expr: &Expr| match expr {
+        Expr::OuterReferenceColumn(field, _) => matches!(field.data_type(), DataType::Interval(_)),
+        _ => false,
+    };
+    condition
+        .exists(|expr| Ok(is_one(expr)))
+        .is_ok_and(|found| found)
 }
 
 fn has_columns(expr: &Expr) -> bool {

@@ -17,7 +17,7 @@ use crate::{
     Column, Error, Outcome, Result,
     assigned::check_rows,
     cancel::Guard,
-    columns::{Label, column_type, first_select, label},
+    columns::{Label, column_type, first_select, label, oid},
     dialect::RapportDialect,
     execute,
     names::folded,
@@ -247,11 +247,47 @@ async fn plan_rows(
         let given = target_columns(&insert, &base);
         let defaults = target::defaults(&inner, &pins, &base, &given).await?;
         let source = Target::source(&base, &[], defaults);
+        let mut insert = insert;
+        round_numerics(&mut insert, &base, &declared);
         inner
             .plan_insert(&pins, &insert, &declared, &[(target::NAME, source)])
             .await
     };
     scope.warehouse.plan_within_budget(guard, work).await
+}
+
+/// DataFusion takes a parameter in VALUES to be of its column's type, and cuts a numeric off where that is an integer.
+fn round_numerics(insert: &mut ast::Insert, base: &Snapshot, declared: &[Option<u32>]) {
+    let columns = target_columns(insert, base);
+    let schema = &base.definition().schema;
+    let is_integer = |column: &String| {
+        let field = schema.field_with_name(column);
+        field.is_ok_and(|field| field.data_type().is_integer())
+    };
+    let Some(SetExpr::Values(values)) = insert.source.as_mut().map(|source| &mut *source.body)
+    else {
+        return;
+    };
+    for row in &mut values.rows {
+        let cells = row.content.iter_mut().zip(&columns);
+        for (cell, _) in cells.filter(|(_, column)| is_integer(column)) {
+            if let Expr::Value(value) = &*cell
+                && let ast::Value::Placeholder(id) = &value.value
+                && let Ok(index) = parameter_index(id)
+                && declared.get(index - 1) == Some(&Some(oid::NUMERIC))
+            {
+                *cell = Expr::Cast {
+                    kind: ast::CastKind::Cast,
+                    expr: Box::new(cell.clone()),
+                    data_type: ast::DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(
+                        38, 10,
+                    )),
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+    }
 }
 
 fn check_form(insert: &ast::Insert) -> Result<()> {

@@ -49,6 +49,7 @@ mod inner_values;
 mod insert;
 mod interrupt;
 mod join_names;
+mod keys_of_two;
 mod limits;
 mod literals;
 mod memory;

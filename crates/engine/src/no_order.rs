@@ -1,4 +1,5 @@
 //! json has neither equality nor an order in PostgreSQL: what groups, sorts or tells rows apart by one is refused. jsonb has both.
+//! So have arrays of intervals, of which we know neither: `24:00:00` in one is equal to `1 day`.
 
 use datafusion::{
     common::ExprSchema,
@@ -14,33 +15,53 @@ fn refused(what: &str) -> Error {
     }
 }
 
+pub(crate) fn is_of_intervals(kind: &Kind) -> bool {
+    matches!(kind, Kind::Array(item) if item.kind == Kind::Interval)
+}
+
+/// What an operator or a function compares.
+pub(crate) fn check_operands(exprs: &[&Expr], schema: &dyn ExprSchema) -> Result<()> {
+    exprs
+        .iter()
+        .filter_map(|expr| kind_of(expr, schema))
+        .try_for_each(|kind| check_arrays(&kind))
+}
+
+fn check_arrays(kind: &Kind) -> Result<()> {
+    match is_of_intervals(kind) {
+        true => Err(Error::not_supported(
+            "a comparison of arrays of intervals is not supported",
+            "Compare their items: unnest(…).",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn check(kind: &Kind, what: &str) -> Result<()> {
+    match kind {
+        Kind::Json => Err(refused(what)),
+        kind => check_arrays(kind),
+    }
+}
+
 /// What rows are told apart by.
 pub(crate) fn check_equality<'a>(
     exprs: impl IntoIterator<Item = &'a Expr>,
     schema: &dyn ExprSchema,
 ) -> Result<()> {
-    let mut exprs = exprs.into_iter();
-    match exprs.any(|expr| kind_of(expr, schema) == Some(Kind::Json)) {
-        true => Err(refused("an equality operator")),
-        false => Ok(()),
-    }
+    let mut kinds = exprs.into_iter().filter_map(|expr| kind_of(expr, schema));
+    kinds.try_for_each(|kind| check(&kind, "an equality operator"))
 }
 
 /// What rows are sorted by.
 pub(crate) fn check_order(order_by: &[Sort], schema: &dyn ExprSchema) -> Result<()> {
-    let mut keys = order_by.iter();
-    match keys.any(|key| kind_of(&key.expr, schema) == Some(Kind::Json)) {
-        true => Err(refused("an ordering operator")),
-        false => Ok(()),
-    }
+    let mut kinds = order_by.iter().filter_map(|key| kind_of(&key.expr, schema));
+    kinds.try_for_each(|kind| check(&kind, "an ordering operator"))
 }
 
 /// What `greatest` and `least` are given.
 pub(crate) fn check_comparison(kind: &Kind) -> Result<()> {
-    match kind {
-        Kind::Json => Err(refused("a comparison function")),
-        _ => Ok(()),
-    }
+    check(kind, "a comparison function")
 }
 
 /// The node itself; its aggregates and windows are expressions.
@@ -57,10 +78,7 @@ pub(crate) fn check_node(node: &LogicalPlan, schema: &dyn ExprSchema) -> Result<
         LogicalPlan::Distinct(Distinct::On(on)) => check_equality(&on.on_expr, schema),
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let mut fields = input.schema().fields().iter();
-            match fields.any(|field| column_type(field).kind == Kind::Json) {
-                true => Err(refused("an equality operator")),
-                false => Ok(()),
-            }
+            fields.try_for_each(|field| check(&column_type(field).kind, "an equality operator"))
         }
         LogicalPlan::Sort(sort) => check_order(&sort.expr, schema),
         // INTERSECT ALL and EXCEPT ALL.

@@ -56,7 +56,7 @@ use crate::{
     origin::origin,
     outer_references::note_types,
     parameter_places,
-    pg_type::PgType,
+    pg_type::{PgType, array_oid},
     pins::Pins,
     privilege::check_marks,
     quantified,
@@ -406,11 +406,13 @@ fn with_parameters(
     declared: &[Option<u32>],
 ) -> Result<(LogicalPlan, Parameters)> {
     let declared = &with_casts(statement, declared);
+    // What a column is given is of the column's type.
+    let has_rows = matches!(statement, ast::Statement::Insert(_));
     let known: Vec<Option<FieldRef>> = declared
         .iter()
         .map(|oid| {
             let data_type = PgType::of_parameter((*oid)?)?;
-            Some(field_of_parameter((*oid)?, data_type))
+            Some(field_of_parameter((*oid)?, data_type, has_rows))
         })
         .collect();
     let plan = to_logical(state, names, statement.clone(), known.clone())?;
@@ -454,7 +456,8 @@ fn with_parameters(
         };
         let oid = declared_oid.unwrap_or_else(|| columns::column_type(&field).oid);
         oids.push(oid);
-        fields.push(field_of_parameter(oid, field.data_type().clone()));
+        let data_type = field.data_type().clone();
+        fields.push(field_of_parameter(oid, data_type, has_rows));
     }
     let types = fields
         .iter()
@@ -470,11 +473,13 @@ fn with_parameters(
 }
 
 /// What is a text to Arrow, only its field tells.
-fn field_of_parameter(oid: u32, data_type: DataType) -> FieldRef {
+fn field_of_parameter(oid: u32, data_type: DataType, has_rows: bool) -> FieldRef {
     let name = match oid {
         columns::oid::JSON => "json",
         columns::oid::JSONB => "jsonb",
         columns::oid::UUID => "uuid",
+        columns::oid::BPCHAR if !has_rows => "bpchar",
+        oid if oid == array_oid(columns::oid::BPCHAR) && !has_rows => "bpchar[]",
         _ => return Arc::new(Field::new("", data_type, true)),
     };
     field_of(data_type, name)

@@ -6,8 +6,12 @@
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, ListArray, UInt64Array},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, ListArray, StringViewArray,
+        UInt64Array,
+    },
     compute::{
+        cast,
         kernels::cmp::{eq, gt, gt_eq, lt, lt_eq, neq},
         take,
     },
@@ -107,6 +111,13 @@ pub(crate) fn function(name: &str) -> Option<Arc<ScalarUDF>> {
     })))
 }
 
+/// An array of char(n) without the padding of its items.
+pub(crate) fn unpadded_items() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(UnpaddedItems {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
+}
+
 /// The types of parameters that are compared with, by the parameters' names.
 pub(crate) fn parameters(plan: &LogicalPlan) -> Result<HashMap<String, u32>> {
     let mut found = HashMap::new();
@@ -193,6 +204,42 @@ fn tell(expr: &mut Expr, types: &[Option<FieldRef>]) {
         && let Some(field) = types.get(index)
     {
         placeholder.field.clone_from(field);
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct UnpaddedItems {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for UnpaddedItems {
+    fn name(&self) -> &str {
+        "\u{1}unpadded_items"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        let item = Field::new_list_field(DataType::Utf8View, true);
+        Ok(DataType::List(Arc::new(item)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let lists = args.args[0].to_array(args.number_rows)?;
+        let lists = lists.as_list::<i32>();
+        let items = cast(lists.values(), &DataType::Utf8View)?;
+        let items = items.as_string_view().iter();
+        let items = items.map(|text| text.map(|text| text.trim_end_matches(' ')));
+        let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let unpadded = ListArray::try_new(
+            item,
+            lists.offsets().clone(),
+            Arc::new(items.collect::<StringViewArray>()),
+            lists.nulls().cloned(),
+        )?;
+        Ok(ColumnarValue::Array(Arc::new(unpadded)))
     }
 }
 

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::{
     common::{
         DFSchema, ExprSchema, Result, ScalarValue, TableReference,
+        metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode},
     },
     config::ConfigOptions,
@@ -652,17 +653,17 @@ impl AnalyzerRule for PostgresTimes {
                 )?;
                 schema.merge(&source);
             }
-            let node = by_weight(node)?;
             let is_sort = matches!(node, LogicalPlan::Sort(_));
             let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
+            let changed = node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let mut changed = expr.transform_up(|expr| replace(expr, &schema))?;
                 if is_sort && is_interval(&changed.data, &schema) {
                     changed = Transformed::yes(weight(changed.data));
                 }
                 Ok(changed.update_data(|expr| name.restore(expr)))
-            })
+            })?;
+            changed.map_data(by_weight)
         });
         Ok(changed?.data)
     }
@@ -720,7 +721,18 @@ fn grouped_by_weight(aggregate: Aggregate) -> Result<LogicalPlan> {
         )
         .into());
     }
-    if !aggregate.group_expr.iter().any(is_weighed) {
+    let input = aggregate.input.clone();
+    let is_weighed = |expr: &Expr| is_interval(expr, input.schema());
+    grouped_by(aggregate, is_weighed, |expr| Ok(weight(expr)))
+}
+
+/// Groups by what stands for some of their values; each shows the first of these.
+pub(crate) fn grouped_by(
+    aggregate: Aggregate,
+    is_weighed: impl Fn(&Expr) -> bool,
+    weight: impl Fn(Expr) -> Result<Expr>,
+) -> Result<LogicalPlan> {
+    if !aggregate.group_expr.iter().any(&is_weighed) {
         return Ok(LogicalPlan::Aggregate(aggregate));
     }
     let (mut keys, mut values) = (vec![], aggregate.aggr_expr.clone());
@@ -728,7 +740,7 @@ fn grouped_by_weight(aggregate: Aggregate) -> Result<LogicalPlan> {
     for (at, expr) in aggregate.group_expr.iter().enumerate() {
         if is_weighed(expr) {
             let name = format!("\u{1}interval {at}");
-            keys.push(weight(expr.clone()).alias(format!("\u{1}weight {at}")));
+            keys.push(weight(expr.clone())?.alias(format!("\u{1}weight {at}")));
             values.push(first_value(expr.clone(), vec![]).alias(&name));
             shown.push(Some(name));
         } else {
@@ -743,8 +755,11 @@ fn grouped_by_weight(aggregate: Aggregate) -> Result<LogicalPlan> {
     let columns = grouped.schema.columns();
     let columns = columns.into_iter().zip(wanted.iter()).zip(shown);
     let columns = columns.map(|((column, (qualifier, field)), shown)| match shown {
-        Some(name) => Expr::Column(datafusion::common::Column::new_unqualified(name))
-            .alias_qualified(qualifier.cloned(), field.name()),
+        Some(name) => {
+            let metadata = Some(FieldMetadata::from(field.as_ref()));
+            Expr::Column(datafusion::common::Column::new_unqualified(name))
+                .alias_qualified_with_metadata(qualifier.cloned(), field.name(), metadata)
+        }
         None => Expr::Column(column),
     });
     let columns: Vec<Expr> = columns.collect();
@@ -856,6 +871,18 @@ fn replace(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
                 }
             }
             Ok(Transformed::yes(Expr::AggregateFunction(aggregate)))
+        }
+        Expr::ScalarFunction(call)
+            if call.func.name() == "nullif"
+                && call.args.iter().all(|arg| is_interval(arg, schema)) =>
+        {
+            let [first, second] = call.args.as_slice() else {
+                return Ok(Transformed::no(Expr::ScalarFunction(call)));
+            };
+            let is_same = weight(first.clone()).eq(weight(second.clone()));
+            let nothing = ScalarValue::try_from(&first.get_type(schema)?)?;
+            let value = when(is_same, Expr::Literal(nothing, None)).otherwise(first.clone())?;
+            Ok(Transformed::yes(value))
         }
         Expr::Negative(inner) if is_interval(&inner, schema) => Ok(Transformed::yes(
             TimeOperator::Minus.function().call(vec![*inner]),

@@ -13,9 +13,9 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-        ScalarUDF,
-        expr::{InList, InSubquery, Placeholder, ScalarFunction},
+        Aggregate, Between, BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan,
+        LogicalPlanBuilder, Operator, ScalarUDF, Unnest,
+        expr::{Case, InList, InSubquery, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
         lit,
         utils::merge_schema,
@@ -36,6 +36,7 @@ use crate::{
     no_order,
     pg_type::{Kind, PgType, is_unconstrained},
     quantified,
+    times::grouped_by,
 };
 
 /// Before the types are coerced.
@@ -65,6 +66,7 @@ pub(crate) fn give_types(
             }
             Ok(changed.update_data(|expr| called_once(name.restore(expr))))
         })?;
+        let changed = changed.map_data(|node| typing.told_apart(node))?;
         is_changed |= changed.transformed;
         if is_changed {
             changed.map_data(LogicalPlan::recompute_schema)
@@ -209,6 +211,39 @@ impl Typing<'_> {
         )))
     }
 
+    /// Groups, distinct rows and what INTERSECT and EXCEPT compare: 1 and 1.0 are one jsonb. And what the items of arrays are.
+    fn told_apart(&self, node: LogicalPlan) -> PlanResult<LogicalPlan> {
+        let is_jsonb = |expr: &Expr, schema: &DFSchema| kind_of(expr, schema) == Some(Kind::Jsonb);
+        let key = |expr: Expr| self.call(udf::json::SORT_KEY, vec![expr]);
+        let aggregate = match node {
+            LogicalPlan::Unnest(unnest) => return with_types_of_items(unnest),
+            LogicalPlan::Aggregate(aggregate) => aggregate,
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let columns = input.schema().columns().into_iter();
+                let columns: Vec<Expr> = columns.map(Expr::Column).collect();
+                if !columns
+                    .iter()
+                    .any(|column| is_jsonb(column, input.schema()))
+                {
+                    return Ok(LogicalPlan::Distinct(Distinct::All(input)));
+                }
+                Aggregate::try_new(input, columns, vec![])?
+            }
+            LogicalPlan::Join(mut join) => {
+                for (left, right) in &mut join.on {
+                    if is_jsonb(left, join.left.schema()) && is_jsonb(right, join.right.schema()) {
+                        *left = key(std::mem::take(left))?;
+                        *right = key(std::mem::take(right))?;
+                    }
+                }
+                return Ok(LogicalPlan::Join(join));
+            }
+            node => return Ok(node),
+        };
+        let input = aggregate.input.clone();
+        grouped_by(aggregate, |expr| is_jsonb(expr, input.schema()), key)
+    }
+
     /// What stands for it where values are sorted, if it is not itself.
     fn sort_key(&self, expr: &Expr, schema: &dyn ExprSchema) -> PlanResult<Option<Expr>> {
         let function = match kind_of(expr, schema) {
@@ -239,10 +274,21 @@ impl Typing<'_> {
             return Ok(None);
         }
         let (one, other) = (left.get_type(schema)?, right.get_type(schema)?);
-        if one != other && !(is_of_texts(&one) && is_of_texts(&other)) {
-            return Ok(None);
-        }
-        let key = |expr: &Expr| self.call(udf::ARRAY_KEY, vec![expr.clone()]);
+        let is_same = one.equals_datatype(&other) || is_of_texts(&one) && is_of_texts(&other);
+        let common = match is_same {
+            true => None,
+            false => match common_list(&one, &other) {
+                Some(common) => Some(common),
+                None => return Ok(None),
+            },
+        };
+        let key = |expr: &Expr| {
+            let array = match &common {
+                Some(common) => datafusion::logical_expr::cast(expr.clone(), common.clone()),
+                None => expr.clone(),
+            };
+            self.call(udf::ARRAY_KEY, vec![array])
+        };
         let keys = BinaryExpr::new(Box::new(key(left)?), op, Box::new(key(right)?));
         Ok(Some(Expr::BinaryExpr(keys)))
     }
@@ -262,8 +308,12 @@ impl Typing<'_> {
         if !kind.is_some_and(|kind| is_sortable_array(&kind)) {
             return Ok(None);
         }
+        let is_same = |one: &Expr, other: &Expr| {
+            let types = (one.get_type(schema), other.get_type(schema));
+            matches!(types, (Ok(one), Ok(other)) if common_list(&one, &other).is_none())
+        };
         let two = match function.args.as_slice() {
-            [one, other] => self
+            [one, other] if is_same(one, other) => self
                 .arrays_in_order(one, op, other, schema)?
                 .map(|found| (one, other, found)),
             _ => None,
@@ -309,9 +359,9 @@ impl Typing<'_> {
                     return Ok(Transformed::no(Expr::InList(list)));
                 }
                 let items = list.list.into_iter();
-                let items = items.map(|item| self.comparable(item, &kind, schema));
+                let items = items.map(|item| self.key(item, &kind, schema));
                 Ok(Transformed::yes(Expr::InList(InList::new(
-                    Box::new(self.comparable(*list.expr, &kind, schema)?),
+                    Box::new(self.key(*list.expr, &kind, schema)?),
                     items.collect::<PlanResult<_>>()?,
                     list.negated,
                 ))))
@@ -336,10 +386,10 @@ impl Typing<'_> {
                     return Ok(Transformed::no(Expr::Between(between)));
                 };
                 Ok(Transformed::yes(Expr::Between(Between::new(
-                    Box::new(self.comparable(*between.expr, &kind, schema)?),
+                    Box::new(self.key(*between.expr, &kind, schema)?),
                     between.negated,
-                    Box::new(self.comparable(*between.low, &kind, schema)?),
-                    Box::new(self.comparable(*between.high, &kind, schema)?),
+                    Box::new(self.key(*between.low, &kind, schema)?),
+                    Box::new(self.key(*between.high, &kind, schema)?),
                 ))))
             }
             Expr::ScalarFunction(function) if takes_type_of_arguments(function.name()) => {
@@ -383,7 +433,7 @@ impl Typing<'_> {
                     unreachable!("it was just counted");
                 };
                 let one = text(self.converted(one, &kind, schema)?);
-                let key = |expr: &Expr| self.comparable(expr.clone(), &kind, schema);
+                let key = |expr: &Expr| self.key(expr.clone(), &kind, schema);
                 let other = self.converted(other, &kind, schema)?;
                 let made = when(
                     key(&one)?.eq(key(&other)?),
@@ -442,6 +492,14 @@ impl Typing<'_> {
                     return Ok(Transformed::yes(Expr::AggregateFunction(call)));
                 }
                 check_arguments(&name, &call.params.args, schema)?;
+                if name == "count"
+                    && call.params.distinct
+                    && let [counted] = call.params.args.as_mut_slice()
+                    && kind_of(counted, schema) == Some(Kind::Jsonb)
+                {
+                    *counted = self.key(std::mem::take(counted), &Kind::Jsonb, schema)?;
+                    return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+                }
                 let field = field_of_aggregate(&name, &call.params.args, schema);
                 let expr = Expr::AggregateFunction(call);
                 Ok(match field {
@@ -455,11 +513,20 @@ impl Typing<'_> {
                 no_order::check_equality(&call.params.partition_by, schema)?;
                 no_order::check_order(&call.params.order_by, schema)?;
                 let mut is_sorted = false;
+                // DataFusion has no windows over bytes.
+                let written = |bytes: Expr| {
+                    let hex = lit(ScalarValue::Utf8View(Some("hex".to_owned())));
+                    self.call("encode", vec![bytes, hex])
+                };
                 for key in &mut call.params.order_by {
                     if let Some(expr) = self.sort_key(&key.expr, schema)? {
-                        // DataFusion has no windows over bytes.
-                        let hex = lit(ScalarValue::Utf8View(Some("hex".to_owned())));
-                        key.expr = self.call("encode", vec![expr, hex])?;
+                        key.expr = written(expr)?;
+                        is_sorted = true;
+                    }
+                }
+                for part in &mut call.params.partition_by {
+                    if kind_of(part, schema) == Some(Kind::Jsonb) {
+                        *part = written(self.key(std::mem::take(part), &Kind::Jsonb, schema)?)?;
                         is_sorted = true;
                     }
                 }
@@ -499,7 +566,8 @@ impl Typing<'_> {
                     false => Transformed::no(expr),
                 })
             }
-            Expr::Case(case) => {
+            Expr::Case(mut case) => {
+                let is_compared = self.compare_in_case(&mut case, schema)?;
                 let last = case.else_expr.as_deref().map(|last| kind_of(last, schema));
                 let results = case.when_then_expr.iter();
                 let kinds = results.map(|(_, then)| kind_of(then, schema));
@@ -509,10 +577,10 @@ impl Typing<'_> {
                     let expr = Expr::Case(case);
                     return Ok(match same_digits(&kinds) {
                         Some(field) => Transformed::yes(labelled(expr, field)),
+                        None if is_compared => Transformed::yes(expr),
                         None => Transformed::no(expr),
                     });
                 };
-                let mut case = case;
                 let result = |result: Box<Expr>| -> PlanResult<Box<Expr>> {
                     Ok(Box::new(self.converted(*result, &kind, schema)?))
                 };
@@ -536,6 +604,27 @@ impl Typing<'_> {
                     None if let Some(Kind::Array(element)) = kind_of(many, schema) => element.kind,
                     _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
                 };
+                if kind == Kind::Jsonb
+                    && let Some(items) = items_of(many)?
+                {
+                    let items = items.into_iter();
+                    let items = items.map(|item| self.key(item, &kind, schema));
+                    *many = self.call("make_array", items.collect::<PlanResult<_>>()?)?;
+                    *one = self.key(std::mem::take(one), &kind, schema)?;
+                    return Ok(Transformed::yes(Expr::ScalarFunction(function)));
+                }
+                // Nothing has padded the items of a parameter.
+                if matches!(kind, Kind::Char(_))
+                    && matches!(many, Expr::Placeholder(Placeholder { field: Some(_), .. }))
+                {
+                    if matches!(kind_of(many, schema), Some(Kind::Array(item))
+                        if matches!(item.kind, Kind::Char(_)))
+                    {
+                        *many = quantified::unpadded_items().call(vec![std::mem::take(many)]);
+                    }
+                    *one = self.comparable(std::mem::take(one), &kind, schema)?;
+                    return Ok(Transformed::yes(Expr::ScalarFunction(function)));
+                }
                 // A literal is of the length of the items that it is compared with.
                 if let (Kind::Char(Some(length)), Expr::Literal(value, _)) = (&kind, &*one)
                     && let Some(text) = value.try_as_str().flatten()
@@ -858,6 +947,10 @@ impl Typing<'_> {
             return Ok(Transformed::no(Expr::BinaryExpr(binary)));
         }
         let mut binary = binary;
+        no_order::check_operands(&[&*binary.left, &*binary.right], schema)?;
+        let BinaryExpr { left, right, .. } = &mut binary;
+        let is_padded = self.read_as_padded(left, right, schema)?
+            || self.read_as_padded(right, left, schema)?;
         if matches!(
             binary.op,
             Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
@@ -878,7 +971,11 @@ impl Typing<'_> {
             kind_of(&binary.right, schema),
         ];
         let Some(kind) = kinds.into_iter().flatten().find(needs_care) else {
-            return Ok(Transformed::no(Expr::BinaryExpr(binary)));
+            let expr = Expr::BinaryExpr(binary);
+            return Ok(match is_padded {
+                true => Transformed::yes(expr),
+                false => Transformed::no(expr),
+            });
         };
         let is_equality = matches!(
             binary.op,
@@ -897,12 +994,72 @@ impl Typing<'_> {
             (Kind::Jsonb, Operator::LtEq) => "jsonb_le",
             (Kind::Jsonb, Operator::Gt) => "jsonb_gt",
             (Kind::Jsonb, Operator::GtEq) => "jsonb_ge",
+            (Kind::Jsonb, op) => {
+                let keys = [left, right].map(|side| self.call(udf::json::SORT_KEY, vec![side]));
+                let [left, right] = keys;
+                let compared = BinaryExpr::new(Box::new(left?), op, Box::new(right?));
+                return Ok(Transformed::yes(Expr::BinaryExpr(compared)));
+            }
             _ => {
                 let compared = BinaryExpr::new(Box::new(left), binary.op, Box::new(right));
                 return Ok(Transformed::yes(Expr::BinaryExpr(compared)));
             }
         };
         Ok(Transformed::yes(self.call(name, vec![left, right])?))
+    }
+
+    /// `'{a,b}'` beside an array of char(n), whose items are padded.
+    fn read_as_padded(
+        &self,
+        literal: &mut Expr,
+        array: &Expr,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<bool> {
+        let Some(Kind::Array(item)) = kind_of(array, schema) else {
+            return Ok(false);
+        };
+        let given = match &*literal {
+            Expr::Cast(cast) if !cast.field.metadata().contains_key(PG_TYPE) => &cast.expr,
+            literal => literal,
+        };
+        let is_unknown = matches!(given, Expr::Literal(..)) && kind_of(given, schema).is_none();
+        if !is_unknown {
+            return Ok(false);
+        }
+        match (item.kind, items_of_literal(given)?) {
+            (Kind::Char(Some(length)), Some(items)) => {
+                let length = lit(ScalarValue::from(i64::try_from(length).ok()));
+                let items = items.into_iter();
+                let items = items
+                    .map(|item| self.call(udf::TO_CHAR, vec![text(item), length.clone()]))
+                    .collect::<PlanResult<_>>()?;
+                *literal = self.call("make_array", items)?;
+                Ok(true)
+            }
+            (Kind::Time, Some(_)) => Err(Error::not_supported(
+                "a text beside an array of times is not supported",
+                "Write the array with its type: ARRAY[time '10:00'].",
+            )
+            .into()),
+            _ => Ok(false),
+        }
+    }
+
+    /// `CASE a WHEN b`, as `a = b` is compared. Whether there is anything to do.
+    fn compare_in_case(&self, case: &mut Case, schema: &dyn ExprSchema) -> PlanResult<bool> {
+        let Some(base) = &mut case.expr else {
+            return Ok(false);
+        };
+        let others = case.when_then_expr.iter_mut().map(|(when, _)| when);
+        let mut all: Vec<&mut Box<Expr>> = std::iter::once(base).chain(others).collect();
+        let mut kinds = all.iter().filter_map(|expr| kind_of(expr, schema));
+        let Some(kind) = kinds.find(needs_care) else {
+            return Ok(false);
+        };
+        for expr in &mut all {
+            ***expr = self.key(std::mem::take(&mut ***expr), &kind, schema)?;
+        }
+        Ok(true)
     }
 
     /// A char(n) is without its padding beside a text.
@@ -939,7 +1096,16 @@ impl Typing<'_> {
         })
     }
 
-    /// The padding of a char(n) does not count on either side.
+    /// In the form in which what is equal is the same.
+    fn key(&self, expr: Expr, kind: &Kind, schema: &dyn ExprSchema) -> PlanResult<Expr> {
+        let expr = self.comparable(expr, kind, schema)?;
+        match kind {
+            Kind::Jsonb => self.call(udf::json::SORT_KEY, vec![expr]),
+            _ => Ok(expr),
+        }
+    }
+
+    /// The padding of a char(n) does not count on either side, nor how a number in jsonb is written.
     fn in_subquery(
         &self,
         found: InSubquery,
@@ -955,18 +1121,19 @@ impl Typing<'_> {
         if known && known_item {
             check_operator(&"=", kinds[0].clone(), kinds[1].clone())?;
         }
-        let mut chars = kinds
-            .iter()
-            .flatten()
-            .filter(|kind| matches!(kind, Kind::Char(_)));
-        let Some(kind) = chars.next().filter(|_| kinds[0] != kinds[1]) else {
+        let mut asked = kinds.iter().flatten();
+        let kind = asked.find(|kind| match kind {
+            Kind::Char(_) => kinds[0] != kinds[1],
+            kind => **kind == Kind::Jsonb,
+        });
+        let Some(kind) = kind else {
             return Ok(Transformed::no(Expr::InSubquery(found)));
         };
-        let item = self.comparable(item, kind, rows.as_ref())?;
+        let item = self.key(item, kind, rows.as_ref())?;
         let rows = LogicalPlanBuilder::from(found.subquery.subquery.as_ref().clone());
         let rows = rows.project([item])?.build()?;
         Ok(Transformed::yes(Expr::InSubquery(InSubquery {
-            expr: Box::new(self.comparable(*found.expr, kind, schema)?),
+            expr: Box::new(self.key(*found.expr, kind, schema)?),
             subquery: found.subquery.with_plan(rows.into()),
             negated: found.negated,
         })))
@@ -1154,6 +1321,27 @@ fn is_sortable_array(kind: &Kind) -> bool {
     }
 }
 
+/// What arrays of two types of numbers are compared as, if each of their items is exact in it.
+fn common_list(one: &DataType, other: &DataType) -> Option<DataType> {
+    let (DataType::List(one), DataType::List(other)) = (one, other) else {
+        return None;
+    };
+    let (one, other) = (one.data_type(), other.data_type());
+    let fits = |item: &DataType| match item {
+        DataType::Decimal128(precision, scale) => {
+            (0..=10).contains(scale) && i16::from(*precision) - i16::from(*scale) <= 28
+        }
+        item => item.is_integer(),
+    };
+    let item = match one.is_integer() && other.is_integer() {
+        _ if one.equals_datatype(other) => return None,
+        true => DataType::Int64,
+        false if fits(one) && fits(other) => DataType::Decimal128(38, 10),
+        false => return None,
+    };
+    Some(DataType::List(Arc::new(Field::new_list_field(item, true))))
+}
+
 /// The text of a numeric that says how many digits it shows, and is of the type of those that do not.
 fn written(number: &Expr, kind: &Option<Kind>) -> Option<Expr> {
     match kind {
@@ -1215,6 +1403,16 @@ fn items_of_literal(array: &Expr) -> PlanResult<Option<Vec<Expr>>> {
         let items = items.map(|item| Expr::Literal(ScalarValue::Utf8View(item), None));
         items.collect()
     }))
+}
+
+/// The same of an ARRAY too, also where it is cast.
+fn items_of(array: &Expr) -> PlanResult<Option<Vec<Expr>>> {
+    match array {
+        Expr::Alias(alias) => items_of(&alias.expr),
+        Expr::Cast(cast) => items_of(&cast.expr),
+        Expr::ScalarFunction(made) if made.name() == "make_array" => Ok(Some(made.args.clone())),
+        array => items_of_literal(array),
+    }
 }
 
 /// Whether PostgreSQL has such a cast; DataFusion has more.
@@ -1342,6 +1540,9 @@ fn check_arguments(name: &str, args: &[Expr], schema: &dyn ExprSchema) -> Result
             message: format!("function {name}(json) does not exist"),
             hint: Some("Cast it to text.".to_owned()),
         }),
+        ("max" | "min", [Some(kind)]) if no_order::is_of_intervals(kind) => {
+            no_order::check_operands(&[&args[0]], schema)
+        }
         // `b > ANY (SELECT …)` is said by it.
         ("max" | "min", [Some(Kind::Jsonb)]) => Err(Error::not_supported(
             format!("{name} of jsonb is not supported"),
@@ -1455,6 +1656,38 @@ fn text(expr: Expr) -> Expr {
 }
 
 /// With the type that a cast names.
+/// The items of a varchar[] are varchars, which the field of their list does not tell.
+fn with_types_of_items(unnest: Unnest) -> PlanResult<LogicalPlan> {
+    let input = unnest.input.schema();
+    let lists = unnest.list_type_columns.iter().filter_map(|(at, list)| {
+        let mut kind = column_type(input.field(*at)).kind;
+        for _ in 0..list.depth {
+            let Kind::Array(item) = kind else {
+                return None;
+            };
+            kind = item.kind;
+        }
+        let kind = without_length(kind);
+        is_told(&kind).then(|| (list.output_column.clone(), field_of_kind(kind)))
+    });
+    let lists: HashMap<Column, FieldRef> = lists.collect();
+    if lists.is_empty() {
+        return Ok(LogicalPlan::Unnest(unnest));
+    }
+    let columns = unnest.schema.columns().into_iter().map(|column| {
+        let Some(field) = lists.get(&column) else {
+            return Expr::Column(column);
+        };
+        let metadata = Some(FieldMetadata::from(field.metadata()));
+        let (relation, name) = (column.relation.clone(), column.name.clone());
+        Expr::Column(column).alias_qualified_with_metadata(relation, name, metadata)
+    });
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::from(LogicalPlan::Unnest(unnest))
+        .project(columns)?
+        .build()
+}
+
 /// With one name: DataFusion looks for a window function below no more than that.
 fn called_once(expr: Expr) -> Expr {
     match expr {

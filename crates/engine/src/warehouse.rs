@@ -37,6 +37,7 @@ use crate::{
     cpu::{Cpu, Spent},
     domain,
     expressions::PostgresExpressions,
+    keys_of_two::with_keys_of_two,
     literals::ReadMoments,
     mirror::Followed,
     model_functions,
@@ -487,7 +488,7 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
 }
 
 /// Without the one that leaves a LEFT JOIN out where it believes that groups have one row of each of its keys
-/// ([`crate::dependencies`]), and with conditions written in one way before they are put together.
+/// ([`crate::dependencies`]), with conditions written in one way before they are put together, and with keys of two inputs alone.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     rules.retain(|rule| rule.name() != "eliminate_join");
@@ -495,7 +496,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .iter()
         .position(|rule| rule.name() == "simplify_expressions");
     rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(ConstantsLast));
-    rules
+    with_keys_of_two(rules)
 }
 
 /// What statements are planned with, without a lake.

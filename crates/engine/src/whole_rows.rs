@@ -17,7 +17,7 @@ use rapport_udf_postgres::{TEXT_OF, json};
 
 use crate::{
     Error, Result,
-    columns::{Label, label},
+    columns::{Label, label, plain},
     names::{Names, folded},
     parse,
     privilege::quoted,
@@ -175,7 +175,7 @@ impl Rows<'_> {
         };
         let members = columns.iter().flat_map(|column| {
             [
-                Expr::Value(Value::SingleQuotedString(column.clone()).into()),
+                Expr::Value(Value::SingleQuotedString(plain(column)).into()),
                 Expr::CompoundIdentifier(vec![name.clone(), Ident::with_quote('"', column)]),
             ]
         });
