@@ -153,7 +153,8 @@ def build_does_everything_in_order():  # definitions
 def tls_is_verified():  # tls
     with _environment(PGSSLMODE="verify-full"):
         same(_dbt("debug"), True)
-        _dbt("run", "--select", "staged_sales")
+        result = _dbt("show", "--inline", "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+        same([tuple(row) for row in result.results[0].agate_table.rows], [(True,)])
     with _environment(PGSSLMODE="verify-full", PGSSLROOTCERT="/nowhere"):
         raises(AssertionError, _dbt, "debug")
 

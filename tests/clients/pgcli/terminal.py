@@ -141,8 +141,8 @@ def special_commands_are_answered():  # queries
 
 def tls_is_verified():  # tls
     with _Terminal(PGSSLMODE="verify-full") as t:
-        t.say("SELECT 40 + 2;")
-        t.until("42")
+        t.say("SELECT 'encrypted ' || ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid();")
+        t.until("encrypted true")
     same(_list(sslmode="verify-full").conn.pgconn.ssl_in_use, True)
     error = raises(Exception, _list, sslmode="verify-full", sslrootcert="/nowhere")
     assert "does not exist" in str(error), error

@@ -176,3 +176,22 @@ def a_copy_in_that_waits_is_cancelled():  # cancel, copy
         c.execute("RESET statement_timeout")
         same(c.execute("SELECT count(*) FROM x_copy").fetchone(), (0,))
         c.execute("DROP TABLE x_copy")
+
+
+def pg_cancel_backend_cancels_another_session():  # cancel, notices
+    with psycopg.connect(autocommit=True) as c, psycopg.connect(autocommit=True) as other:
+        same(c.execute("SELECT pg_backend_pid()").fetchone(), (c.info.backend_pid,))
+        seen, told = [], []
+        thread = threading.Thread(target=lambda: seen.append(raises(psycopg.errors.QueryCanceled, c.execute, ENDLESS)))
+        thread.start()
+        stays_busy()
+        same(other.execute("SELECT pg_cancel_backend(%s)", [c.info.backend_pid]).fetchone(), (True,))
+        thread.join(30)
+        assert seen, "the statement was not cancelled within 30 seconds"
+        same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
+        other.add_notice_handler(lambda notice: told.append((notice.severity_nonlocalized, notice.message_primary)))
+        same(other.execute("SELECT pg_cancel_backend(2147483647) AS done").fetchone(), (False,))
+        same(told, [("WARNING", "PID 2147483647 is not a PostgreSQL backend process")])
+        for binary in (False, True):
+            same(other.execute("SELECT pg_cancel_backend(%b)" if binary else "SELECT pg_cancel_backend(%t)", [None]).fetchone(), (None,))
+    becomes_idle()

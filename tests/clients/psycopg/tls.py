@@ -93,3 +93,13 @@ def a_statement_is_cancelled_within_tls():  # tls, cancel
         thread.join(30)
         same(len(seen), 1)
     becomes_idle()
+
+
+def the_session_tells_how_it_is_encrypted():  # tls, metadata
+    told = []
+    for mode, version in [("require", "TLSv1.3"), ("require", "TLSv1.2"), ("disable", "TLSv1.3")]:
+        with psycopg.connect(sslmode=mode, ssl_max_protocol_version=version) as c:
+            row = c.execute("SELECT ssl, version, cipher IS NOT NULL, bits >= 128, client_dn FROM pg_stat_ssl "
+                            "WHERE pid = pg_backend_pid()").fetchone()
+            told.append(str(row))
+    return "\n".join(told)
