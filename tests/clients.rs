@@ -53,6 +53,7 @@ const DRIVERS: &[&str] = &[
     "connectorx",
     "duckdb",
     "clickhouse",
+    "implicit",
     "node",
     "dbt",
     "pgbench",
@@ -260,7 +261,7 @@ fn absent(driver: &str) -> Option<String> {
             let there = place::tests().join(".env/npgsql/Npgsql.dll").exists();
             python("").or_else(|| (!there).then(|| "Npgsql 4.0.9".to_owned()))
         }
-        "dbt" | "duckdb" | "clickhouse" => python(driver),
+        "dbt" | "duckdb" | "clickhouse" | "implicit" => python(driver),
         _ => python(""),
     }
 }
@@ -293,7 +294,7 @@ fn command(driver: &str, script: &Path, endpoint: &Endpoint) -> Result<Command> 
         (_, driver) => {
             let python = match driver {
                 "psql" | "socket" | "pgbench" => place::program("python3"),
-                "dbt" | "duckdb" | "clickhouse" => place::python(driver),
+                "dbt" | "duckdb" | "clickhouse" | "implicit" => place::python(driver),
                 _ => place::python(""),
             };
             let mut command = Command::new(python.context("python3 was found a moment ago")?);

@@ -91,7 +91,7 @@ def checks():
 
 
 def client(check):
-    """The key of CLIENTS, or None: ClickHouse is asked beside Rapport, and is no client of it."""
+    """The key of CLIENTS, or None: ClickHouse and implicit are asked beside Rapport, and are no clients of it."""
     _, folder, script, _ = check.split("::")
     return next((key for key in (f"{folder}::{script}", folder) if key in CLIENTS), None)
 
