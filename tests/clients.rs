@@ -3,7 +3,8 @@
 //! A script is plain code of its driver: whoever knows the driver can read it. Files and functions whose names begin with
 //! an underscore are helpers, all others are checks and take no argument. Every check runs on a real PostgreSQL first, with
 //! the tables of `clients/schema.sql` as on Rapport: one that fails there asks for something else than PostgreSQL does.
-//! What a check returns must be the same on both.
+//! What a check returns must be the same on both. Behind its head each names the features that it is a check of, and
+//! `clients/table.py` makes CLIENTS.md of that.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub const HELPERS: &[&str] = &[
     "clients/one.mjs",
     "clients/One.java",
     "clients/server.py",
+    "clients/table.py",
     "clients/wire.py",
     "clients/server.mjs",
     "clients/Server.java",
@@ -51,6 +53,7 @@ const DRIVERS: &[&str] = &[
     "connectorx",
     "duckdb",
     "clickhouse",
+    "implicit",
     "node",
     "dbt",
     "pgbench",
@@ -62,6 +65,7 @@ const OF_DEFINITIONS: [&str; 2] = ["psql/describe", "psycopg/sessions"];
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![];
+    let mut names = vec![];
     for script in scripts().expect("tests/clients can be read") {
         let text = fs::read_to_string(&script).expect("a script is UTF-8");
         let below = script
@@ -71,6 +75,7 @@ pub fn trials() -> Vec<Trial> {
         for test in functions(&text) {
             let script = script.clone();
             let name = format!("clients::{}::{test}", below.display()).replace('/', "::");
+            names.push(name.clone());
             trials.push(trial(name, move || run(&script, &test)));
         }
         if OF_DEFINITIONS.contains(&below.to_string_lossy().as_ref()) {
@@ -78,7 +83,34 @@ pub fn trials() -> Vec<Trial> {
             trials.push(trial(name, move || run_with_own_catalogue(&script, &text)));
         }
     }
+    trials.push(trial("clients::table".to_owned(), move || {
+        the_table_is_of_these_checks(&names)
+    }));
     trials
+}
+
+/// CLIENTS.md counts the checks that are run here, and no others.
+fn the_table_is_of_these_checks(checks: &[String]) -> Result<()> {
+    let Some(python) = place::program("python3") else {
+        return skip("python3 is not installed");
+    };
+    let table = |arguments: &[&str]| -> Result<String> {
+        let script = folder().join("table.py");
+        let done = Command::new(&python).arg(script).args(arguments).output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "{said}");
+        Ok(String::from_utf8(done.stdout)?)
+    };
+    let listed = table(&["--checks"])?;
+    let mut listed: Vec<&str> = listed.lines().collect();
+    let mut checks: Vec<&str> = checks.iter().map(String::as_str).collect();
+    listed.sort_unstable();
+    checks.sort_unstable();
+    ensure!(listed == checks, "table.py sees other checks than are run");
+    let written = fs::read_to_string(place::root().join("CLIENTS.md"))?;
+    let how = "run `python3 tests/clients/table.py > CLIENTS.md`";
+    ensure!(table(&[])? == written, "{how}");
+    Ok(())
 }
 
 fn folder() -> PathBuf {
@@ -229,7 +261,7 @@ fn absent(driver: &str) -> Option<String> {
             let there = place::tests().join(".env/npgsql/Npgsql.dll").exists();
             python("").or_else(|| (!there).then(|| "Npgsql 4.0.9".to_owned()))
         }
-        "dbt" | "duckdb" | "clickhouse" => python(driver),
+        "dbt" | "duckdb" | "clickhouse" | "implicit" => python(driver),
         _ => python(""),
     }
 }
@@ -262,7 +294,7 @@ fn command(driver: &str, script: &Path, endpoint: &Endpoint) -> Result<Command> 
         (_, driver) => {
             let python = match driver {
                 "psql" | "socket" | "pgbench" => place::program("python3"),
-                "dbt" | "duckdb" | "clickhouse" => place::python(driver),
+                "dbt" | "duckdb" | "clickhouse" | "implicit" => place::python(driver),
                 _ => place::python(""),
             };
             let mut command = Command::new(python.context("python3 was found a moment ago")?);

@@ -52,6 +52,8 @@ struct Inner {
     slots: Arc<Semaphore>,
     names: OnceCell<Arc<SystemNames>>,
     declarations: Mutex<Option<Declarations>>,
+    /// Held by the long query that is asked aside.
+    aside: tokio::sync::Mutex<()>,
 }
 
 enum Reached {
@@ -82,6 +84,7 @@ impl Catalogue {
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             names: OnceCell::new(),
             declarations: Mutex::default(),
+            aside: tokio::sync::Mutex::default(),
         }));
         if let Reached::Server(server) = &catalogue.0.place {
             let mut lease = catalogue.lease().await?;
@@ -115,6 +118,22 @@ impl Catalogue {
 
     pub(crate) fn known_names(&self) -> &OnceCell<Arc<SystemNames>> {
         &self.0.names
+    }
+
+    pub(crate) fn aside(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.aside
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.0.place, Reached::Child(_))
+    }
+
+    /// The folder of an embedded catalogue, and the program that opens it.
+    pub(crate) async fn folder(&self) -> Option<(PathBuf, PathBuf)> {
+        match &self.0.place {
+            Reached::Child(launcher) => Some(launcher.lock().await.place()),
+            Reached::Server(_) => None,
+        }
     }
 
     pub(crate) fn statement_timeout(&self) -> Duration {

@@ -37,6 +37,11 @@ impl Launcher {
         }
     }
 
+    /// The folder and the program.
+    pub(crate) fn place(&self) -> (PathBuf, PathBuf) {
+        (self.dir.clone(), self.exe.clone())
+    }
+
     pub(crate) async fn connect(&mut self) -> Result<UnixStream> {
         let deadline = Instant::now() + PATIENCE;
         let mut log_start = 0;

@@ -12,7 +12,7 @@
 //! catalogue.rs   the handle, its connections, and what happens when one is lost
 //! guard.rs       what every role is denied, so that a statement can't become superuser
 //! session.rs     role and settings around a statement
-//! relay.rs       a client's query
+//! relay.rs       a client's query; aside.rs one that is long
 //! system.rs      the names that are PostgreSQL's own
 //! rewrite.rs     the few queries psql 15 sends that 17 no longer understands
 //! ddl.rs         a client's definition, judged in an open transaction
@@ -23,6 +23,7 @@
 //! dump.rs        all of it as SQL text, and back
 //! ```
 
+mod aside;
 mod catalogue;
 mod child;
 mod connection;

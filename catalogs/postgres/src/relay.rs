@@ -1,11 +1,12 @@
 //! A client's statement about the catalogue: as its own role, with its own settings, read-only, bounded.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 
+use crate::aside::PATIENCE;
 use crate::catalogue::{Attempts, Catalogue, Settings};
 use crate::connection::{Connection, keep_first, text};
 use crate::error::{Error, ErrorFields, Result};
@@ -112,12 +113,26 @@ impl Catalogue {
             asked.min(self.statement_timeout())
         });
         let prologue = session::begin_after(as_role, earlier, settings)?;
+        let patience = match self.is_embedded() {
+            true => PATIENCE.min(bound),
+            false => bound,
+        };
+        let started = Instant::now();
         let mut attempts = Attempts::default();
         loop {
-            let result = self.relay_once(&prologue, &request, bound, false).await;
-            if !self.is_to_repeat(&result, &mut attempts) {
-                return result.map(|(reply, _)| reply);
+            let result = self
+                .relay_once(&prologue, &request, bound, patience, false)
+                .await;
+            if self.is_to_repeat(&result, &mut attempts) {
+                continue;
             }
+            let left = bound.saturating_sub(started.elapsed());
+            return match result {
+                Err(Error::TimedOut) if patience < bound && !left.is_zero() => {
+                    self.relay_aside(&prologue, &request, left).await
+                }
+                result => result.map(|(reply, _)| reply),
+            };
         }
     }
 
@@ -135,18 +150,22 @@ impl Catalogue {
         let bound = self.statement_timeout();
         let mut attempts = Attempts::default();
         loop {
-            let result = self.relay_once(&prologue, &request, bound, true).await;
+            let result = self
+                .relay_once(&prologue, &request, bound, bound, true)
+                .await;
             if !self.is_to_repeat(&result, &mut attempts) {
                 return result;
             }
         }
     }
 
-    async fn relay_once(
+    /// `bound` is for all of it, `patience` for when its turn has come.
+    pub(crate) async fn relay_once(
         &self,
         prologue: &str,
         request: &Request,
         bound: Duration,
+        patience: Duration,
         looks_at_locks: bool,
     ) -> Result<(Reply, bool)> {
         // Starting the child is not the statement's fault.
@@ -154,7 +173,9 @@ impl Catalogue {
         let answer = async {
             // What follows runs as superuser unless all of this worked, so it waits for the answer.
             lease.query(prologue).await?;
-            let reply = answer(&mut lease, request).await?;
+            let reply = tokio::time::timeout(patience, answer(&mut lease, request))
+                .await
+                .unwrap_or(Err(Error::TimedOut))?;
             let found = match looks_at_locks {
                 true => lease.query(LOCKS).await?,
                 false => vec![],

@@ -225,8 +225,8 @@ impl Staying {
         is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self> {
         let weights = vec![1.0; durations.len()];
-        let encoding = Encoding::new(table, &weights, Missing::Replaced);
-        let columns = encoding.apply(table)?.columns;
+        let encoding = Encoding::new(table, &weights, Missing::Replaced, is_cancelled)?;
+        let columns = encoding.apply(table, is_cancelled)?.columns;
         let chosen = independent(&columns);
         let rows = rows(&columns, &chosen, durations.len());
         let fitted = weibull_aft::fit(durations, &rows, chosen.len(), is_cancelled)?;
@@ -243,7 +243,7 @@ impl Staying {
 
     /// ln λ of each row.
     fn log_scales(&self, table: &Table) -> Result<Vec<f64>> {
-        let columns = self.encoding.apply(table)?.columns;
+        let columns = self.encoding.apply(table, &|| false)?.columns;
         let of = |row: usize| {
             let pairs = self.chosen.iter().zip(&self.coefficients);
             self.intercept + pairs.map(|(n, b)| b * columns[*n][row]).sum::<f64>()
@@ -273,7 +273,7 @@ impl Staying {
 
     /// What each feature adds to the logarithm of the hazard.
     fn reasons(&self, table: &Table) -> Result<Reasons> {
-        let numbers = self.encoding.apply(table)?;
+        let numbers = self.encoding.apply(table, &|| false)?;
         let n = table.columns().len();
         let mut additions = vec![0.0; table.n_rows() * n];
         for ((column, b), mean) in self.chosen.iter().zip(&self.coefficients).zip(&self.means) {

@@ -1,8 +1,8 @@
 //! The few functions that are about the session, and which PostgreSQL must not run for us because its session is not
-//! ours: `set_config`, `pg_sleep` and `pg_backend_pid`.
+//! ours: `set_config`, `pg_sleep`, `pg_cancel_backend` and `pg_backend_pid`.
 //!
 //! Calls in the select list of a query without FROM are taken out and done by the session; the rest of the query is
-//! PostgreSQL's. Anywhere else the first two are denied.
+//! PostgreSQL's. Anywhere else the first three are denied, and `pg_backend_pid` is what [`crate::own_views`] says.
 
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub enum Call {
         local: bool,
     },
     Sleep(Duration),
+    /// Of the session with this number.
+    Cancel(Given),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +83,16 @@ pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
                     expression("pg_catalog.void_in('')"),
                 )
             }
+            ("pg_cancel_backend", [pid]) => {
+                let Some(pid_given) = number_given(pid) else {
+                    continue;
+                };
+                // The sessions are ours to know: see `own_views`.
+                let is_there = format!(
+                    "CAST({pid} AS int4) = ANY (ARRAY(SELECT s.pid FROM pg_catalog.pg_stat_ssl s))"
+                );
+                (Some(Call::Cancel(pid_given)), expression(&is_there))
+            }
             ("pg_backend_pid", []) => (None, expression(&format!("CAST({pid} AS int4)"))),
             _ => continue,
         };
@@ -137,6 +149,14 @@ fn set_config(name: &Expr, value: &Expr, local: &Expr) -> Option<Call> {
         value: given(value)?,
         local,
     })
+}
+
+/// A number that is given as it is, as a text or as a parameter.
+fn number_given(expr: &Expr) -> Option<Given> {
+    match literal(expr)? {
+        Value::Number(number, _) => Some(Given::Text(number.clone())),
+        _ => given(expr),
+    }
 }
 
 fn given(expr: &Expr) -> Option<Given> {
@@ -252,6 +272,17 @@ mod tests {
             "select pg_backend_pid() as pid",
             Some(("SELECT CAST(7 AS INT4) AS pid", vec![])),
         );
+    }
+
+    #[test]
+    fn the_session_cancels_others() {
+        let sql = "select pg_cancel_backend($1), pg_cancel_backend(5)";
+        let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement");
+        let (sql, calls) = take(&statements[0], 7).expect("calls");
+        let expected = [Given::Parameter(0), Given::Text("5".into())].map(Call::Cancel);
+        assert_eq!(calls, expected);
+        assert!(sql.starts_with("SELECT CAST($1 AS INT4) = ANY"), "{sql}");
+        assert!(sql.ends_with(" AS pg_cancel_backend"), "{sql}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which running statement a cancel request means: the process number and secret key given at login.
+//! Which running statement a cancel request means: the process number and secret key given at login. And who is logged in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::ProtocolVersion;
 use pgwire::messages::startup::SecretKey;
 use tokio_util::sync::CancellationToken;
+
+use crate::tls::Cipher;
+
+/// The session is another role's.
+#[derive(Debug, PartialEq)]
+pub struct NotYours;
 
 /// All sessions that can be cancelled.
 #[derive(Clone, Default)]
@@ -19,9 +25,17 @@ struct Sessions {
 }
 
 struct Entry {
+    who: Who,
     secret: Bytes,
     /// Of the statement that runs now.
     running: Option<CancellationToken>,
+}
+
+/// Whose session it is.
+#[derive(Clone, Debug, Default)]
+pub struct Who {
+    pub role: String,
+    pub cipher: Option<Cipher>,
 }
 
 /// One session's place in the registry; it leaves when this is dropped.
@@ -32,7 +46,7 @@ pub struct Registered {
 }
 
 impl Registry {
-    pub fn register(&self, version: ProtocolVersion) -> Registered {
+    pub fn register(&self, version: ProtocolVersion, who: Who) -> Registered {
         // Protocol 3.0 has room for four bytes only.
         let secret: Bytes = match version {
             ProtocolVersion::PROTOCOL3_0 => Bytes::copy_from_slice(&rand::random::<[u8; 4]>()),
@@ -50,6 +64,7 @@ impl Registry {
             }
         };
         let entry = Entry {
+            who,
             secret: secret.clone(),
             running: None,
         };
@@ -73,6 +88,30 @@ impl Registry {
         {
             running.cancel();
         }
+    }
+
+    /// Cancels what the session runs, as somebody asks for in SQL; an error if it is another role's.
+    pub fn cancel_of(&self, pid: i32, role: &str) -> Result<(), NotYours> {
+        let sessions = self.lock();
+        let Some(entry) = sessions.by_pid.get(&pid) else {
+            return Ok(());
+        };
+        if entry.who.role != role {
+            return Err(NotYours);
+        }
+        if let Some(running) = &entry.running {
+            running.cancel();
+        }
+        Ok(())
+    }
+
+    /// All sessions by their numbers.
+    pub fn sessions(&self) -> Vec<(i32, Who)> {
+        let sessions = self.lock();
+        let who = |(pid, entry): (&i32, &Entry)| (*pid, entry.who.clone());
+        let mut sessions: Vec<_> = sessions.by_pid.iter().map(who).collect();
+        sessions.sort_unstable_by_key(|(pid, _)| *pid);
+        sessions
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Sessions> {
@@ -123,7 +162,7 @@ mod tests {
     #[test]
     fn only_the_right_key_cancels() {
         let registry = Registry::default();
-        let session = registry.register(ProtocolVersion::PROTOCOL3_2);
+        let session = registry.register(ProtocolVersion::PROTOCOL3_2, Who::default());
         let token = session.statement_begins();
         registry.cancel(session.pid, &SecretKey::I32(7));
         registry.cancel(session.pid + 1, &session.secret);
@@ -135,7 +174,7 @@ mod tests {
     #[test]
     fn a_cancel_between_statements_is_forgotten() {
         let registry = Registry::default();
-        let session = registry.register(ProtocolVersion::PROTOCOL3_0);
+        let session = registry.register(ProtocolVersion::PROTOCOL3_0, Who::default());
         session.statement_begins();
         session.statement_ended();
         registry.cancel(session.pid, &session.secret);
@@ -143,9 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn only_its_own_role_cancels_in_sql() {
+        let registry = Registry::default();
+        let who = Who {
+            role: "anna".to_owned(),
+            cipher: None,
+        };
+        let session = registry.register(ProtocolVersion::PROTOCOL3_0, who);
+        let token = session.statement_begins();
+        assert_eq!(registry.cancel_of(session.pid, "ben"), Err(NotYours));
+        assert!(!token.is_cancelled());
+        assert_eq!(registry.cancel_of(session.pid, "anna"), Ok(()));
+        assert!(token.is_cancelled());
+        assert_eq!(registry.cancel_of(session.pid + 1, "anna"), Ok(()));
+    }
+
+    #[test]
     fn a_session_that_ended_leaves_nothing_behind() {
         let registry = Registry::default();
-        drop(registry.register(ProtocolVersion::PROTOCOL3_0));
+        drop(registry.register(ProtocolVersion::PROTOCOL3_0, Who::default()));
         assert!(registry.lock().by_pid.is_empty());
     }
 }

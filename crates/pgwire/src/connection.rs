@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::cancel::Registered;
+use crate::cancel::{Registered, Who};
 use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
 use crate::login::{Login, login};
@@ -175,10 +175,14 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn start(mut wire: Wire<S>, shared: Arc<Shared>, login: Login) {
         wire.set_limit(shared.config.max_message_bytes);
+        let who = Who {
+            role: login.role.clone(),
+            cipher: wire.cipher(),
+        };
         let mut client = Self {
             wire,
             session: Some(shared.warehouse.session(&login.role)),
-            registered: shared.registry.register(login.version),
+            registered: shared.registry.register(login.version, who),
             shared,
             role: login.role,
             settings: SessionSettings::default(),

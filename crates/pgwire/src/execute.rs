@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
@@ -20,7 +21,7 @@ use crate::copy::{
     out::CopyOut,
 };
 use crate::lexer;
-use crate::own_views::{self, CursorRow, PreparedRow};
+use crate::own_views::{self, CursorRow, Own, PreparedRow};
 use crate::pump::{Answer, Encoding, Pump};
 use crate::rows::{Form, Layout};
 use crate::sqlstate::{self, Failure};
@@ -144,7 +145,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             })
         });
         let (statements, cursors): (Vec<_>, Vec<_>) = (statements.collect(), cursors.collect());
-        own_views::put_before(sql, &statements, &cursors)
+        let sessions = self.shared.registry.sessions();
+        let own = Own {
+            pid: self.registered.pid,
+            role: &self.role,
+            statements: &statements,
+            cursors: &cursors,
+            sessions: &sessions,
+        };
+        own.put_before(sql)
     }
 
     async fn ask_catalogue(
@@ -184,21 +193,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (name, value, local) = match call {
             Call::Sleep(time) => return self.guard(run, tokio::time::sleep(*time)).await,
             Call::SetConfig { name, value, local } => (name, value, *local),
+            Call::Cancel(pid) => return self.cancel_another(portal, pid),
         };
         if ["role", "session_authorization"].contains(&name.to_lowercase().as_str()) {
             let message = format!("permission denied to set parameter \"{name}\"");
             return Err(Failure::new("42501", message).into());
         }
-        let value = match (value, &portal.values) {
-            (Given::Text(text), _) => Some(text.clone()),
-            (Given::Parameter(n), Values::Raw { values, .. }) => {
-                let value = values.get(*n).and_then(Option::as_ref);
-                value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            }
-            (Given::Parameter(_), Values::Scalars(_)) | (Given::Null, _) => None,
-        };
+        let value = value_of(portal, value);
+        let value = value.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned());
         self.change_setting(run, name, value.as_deref(), local)
             .await
+    }
+
+    fn cancel_another(&mut self, portal: &Portal, pid: &Given) -> Result<(), Stop> {
+        let pid = match value_of(portal, pid) {
+            None => return Ok(()),
+            Some((bytes, 1)) => <[u8; 4]>::try_from(&*bytes).ok().map(i32::from_be_bytes),
+            Some((text, _)) => std::str::from_utf8(&text)
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
+        };
+        // PostgreSQL has read it as a number already.
+        let Some(pid) = pid else {
+            return Ok(());
+        };
+        let registry = &self.shared.registry;
+        if !registry.sessions().iter().any(|(one, _)| *one == pid) {
+            let message = format!("PID {pid} is not a PostgreSQL backend process");
+            self.warn("01000", &message);
+        } else if registry.cancel_of(pid, &self.role).is_err() {
+            let message = "must be a member of the role whose query is being canceled or member of pg_signal_backend";
+            return Err(Failure::new("42501", message).into());
+        }
+        Ok(())
     }
 
     /// What is wrong with the query of a definition, in PostgreSQL's words and with its place, if PostgreSQL finds it wrong
@@ -685,6 +712,22 @@ fn is_same_result(described: Option<&[Column]>, columns: &[Column]) -> bool {
                 .zip(columns)
                 .all(|(before, now)| before.name == now.name && before.pg_type == now.pg_type)
     })
+}
+
+/// What a call is given, and its format: 1 is binary.
+fn value_of(portal: &Portal, given: &Given) -> Option<(Bytes, i16)> {
+    match (given, &portal.values) {
+        (Given::Text(text), _) => Some((text.clone().into(), 0)),
+        (Given::Parameter(n), Values::Raw { values, formats }) => {
+            let format = match formats.as_slice() {
+                [] => 0,
+                [one] => *one,
+                each => each.get(*n).copied().unwrap_or_default(),
+            };
+            Some((values.get(*n)?.clone()?, format))
+        }
+        (Given::Parameter(_), Values::Scalars(_)) | (Given::Null, _) => None,
+    }
 }
 
 /// The name PostgreSQL calls the table by in the errors of COPY.

@@ -1,8 +1,10 @@
-//! `pg_prepared_statements` and `pg_cursors`: what a session has made. PostgreSQL, which is asked each statement by itself,
-//! knows nothing of it, and is given the rows in a WITH, whose names hide those of the views.
+//! `pg_prepared_statements` and `pg_cursors`: what a session has made; `pg_stat_ssl`: who is connected, and how; and
+//! `pg_backend_pid()`. PostgreSQL, which is asked each statement by itself, knows nothing of it, and is given the rows in a
+//! WITH, whose names hide those of the views, and the number as a subquery.
 
 use chrono::{DateTime, SecondsFormat};
 
+use crate::cancel::Who;
 use crate::lexer::{self, Token};
 use crate::statement::Source;
 
@@ -19,19 +21,76 @@ pub struct CursorRow<'a> {
     pub is_binary: bool,
 }
 
+/// What a session has made, and what it knows of the others.
+pub struct Own<'a> {
+    pub pid: i32,
+    pub role: &'a str,
+    pub statements: &'a [PreparedRow<'a>],
+    pub cursors: &'a [CursorRow<'a>],
+    pub sessions: &'a [(i32, Who)],
+}
+
 const PREPARED: &str = "pg_prepared_statements";
 const CURSORS: &str = "pg_cursors";
+const TLS: &str = "pg_stat_ssl";
+const VIEWS: [&str; 3] = [PREPARED, CURSORS, TLS];
+const PID: &str = "pg_backend_pid";
 
-/// Whether a query names one of the views.
+/// Whether a query names one of the views, or the function.
 pub fn are_named(sql: &str) -> bool {
     // Most do not, and need not be read.
     let lower = sql.to_ascii_lowercase();
-    let has_view = [PREPARED, CURSORS].iter().any(|view| lower.contains(view));
-    has_view && lexer::tokens(sql).iter().any(is_view)
+    let mut names = VIEWS.iter().chain([&PID]);
+    names.any(|name| lower.contains(name)) && lexer::tokens(sql).iter().any(is_ours)
 }
 
-/// The query over the session's own rows.
-pub fn put_before(sql: &str, statements: &[PreparedRow<'_>], cursors: &[CursorRow<'_>]) -> String {
+impl Own<'_> {
+    /// The query over the session's own rows.
+    pub fn put_before(&self, sql: &str) -> String {
+        let sql = with_pid(sql, self.pid);
+        if !lexer::tokens(&sql).iter().any(is_view) {
+            return sql;
+        }
+        let given = format!(
+            "{PREPARED} AS ({}), {CURSORS} AS ({}), {TLS} AS ({})",
+            of_statements(self.statements),
+            of_cursors(self.cursors),
+            of_sessions(self.sessions, self.role),
+        );
+        put_before(&sql, &given)
+    }
+}
+
+/// The query with the session's number where it asks for it. In FROM the function is a table, and stays one.
+fn with_pid(sql: &str, pid: i32) -> String {
+    let tokens = lexer::tokens(sql);
+    let (mut given, mut end) = (String::new(), 0);
+    for (at, three) in tokens.windows(3).enumerate() {
+        let [name, open, close] = three else {
+            continue;
+        };
+        if name.as_name() != Some(PID) || !open.is_sign('(') || !close.is_sign(')') {
+            continue;
+        }
+        let is_qualified = at >= 2
+            && tokens[at - 1].is_sign('.')
+            && tokens[at - 2].as_name() == Some("pg_catalog");
+        let first = if is_qualified { at - 2 } else { at };
+        let before = first.checked_sub(1).map(|before| &tokens[before]);
+        if before.is_some_and(|token| {
+            token.is_word("from") || token.is_word("join") || token.is_sign('.')
+        }) {
+            continue;
+        }
+        given += &sql[end..tokens[first].start];
+        given += &format!("(SELECT CAST({pid} AS int4) AS {PID})");
+        end = close.end;
+    }
+    given + &sql[end..]
+}
+
+/// The query with what its views are given before it.
+fn put_before(sql: &str, rows: &str) -> String {
     let tokens = lexer::tokens(sql);
     let is = |at: usize, words: &[&str]| {
         let token = tokens.get(at);
@@ -51,12 +110,7 @@ pub fn put_before(sql: &str, statements: &[PreparedRow<'_>], cursors: &[CursorRo
         0 => ("WITH ", " "),
         _ => (" ", ","),
     };
-    let mut given = format!(
-        "{}{opening}{PREPARED} AS ({}), {CURSORS} AS ({}){closing}",
-        &sql[..start],
-        of_statements(statements),
-        of_cursors(cursors),
-    );
+    let mut given = format!("{}{opening}{rows}{closing}", &sql[..start]);
     let mut end = start;
     for three in tokens.windows(3) {
         let [schema, dot, view] = three else {
@@ -72,7 +126,11 @@ pub fn put_before(sql: &str, statements: &[PreparedRow<'_>], cursors: &[CursorRo
 }
 
 fn is_view(token: &Token) -> bool {
-    matches!(token.as_name(), Some(PREPARED | CURSORS))
+    token.as_name().is_some_and(|name| VIEWS.contains(&name))
+}
+
+fn is_ours(token: &Token) -> bool {
+    is_view(token) || token.as_name() == Some(PID)
 }
 
 fn of_statements(statements: &[PreparedRow<'_>]) -> String {
@@ -113,6 +171,27 @@ fn of_cursors(cursors: &[CursorRow<'_>]) -> String {
     rows
 }
 
+/// How other roles' sessions are encrypted is theirs to know.
+fn of_sessions(sessions: &[(i32, Who)], role: &str) -> String {
+    let mut rows = "SELECT NULL::int4 AS pid, NULL::bool AS ssl, NULL::text AS version, NULL::text AS cipher, NULL::int4 AS bits, \
+                    NULL::text AS client_dn, NULL::numeric AS client_serial, NULL::text AS issuer_dn WHERE false"
+        .to_owned();
+    for (pid, who) in sessions {
+        let told = match &who.cipher {
+            _ if who.role != role => "NULL, NULL, NULL, NULL".to_owned(),
+            None => "false, NULL, NULL, NULL".to_owned(),
+            Some(cipher) => format!(
+                "true, {}, {}, {}",
+                literal(&cipher.version),
+                literal(&cipher.name),
+                cipher.bits
+            ),
+        };
+        rows += &format!(" UNION ALL SELECT {pid}, {told}, NULL, NULL, NULL");
+    }
+    rows
+}
+
 /// As it is, whatever `standard_conforming_strings` says.
 fn literal(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('\'', "''");
@@ -140,7 +219,14 @@ mod tests {
             source: &source,
             params: &[23, 25],
         };
-        let given = put_before(sql, &[statement], &[]);
+        let own = Own {
+            pid: 7,
+            role: "anna",
+            statements: &[statement],
+            cursors: &[],
+            sessions: &[],
+        };
+        let given = own.put_before(sql);
         assert!(given.starts_with(before), "{given}");
         assert!(given.ends_with(after), "{given}");
         let row =
@@ -166,6 +252,52 @@ mod tests {
     fn other_queries_stay_as_they_are() {
         assert!(!are_named("select 'pg_cursors'"));
         assert!(!are_named("select pg_cursors_of"));
-        assert_eq!(put_before("show pg_cursors", &[], &[]), "show pg_cursors");
+        assert_eq!(put_before("show pg_cursors", ""), "show pg_cursors");
+    }
+
+    #[test]
+    fn a_session_knows_its_number() {
+        check_pid(
+            "select 1 from pg_locks where pid <> pg_catalog.pg_backend_pid()",
+            "select 1 from pg_locks where pid <> (SELECT CAST(7 AS int4) AS pg_backend_pid)",
+        );
+        check_pid(
+            "select a, pg_backend_pid () from t",
+            "select a, (SELECT CAST(7 AS int4) AS pg_backend_pid) from t",
+        );
+        for other in [
+            "select * from pg_backend_pid()",
+            "select s.pg_backend_pid()",
+            "select 'pg_backend_pid()'",
+        ] {
+            check_pid(other, other);
+        }
+    }
+
+    fn check_pid(sql: &str, expected: &str) {
+        assert_eq!(with_pid(sql, 7), expected);
+    }
+
+    #[test]
+    fn encryption_is_told_of_one_s_own_sessions() {
+        let who = |role: &str, cipher| Who {
+            role: role.to_owned(),
+            cipher,
+        };
+        let cipher = crate::tls::Cipher {
+            version: "TLSv1.3".to_owned(),
+            name: "TLS_AES_256_GCM_SHA384".to_owned(),
+            bits: 256,
+        };
+        let sessions = [
+            (1, who("anna", Some(cipher.clone()))),
+            (2, who("anna", None)),
+            (3, who("ben", Some(cipher))),
+        ];
+        let rows = of_sessions(&sessions, "anna");
+        let expected = " WHERE false UNION ALL SELECT 1, true, E'TLSv1.3', E'TLS_AES_256_GCM_SHA384', 256, NULL, NULL, NULL \
+                        UNION ALL SELECT 2, false, NULL, NULL, NULL, NULL, NULL, NULL \
+                        UNION ALL SELECT 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL";
+        assert!(rows.ends_with(expected), "{rows}");
     }
 }

@@ -267,8 +267,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    fn warn(&mut self, code: &str, message: &str) {
-        self.wire.put(sqlstate::warning(code, message));
+    pub fn warn(&mut self, code: &str, message: &str) {
+        if self.settings.shows("WARNING") {
+            self.wire.put(sqlstate::warning(code, message));
+        }
     }
 
     /// Warns of what has no effect outside of a block.

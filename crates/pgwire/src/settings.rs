@@ -200,8 +200,22 @@ pub fn check(name: &str, value: &str) -> Result<()> {
     }
 }
 
-/// What PostgreSQL makes of a value, if that need not be asked: our encodings are not all known to it.
+const TIMEOUTS: [&str; 4] = [
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+];
+
+/// What PostgreSQL makes of a value, if that need not be asked: our encodings are not all known to it, and a timeout is not
+/// to run while another one is set.
 pub fn known_value(name: &str, value: &str) -> Result<Option<String>> {
+    if TIMEOUTS
+        .iter()
+        .any(|timeout| timeout.eq_ignore_ascii_case(name))
+    {
+        return Ok(plain_timeout(value));
+    }
     if !name.eq_ignore_ascii_case("client_encoding") {
         return Ok(None);
     }
@@ -211,6 +225,25 @@ pub fn known_value(name: &str, value: &str) -> Result<Option<String>> {
         true => Some("SQL_ASCII".to_owned()),
         false => charset.map(|charset| charset.name().to_owned()),
     })
+}
+
+/// A timeout as PostgreSQL prints it, if it is written plainly: a number behind a 0 is an octal one, and fractions are rounded.
+fn plain_timeout(value: &str) -> Option<String> {
+    const UNITS: [(i32, &str); 5] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1_000, "s"),
+        (1, "ms"),
+    ];
+    let is_plain = value == "0" || !(value.starts_with('0') || value.contains("us"));
+    let limit = duration(value).filter(|_| is_plain)?;
+    let millis = i32::try_from(limit.as_millis()).ok()?;
+    if millis == 0 {
+        return Some("0".to_owned());
+    }
+    let (size, unit) = UNITS.into_iter().find(|(size, _)| millis % size == 0)?;
+    Some(format!("{}{unit}", millis / size))
 }
 
 /// As PostgreSQL prints a setting of time: `0`, `500ms`, `5s`, `1min`, `2h`, `1d`; a bare number is milliseconds.
@@ -281,6 +314,24 @@ mod tests {
 
     fn settings() -> SessionSettings {
         SessionSettings::new([("timezone".to_owned(), "Europe/Paris".to_owned())].into())
+    }
+
+    #[test]
+    fn plain_timeouts_are_printed_as_postgresql_prints_them() {
+        let check = |value: &str, expected: Option<&str>| {
+            let known = known_value("Statement_Timeout", value).expect("ours");
+            assert_eq!(known.as_deref(), expected, "{value}");
+        };
+        check("400", Some("400ms"));
+        check("0", Some("0"));
+        check("1000", Some("1s"));
+        check("90s", Some("90s"));
+        check("36h", Some("36h"));
+        check("1440 min", Some("1d"));
+        check("2147483647", Some("2147483647ms"));
+        for other in ["2147483648", "010", "1500us", "1.5s", "-1", "soon", ""] {
+            check(other, None);
+        }
     }
 
     #[test]

@@ -256,7 +256,11 @@ fn is_for_session(fields: &ErrorFields) -> bool {
     let denied = fields
         .message
         .strip_prefix("permission denied for function ");
-    fields.code == "42501" && matches!(denied, Some("set_config" | "pg_sleep"))
+    fields.code == "42501"
+        && matches!(
+            denied,
+            Some("set_config" | "pg_sleep" | "pg_cancel_backend")
+        )
 }
 
 impl From<rapport_engine::Error> for Failure {

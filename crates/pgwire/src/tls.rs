@@ -180,6 +180,34 @@ impl Identity {
     }
 }
 
+/// What one client's bytes are encrypted with, in OpenSSL's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cipher {
+    pub version: String,
+    pub name: String,
+    pub bits: i32,
+}
+
+impl Cipher {
+    /// Of rustls's names, such as `TLSv1_3` and `TLS13_AES_256_GCM_SHA384`.
+    fn new(version: &str, suite: &str) -> Self {
+        let name = match suite.strip_prefix("TLS13_") {
+            Some(suite) => format!("TLS_{suite}"),
+            None => suite
+                .trim_start_matches("TLS_")
+                .replace("WITH_", "")
+                .replace("AES_", "AES")
+                .replace("POLY1305_SHA256", "POLY1305")
+                .replace('_', "-"),
+        };
+        Self {
+            version: version.replace('_', "."),
+            bits: if name.contains("128") { 128 } else { 256 },
+            name,
+        }
+    }
+}
+
 /// One client's bytes: in the clear, until the client asks for encryption.
 pub enum Transport<S> {
     Plain(S),
@@ -202,6 +230,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
 
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Transport::Encrypted(_))
+    }
+
+    /// How it is encrypted, if it is.
+    pub fn cipher(&self) -> Option<Cipher> {
+        let Transport::Encrypted(stream) = self else {
+            return None;
+        };
+        let tls = stream.get_ref().1;
+        let version = tls.protocol_version()?.as_str()?;
+        let suite = tls.negotiated_cipher_suite()?.suite();
+        Some(Cipher::new(version, suite.as_str()?))
     }
 
     /// Whether both sides have agreed, in TLS, on what is spoken in it.
@@ -295,5 +334,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(version: &str, suite: &str, expected: (&str, &str, i32)) {
+        let cipher = Cipher::new(version, suite);
+        let told = (&*cipher.version, &*cipher.name, cipher.bits);
+        assert_eq!(told, expected, "{suite}");
+    }
+
+    #[test]
+    fn ciphers_have_the_names_of_openssl() {
+        check(
+            "TLSv1_3",
+            "TLS13_AES_256_GCM_SHA384",
+            ("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256),
+        );
+        check(
+            "TLSv1_2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", 128),
+        );
+        check(
+            "TLSv1_2",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305", 256),
+        );
     }
 }

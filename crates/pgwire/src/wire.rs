@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::charset::Charset;
 use crate::sqlstate::Failure;
-use crate::tls::{Identity, Transport};
+use crate::tls::{Cipher, Identity, Transport};
 
 /// Until the login is done, nothing a client may say is longer.
 pub const LIMIT_BEFORE_LOGIN: usize = 16 << 10;
@@ -111,6 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     pub fn is_encrypted(&self) -> bool {
         self.stream.is_encrypted()
+    }
+
+    /// How it is encrypted, if it is.
+    pub fn cipher(&self) -> Option<Cipher> {
+        self.stream.cipher()
     }
 
     /// Whether PostgreSQL's protocol was agreed on within TLS.

@@ -86,10 +86,10 @@ impl Learner for Boosting {
         let rows: Vec<usize> = (0..targets.len()).filter(|n| weights[*n] > 0.0).collect();
         let of = |column: &[f64]| -> Vec<f64> { rows.iter().map(|n| column[*n]).collect() };
         let (table, targets, weights) = (table.select(&rows), of(targets), of(weights));
-        let encoding = Encoding::new(&table, &weights, Missing::Kept);
+        let encoding = Encoding::new(&table, &weights, Missing::Kept, is_cancelled)?;
         let unit = self.unit(&targets, &weights)?;
         let data = Data {
-            numbers: encoding.apply(&table)?,
+            numbers: encoding.apply(&table, is_cancelled)?,
             targets: targets
                 .iter()
                 .map(|y| (y - unit.mean) / unit.deviation)
@@ -294,7 +294,7 @@ impl Boosted {
     }
 
     fn reasons_by(&self, table: &Table, method: ContributionsMethod) -> Result<Reasons> {
-        let numbers = self.encoding.apply(table)?;
+        let numbers = self.encoding.apply(table, &|| false)?;
         let n = numbers.columns.len();
         let flat = numbers.columns.concat();
         let matrix = Matrix::new(&flat, table.n_rows(), n);
@@ -320,7 +320,7 @@ impl Boosted {
 
 impl Predictor for Boosted {
     fn predict(&self, table: &Table) -> Result<Vec<f64>> {
-        let data = self.encoding.apply(table)?.columns;
+        let data = self.encoding.apply(table, &|| false)?.columns;
         let flat = data.concat();
         let matrix = Matrix::new(&flat, table.n_rows(), data.len());
         let scores = self.trees.predict(&matrix, true).into_iter();

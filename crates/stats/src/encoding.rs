@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fit::IsCancelled;
 use crate::learner::{Column, Table};
 use crate::{Error, Result};
 
@@ -44,19 +45,27 @@ pub struct Numbers {
 }
 
 const MOST_WORDS: usize = 32;
+/// So many words are counted between two questions whether it is cancelled.
+const OFTEN: usize = 65_536;
 const OTHER_TABLE: Error =
     Error::TooLittle("the table has other columns than the model learned from");
 
 impl Encoding {
-    pub fn new(table: &Table, weights: &[f64], missing: Missing) -> Self {
+    pub fn new(
+        table: &Table,
+        weights: &[f64],
+        missing: Missing,
+        is_cancelled: IsCancelled,
+    ) -> Result<Self> {
         let encoded = |column: &Column| match column {
-            Column::Numbers(numbers) => of_numbers(numbers, weights),
-            Column::Categories(categories) => of_categories(categories, weights),
+            _ if is_cancelled() => Err(Error::Cancelled),
+            Column::Numbers(numbers) => Ok(of_numbers(numbers, weights)),
+            Column::Categories(categories) => of_categories(categories, weights, is_cancelled),
         };
-        Self {
+        Ok(Self {
             missing,
-            columns: table.columns().iter().map(encoded).collect(),
-        }
+            columns: table.columns().iter().map(encoded).collect::<Result<_>>()?,
+        })
     }
 
     pub fn n_columns(&self) -> usize {
@@ -75,7 +84,7 @@ impl Encoding {
         self.columns.iter().map(of).sum()
     }
 
-    pub fn apply(&self, table: &Table) -> Result<Numbers> {
+    pub fn apply(&self, table: &Table, is_cancelled: IsCancelled) -> Result<Numbers> {
         if table.columns().len() != self.columns.len() {
             return Err(OTHER_TABLE);
         }
@@ -84,7 +93,8 @@ impl Encoding {
             origins: vec![],
         };
         for (origin, (encoded, column)) in self.columns.iter().zip(table.columns()).enumerate() {
-            numbers.columns.extend(encoded.apply(column, self.missing)?);
+            let made = encoded.apply(column, self.missing, is_cancelled)?;
+            numbers.columns.extend(made);
             numbers.origins.resize(numbers.columns.len(), origin);
         }
         Ok(numbers)
@@ -92,7 +102,12 @@ impl Encoding {
 }
 
 impl Encoded {
-    fn apply(&self, column: &Column, missing: Missing) -> Result<Vec<Vec<f64>>> {
+    fn apply(
+        &self,
+        column: &Column,
+        missing: Missing,
+        is_cancelled: IsCancelled,
+    ) -> Result<Vec<Vec<f64>>> {
         match (self, column) {
             (Self::Numbers { .. }, Column::Numbers(numbers)) if missing == Missing::Kept => {
                 Ok(vec![numbers.clone()])
@@ -106,15 +121,15 @@ impl Encoded {
                 Ok(columns)
             }
             (Self::Words { words, has_missing }, Column::Categories(categories)) => {
-                let of = |word: Option<&String>| -> Vec<f64> {
+                let of = |word: Option<&String>| -> Result<Vec<f64>> {
+                    if is_cancelled() {
+                        return Err(Error::Cancelled);
+                    }
                     let equals = categories.iter().map(|category| category.as_ref() == word);
-                    equals.map(is).collect()
+                    Ok(equals.map(is).collect())
                 };
-                let mut columns: Vec<_> = words.iter().map(|word| of(Some(word))).collect();
-                if *has_missing {
-                    columns.push(of(None));
-                }
-                Ok(columns)
+                let missing = has_missing.then_some(None);
+                words.iter().map(Some).chain(missing).map(of).collect()
             }
             _ => Err(OTHER_TABLE),
         }
@@ -141,9 +156,16 @@ fn of_numbers(numbers: &[f64], weights: &[f64]) -> Encoded {
 }
 
 /// The commonest words, in the order of the alphabet.
-fn of_categories(categories: &[Option<String>], weights: &[f64]) -> Encoded {
+fn of_categories(
+    categories: &[Option<String>],
+    weights: &[f64],
+    is_cancelled: IsCancelled,
+) -> Result<Encoded> {
     let mut counts: BTreeMap<&String, f64> = BTreeMap::new();
-    for (category, weight) in categories.iter().zip(weights) {
+    for (row, (category, weight)) in categories.iter().zip(weights).enumerate() {
+        if row.is_multiple_of(OFTEN) && is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         if let Some(word) = category {
             *counts.entry(word).or_default() += weight;
         }
@@ -153,10 +175,10 @@ fn of_categories(categories: &[Option<String>], weights: &[f64]) -> Encoded {
     words.sort_by(|a, b| b.1.total_cmp(&a.1));
     words.truncate(MOST_WORDS);
     words.sort_by_key(|(word, _)| *word);
-    Encoded::Words {
+    Ok(Encoded::Words {
         words: words.into_iter().map(|(word, _)| word.clone()).collect(),
         has_missing: categories.iter().any(Option::is_none),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -172,13 +194,36 @@ mod tests {
         Table::new(columns).expect("a table")
     }
 
+    fn learned(table: &Table, weights: &[f64], missing: Missing) -> Encoding {
+        Encoding::new(table, weights, missing, &|| false).expect("learned")
+    }
+
+    fn applied(encoding: &Encoding, table: &Table) -> Result<Numbers> {
+        encoding.apply(table, &|| false)
+    }
+
+    #[test]
+    fn it_ends_once_it_is_cancelled() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let word = "a";
+        let seen = table(vec![words(&vec![word; 3 * OFTEN])]);
+        let weights = vec![1.0; 3 * OFTEN];
+        let asked = AtomicUsize::new(0);
+        // The column, and then its words: in the middle of them it ends.
+        let soon = || asked.fetch_add(1, Ordering::Relaxed) >= 2;
+        let ended = Encoding::new(&seen, &weights, Missing::Kept, &soon);
+        assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+        assert_eq!(asked.into_inner(), 3);
+        let encoding = learned(&seen, &weights, Missing::Kept);
+        let ended = encoding.apply(&seen, &|| true).err();
+        assert!(matches!(ended, Some(Error::Cancelled)), "{ended:?}");
+    }
+
     #[test]
     fn words_become_zeros_and_ones() {
         let seen = table(vec![words(&["b", "a", "", "b"])]);
-        let encoding = Encoding::new(&seen, &[1.0; 4], Missing::Kept);
-        let of = encoding
-            .apply(&table(vec![words(&["a", "b", "c", ""])]))
-            .expect("encoded");
+        let encoding = learned(&seen, &[1.0; 4], Missing::Kept);
+        let of = applied(&encoding, &table(vec![words(&["a", "b", "c", ""])])).expect("encoded");
         let expected = [
             [1.0, 0.0, 0.0, 0.0],
             [0.0, 1.0, 0.0, 0.0],
@@ -194,7 +239,7 @@ mod tests {
         let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
         many.extend(["049"; 3]);
         let seen = table(vec![words(&many)]);
-        let encoding = Encoding::new(&seen, &[1.0; 203], Missing::Kept);
+        let encoding = learned(&seen, &[1.0; 203], Missing::Kept);
         let Encoded::Words { words, .. } = &encoding.columns[0] else {
             panic!("words")
         };
@@ -205,18 +250,21 @@ mod tests {
     #[test]
     fn a_missing_number_is_kept_or_replaced() {
         let seen = table(vec![Column::Numbers(vec![1.0, f64::NAN, 4.0])]);
-        let kept = Encoding::new(&seen, &[2.0, 1.0, 1.0], Missing::Kept);
-        assert!(kept.apply(&seen).expect("encoded").columns[0][1].is_nan());
-        let replaced = Encoding::new(&seen, &[2.0, 1.0, 1.0], Missing::Replaced);
+        let kept = learned(&seen, &[2.0, 1.0, 1.0], Missing::Kept);
+        assert!(applied(&kept, &seen).expect("encoded").columns[0][1].is_nan());
+        let replaced = learned(&seen, &[2.0, 1.0, 1.0], Missing::Replaced);
         let expected = vec![vec![1.0, 2.0, 4.0], vec![0.0, 1.0, 0.0]];
-        assert_eq!(replaced.apply(&seen).expect("encoded").columns, expected);
+        assert_eq!(
+            applied(&replaced, &seen).expect("encoded").columns,
+            expected
+        );
     }
 
     #[test]
     fn another_table_is_refused() {
         let seen = table(vec![Column::Numbers(vec![1.0])]);
-        let encoding = Encoding::new(&seen, &[1.0], Missing::Kept);
-        assert!(encoding.apply(&table(vec![words(&["a"])])).is_err());
-        assert!(encoding.apply(&table(vec![])).is_err());
+        let encoding = learned(&seen, &[1.0], Missing::Kept);
+        assert!(applied(&encoding, &table(vec![words(&["a"])])).is_err());
+        assert!(applied(&encoding, &table(vec![])).is_err());
     }
 }

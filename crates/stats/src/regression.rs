@@ -52,8 +52,8 @@ impl Learner for Regression {
     ) -> Result<Line> {
         self.goal.check(table, targets, weights)?;
         positive("l2", self.l2)?;
-        let encoding = Encoding::new(table, weights, Missing::Replaced);
-        let (rows, n) = rows(&encoding, table)?;
+        let encoding = Encoding::new(table, weights, Missing::Replaced, is_cancelled)?;
+        let (rows, n) = rows(&encoding, table, is_cancelled)?;
         scaling::check(&rows, n, weights)?;
         let scaling = Scaling::new(&rows, n, weights);
         let scaled = scaling.rows(&rows, targets.len());
@@ -131,7 +131,7 @@ impl Line {
 
 impl Predictor for Line {
     fn predict(&self, table: &Table) -> Result<Vec<f64>> {
-        let (rows, n) = rows(&self.encoding, table)?;
+        let (rows, n) = rows(&self.encoding, table, &|| false)?;
         let of = |row: usize| {
             let score = self.score(&rows[row * n..(row + 1) * n]);
             if self.is_logistic {
@@ -144,7 +144,7 @@ impl Predictor for Line {
     }
 
     fn reasons(&self, table: &Table) -> Result<Reasons> {
-        let numbers = self.encoding.apply(table)?;
+        let numbers = self.encoding.apply(table, &|| false)?;
         let width = self.encoding.n_columns();
         let mut additions = vec![0.0; table.n_rows() * width];
         for (n, (column, origin)) in numbers.columns.iter().zip(&numbers.origins).enumerate() {
@@ -160,8 +160,12 @@ impl Predictor for Line {
 }
 
 /// Encoded, row by row, and how many numbers there are in a row.
-fn rows(encoding: &Encoding, table: &Table) -> Result<(Vec<f64>, usize)> {
-    let columns = encoding.apply(table)?.columns;
+fn rows(
+    encoding: &Encoding,
+    table: &Table,
+    is_cancelled: IsCancelled,
+) -> Result<(Vec<f64>, usize)> {
+    let columns = encoding.apply(table, is_cancelled)?.columns;
     let of_row = |row: usize| columns.iter().map(move |column| column[row]);
     Ok((
         (0..table.n_rows()).flat_map(of_row).collect(),

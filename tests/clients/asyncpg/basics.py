@@ -22,18 +22,18 @@ async def _rejected(kind, awaitable):
     raise AssertionError(f"expected {kind.__name__}, got {value!r}")
 
 
-async def it_logs_in():
+async def it_logs_in():  # connect
     c = await asyncpg.connect()
     same(await c.fetchval("SELECT 1"), 1)
     assert c.get_server_version().major >= 15, c.get_server_version()
     await c.close()
 
 
-async def a_wrong_password_is_refused():
+async def a_wrong_password_is_refused():  # password
     await _rejected(asyncpg.InvalidPasswordError, asyncpg.connect(password="wrong"))
 
 
-async def types_travel_both_ways():
+async def types_travel_both_ways():  # types
     c = await asyncpg.connect(server_settings={"timezone": "UTC"})
     for name, values in [
         ("bool", [True, False]), ("int2", [-5]), ("int4", [2**31 - 1]), ("int8", [-2**63]), ("float4", [0.5]),
@@ -50,7 +50,7 @@ async def types_travel_both_ways():
     await c.close()
 
 
-async def own_tables_take_parameters_of_every_type():
+async def own_tables_take_parameters_of_every_type():  # types, parameters
     c = await asyncpg.connect(server_settings={"timezone": "UTC"})
     kinds = {
         "b": ("bool", True, False), "i2": ("int2", -5, 7), "i4": ("int4", 1, 2**31 - 1), "i8": ("int8", -2**63, 3),
@@ -88,7 +88,7 @@ async def own_tables_take_parameters_of_every_type():
     await c.close()
 
 
-async def a_row_of_the_history_arrives():
+async def a_row_of_the_history_arrives():  # queries
     c = await asyncpg.connect()
     row = await c.fetchrow("SELECT * FROM interactions WHERE customer_id = $1 ORDER BY occurred_at LIMIT 1", 1)
     same(type(row["interaction_id"]), asyncpg.pgproto.pgproto.UUID)
@@ -97,7 +97,7 @@ async def a_row_of_the_history_arrives():
     await c.close()
 
 
-async def a_prepared_statement_tells_its_types():
+async def a_prepared_statement_tells_its_types():  # prepared, metadata
     c = await asyncpg.connect()
     statement = await c.prepare("SELECT channel, sum(amount) AS total FROM interactions WHERE customer_id = $1 "
                                 "AND occurred_at >= $2 GROUP BY channel")
@@ -108,7 +108,7 @@ async def a_prepared_statement_tells_its_types():
     await c.close()
 
 
-async def a_pool_is_reset_between_its_users():
+async def a_pool_is_reset_between_its_users():  # pools
     async with asyncpg.create_pool(min_size=2, max_size=3) as pool:
         async with pool.acquire() as c:
             await c.execute("SET statement_timeout = '9s'")
@@ -116,7 +116,7 @@ async def a_pool_is_reset_between_its_users():
         same(set(answers), {"0"})
 
 
-async def a_cursor_reads_in_parts():
+async def a_cursor_reads_in_parts():  # cursors, streaming
     c = await asyncpg.connect()
     async with c.transaction():
         seen = 0
@@ -126,7 +126,7 @@ async def a_cursor_reads_in_parts():
     await c.close()
 
 
-async def a_cursor_can_be_left_early():
+async def a_cursor_can_be_left_early():  # cursors
     c = await asyncpg.connect()
     async with c.transaction():
         cursor = await c.cursor("SELECT a.source_id FROM interactions a, interactions b, interactions c")
@@ -137,7 +137,7 @@ async def a_cursor_can_be_left_early():
     await asyncio.to_thread(becomes_idle)
 
 
-async def a_timeout_cancels_the_work():
+async def a_timeout_cancels_the_work():  # timeout
     c = await asyncpg.connect()
     await _rejected(asyncio.TimeoutError, c.fetchval(ENDLESS, timeout=0.5))
     same(await c.fetchval("SELECT 1"), 1)
@@ -145,7 +145,7 @@ async def a_timeout_cancels_the_work():
     await asyncio.to_thread(becomes_idle)
 
 
-async def copy_goes_both_ways_in_binary():
+async def copy_goes_both_ways_in_binary():  # copy
     c = await asyncpg.connect()
     await c.execute("CREATE TABLE q_copy (a int8, b text, at timestamptz)")
     at = datetime.datetime(2024, 1, 1, tzinfo=UTC)
@@ -161,7 +161,7 @@ async def copy_goes_both_ways_in_binary():
     await c.close()
 
 
-async def errors_are_of_their_class():
+async def errors_are_of_their_class():  # errors
     c = await asyncpg.connect()
     await _rejected(asyncpg.UndefinedTableError, c.fetch("SELECT * FROM nowhere"))
     await _rejected(asyncpg.UndefinedColumnError, c.fetch("SELECT nothing FROM interactions"))
@@ -171,7 +171,7 @@ async def errors_are_of_their_class():
     await c.close()
 
 
-async def executemany_inserts():
+async def executemany_inserts():  # writing
     c = await asyncpg.connect()
     await c.execute("CREATE TABLE q_many (a int, b text)")
     await c.executemany("INSERT INTO q_many VALUES ($1, $2)", [(n, str(n)) for n in range(20)])
@@ -180,8 +180,92 @@ async def executemany_inserts():
     await c.close()
 
 
-async def tls_is_verified():
+async def tls_is_verified():  # tls
     trusted = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT"))
     c = await asyncpg.connect(ssl=trusted)
     same(await c.fetchval("SELECT 1"), 1)
+    await c.close()
+
+
+async def a_stranger_s_certificate_is_not_trusted():  # tls
+    await _rejected(ssl.SSLCertVerificationError, asyncpg.connect(ssl=ssl.create_default_context()))
+
+
+async def columns_of_every_type_are_described():  # metadata
+    c = await asyncpg.connect()
+    statement = await c.prepare("SELECT e.*, 1 AS one, count(*) OVER () FROM every_type e")
+    told = "\n".join(f"{a.name} {a.type.name} {a.type.kind} {a.type.schema}" for a in statement.get_attributes())
+    await c.close()
+    return told
+
+
+async def several_statements_are_run():  # several
+    c = await asyncpg.connect()
+    same(await c.execute("CREATE TABLE q_several (a int); INSERT INTO q_several VALUES (1), (2); DELETE FROM q_several"), "DELETE 2")
+    same(await c.execute("DROP TABLE q_several"), "DROP TABLE")
+    await c.close()
+
+
+async def transactions_are_nested():  # transactions
+    c = await asyncpg.connect()
+    await c.execute("CREATE TABLE q_nested (a int)")
+    async with c.transaction(isolation="repeatable_read"):
+        await c.execute("INSERT INTO q_nested VALUES (1)")
+        inner = c.transaction()
+        await inner.start()
+        await c.execute("INSERT INTO q_nested VALUES (2)")
+        await inner.rollback()
+        await c.execute("INSERT INTO q_nested VALUES (4)")
+    same(await c.fetchval("SELECT sum(a) FROM q_nested"), 5)
+    await c.execute("DROP TABLE q_nested")
+    await c.close()
+
+
+async def a_temporary_table_is_of_the_session():  # temporary
+    c, other = await asyncpg.connect(), await asyncpg.connect()
+    await c.execute("CREATE TEMPORARY TABLE q_temporary (a int)")
+    await c.copy_records_to_table("q_temporary", records=[(1,), (2,)])
+    same(await c.fetchval("SELECT sum(a) FROM q_temporary"), 3)
+    await _rejected(asyncpg.UndefinedTableError, other.fetch("SELECT * FROM q_temporary"))
+    await c.close()
+    await other.close()
+
+
+async def tables_are_made_changed_and_dropped():  # definitions
+    c = await asyncpg.connect()
+    await c.execute("CREATE TABLE q_changed (a int)")
+    same(await c.fetch("SELECT * FROM q_changed"), [])
+    await c.execute("ALTER TABLE q_changed ADD COLUMN b text")
+    await c.execute("INSERT INTO q_changed VALUES ($1, $2)", 1, "x")
+    same([tuple(row) for row in await c.fetch("SELECT * FROM q_changed")], [(1, "x")])
+    same(await c.execute("DROP TABLE q_changed"), "DROP TABLE")
+    await c.close()
+
+
+async def notices_are_told():  # notices
+    c = await asyncpg.connect()
+    told = []
+    c.add_log_listener(lambda _, notice: told.append((notice.severity_en, notice.message, notice.sqlstate)))
+    await c.execute("DROP TABLE IF EXISTS q_nowhere")
+    await asyncio.sleep(0)
+    same(told, [("NOTICE", 'table "q_nowhere" does not exist, skipping', "00000")])
+    await c.close()
+
+
+async def a_cancelled_task_cancels_the_work():  # cancel
+    c = await asyncpg.connect()
+    running = asyncio.ensure_future(c.fetchval(ENDLESS))
+    await asyncio.sleep(0.5)
+    running.cancel()
+    await _rejected(asyncio.CancelledError, running)
+    same(await c.fetchval("SELECT 1"), 1)
+    await c.close()
+    await asyncio.to_thread(becomes_idle)
+
+
+async def settings_hold():  # settings
+    c = await asyncpg.connect(server_settings={"timezone": "Asia/Tokyo", "application_name": "a check"})
+    same((await c.fetchval("SHOW timezone"), await c.fetchval("SHOW application_name")), ("Asia/Tokyo", "a check"))
+    await c.execute("SET timezone = 'UTC'")
+    same(c.get_settings().TimeZone, "UTC")
     await c.close()

@@ -78,24 +78,24 @@ def _funnels(are_combined):
     return questions
 
 
-def funnels_of_different_moments():
+def funnels_of_different_moments():  # queries
     _compare(_funnels(lambda modes: True), 1)
 
 
-def funnels_of_equal_moments():
+def funnels_of_equal_moments():  # queries
     # With both of these, ClickHouse's own answer depends on the order of the rows.
     _compare(_funnels(lambda modes: not {"strict_deduplication", "strict_once"} <= {*modes}), 2, shortest_pause=0)
 
 
-def sequences_match():
+def sequences_match():  # queries
     _compare([(f"sequenceMatch('{p}')(moment, c1, c2, c3)", f"sequence_match('{p}', moment, c1, c2, c3)") for p in PATTERNS], 3)
 
 
-def sequences_are_counted():
+def sequences_are_counted():  # queries
     _compare([(f"sequenceCount('{p}')(moment, c1, c2, c3)", f"sequence_count('{p}', moment, c1, c2, c3)") for p in PATTERNS], 4)
 
 
-def the_next_page_is_found():
+def the_next_page_is_found():  # queries
     questions = []
     for direction, bases in DIRECTIONS.items():
         for base in bases:
@@ -105,5 +105,5 @@ def the_next_page_is_found():
     _compare(questions, 5)
 
 
-def who_came_again_is_told():
+def who_came_again_is_told():  # queries
     _compare([(f"retention({c})", f"retention({c})") for c in ("c1, c2", "c3, c1, c2", "c2, c2")], 6, shortest_pause=0)

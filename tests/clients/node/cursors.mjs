@@ -4,7 +4,7 @@ import { connected, module, rejection } from '../server.mjs';
 
 const Cursor = module('pg-cursor');
 
-export async function a_cursor_reads_in_parts() {
+export async function a_cursor_reads_in_parts() { // cursors, streaming
   const client = await connected();
   const cursor = client.query(new Cursor('SELECT id FROM sales WHERE shop_id = $1 ORDER BY id', [2]));
   const sizes = [];
@@ -18,7 +18,7 @@ export async function a_cursor_reads_in_parts() {
   await client.end();
 }
 
-export async function a_cursor_can_be_left_early() {
+export async function a_cursor_can_be_left_early() { // cursors
   const client = await connected();
   const cursor = client.query(new Cursor('SELECT a.source_id FROM interactions a, interactions b, interactions c'));
   assert.equal((await cursor.read(10)).length, 10);
@@ -27,7 +27,7 @@ export async function a_cursor_can_be_left_early() {
   await client.end();
 }
 
-export async function a_failing_cursor_says_so() {
+export async function a_failing_cursor_says_so() { // cursors, errors
   const client = await connected();
   const cursor = client.query(new Cursor('SELECT * FROM nowhere'));
   assert.equal((await rejection(cursor.read(1))).code, '42P01');
@@ -35,7 +35,7 @@ export async function a_failing_cursor_says_so() {
   await client.end();
 }
 
-export async function an_error_in_the_middle_ends_the_cursor() {
+export async function an_error_in_the_middle_ends_the_cursor() { // cursors, errors
   const client = await connected();
   const cursor = client.query(new Cursor('SELECT 1 / (900 - id) AS x FROM (SELECT id FROM sales ORDER BY id) AS s'));
   const error = await rejection((async () => {

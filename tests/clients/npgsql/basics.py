@@ -7,7 +7,7 @@ from _dotnet import (CommandBehavior, NpgsqlConnection, NpgsqlDbType, NpgsqlExce
 from server import ENDLESS, becomes_idle, raises, same
 
 
-def it_connects_and_loads_the_types():
+def it_connects_and_loads_the_types():  # connect
     c = connect(Pooling="false")
     assert str(c.PostgreSqlVersion) >= "15", c.PostgreSqlVersion
     same(value(c, "SELECT 1"), 1)
@@ -15,24 +15,24 @@ def it_connects_and_loads_the_types():
     c.Close()
 
 
-def it_connects_over_tls():
+def it_connects_over_tls():  # tls
     c = connect(Pooling="false", SSL_Mode="Require", Trust_Server_Certificate="true")
     same(value(c, "SELECT 1"), 1)
     c.Close()
 
 
-def a_wrong_password_is_refused():
+def a_wrong_password_is_refused():  # password
     same(sqlstate(lambda: connect(Password="wrong", Pooling="false")), "28P01")
 
 
-def the_types_are_loaded_anew():
+def the_types_are_loaded_anew():  # connect
     c = connect(Pooling="false")
     c.ReloadTypes()
     same(value(c, "SELECT ARRAY[1, 2]").Length, 2)
     c.Close()
 
 
-def a_pooled_connection_is_reset():
+def a_pooled_connection_is_reset():  # pools
     c = connect(Maximum_Pool_Size=1, Application_Name="pooled")
     run(c, "SET statement_timeout = '9s'")
     process = c.ProcessID
@@ -45,7 +45,7 @@ def a_pooled_connection_is_reset():
     NpgsqlConnection.ClearPool(c)
 
 
-def discard_all_can_be_asked():
+def discard_all_can_be_asked():  # pools
     c = connect(Pooling="false")
     run(c, "SET statement_timeout = '9s'")
     run(c, "DISCARD ALL")
@@ -53,7 +53,7 @@ def discard_all_can_be_asked():
     c.Close()
 
 
-def values_arrive_in_their_types():
+def values_arrive_in_their_types():  # types
     c = connect(Pooling="false", Timezone="UTC")
     reader = command(c, "SELECT * FROM every_type ORDER BY id LIMIT 1").ExecuteReader()
     same([f"{reader.GetDataTypeName(i)}:{reader.GetFieldType(i).Name}" for i in range(reader.FieldCount)], [
@@ -72,13 +72,13 @@ def values_arrive_in_their_types():
     return "\n".join(out)
 
 
-def nulls_arrive():
+def nulls_arrive():  # types
     c = connect(Pooling="false")
     same(ask(c, "SELECT * FROM every_type WHERE id = 3"), [[3] + [None] * 21])
     c.Close()
 
 
-def parameters_of_every_type_are_taken():
+def parameters_of_every_type_are_taken():  # types, parameters
     c = connect(Pooling="false", Timezone="UTC")
     for kind, cast, sent, text in [
         (NpgsqlDbType.Boolean, "boolean", True, "true"), (NpgsqlDbType.Smallint, "smallint", System.Int16(-5), "-5"),
@@ -105,14 +105,14 @@ def parameters_of_every_type_are_taken():
     c.Close()
 
 
-def a_parameter_filters_a_scan():
+def a_parameter_filters_a_scan():  # parameters
     c = connect(Pooling="false")
     same(value(c, "SELECT count(*) FROM sales WHERE shop_id = @p0 AND sold_at >= @p1 AND note LIKE @p2", 2,
                System.DateTime(2024, 6, 1), "sale%"), 78)
     c.Close()
 
 
-def a_prepared_command_runs_many_times():
+def a_prepared_command_runs_many_times():  # prepared
     c = connect(Pooling="false")
     prepared = command(c, "SELECT sum(amount) FROM sales WHERE shop_id = @p0", 1)
     prepared.Prepare()
@@ -124,14 +124,14 @@ def a_prepared_command_runs_many_times():
     c.Close()
 
 
-def statements_are_prepared_by_themselves():
+def statements_are_prepared_by_themselves():  # prepared
     c = connect(Pooling="false", Max_Auto_Prepare=5, Auto_Prepare_Min_Usages=2)
     for n in range(8):
         same(value(c, "SELECT @p0 + 1", n), n + 1)
     c.Close()
 
 
-def several_statements_give_several_results():
+def several_statements_give_several_results():  # several
     c = connect(Pooling="false")
     reader = command(c, "SELECT 1; SELECT 'two'; SELECT id FROM regions ORDER BY id").ExecuteReader()
     found = [rows(reader)]
@@ -142,7 +142,7 @@ def several_statements_give_several_results():
     c.Close()
 
 
-def changed_rows_are_counted():
+def changed_rows_are_counted():  # writing
     c = connect(Pooling="false")
     run(c, "CREATE TABLE n_counts (a int, b text)")
     same(run(c, "INSERT INTO n_counts VALUES (@p0, @p1), (2, 'y')", 1, "x"), 2)
@@ -152,7 +152,7 @@ def changed_rows_are_counted():
     c.Close()
 
 
-def a_transaction_is_rolled_back():
+def a_transaction_is_rolled_back():  # transactions
     c = connect(Pooling="false")
     run(c, "CREATE TABLE n_rolled (a int)")
     transaction = c.BeginTransaction()
@@ -170,7 +170,7 @@ def a_transaction_is_rolled_back():
     c.Close()
 
 
-def errors_carry_their_sqlstate():
+def errors_carry_their_sqlstate():  # errors
     c = connect(Pooling="false")
     for sql, code in [("SELECT * FROM nowhere", "42P01"), ("SELECT nothing FROM shops", "42703"), ("SELEC", "42601"),
                       ("SELECT 1/0", "22012"), ("SELECT 'x'::int", "22P02")]:
@@ -179,14 +179,14 @@ def errors_carry_their_sqlstate():
     c.Close()
 
 
-def a_command_timeout_drops_the_work():
+def a_command_timeout_drops_the_work():  # timeout
     c = connect(Pooling="false", Command_Timeout=1)
     raises(NpgsqlException, value, c, ENDLESS)
     c.Close()
     becomes_idle()
 
 
-def cancel_stops_the_work():
+def cancel_stops_the_work():  # cancel
     c = connect(Pooling="false")
     slow = command(c, ENDLESS)
     running = slow.ExecuteScalarAsync()
@@ -204,7 +204,7 @@ def cancel_stops_the_work():
     c.Close()
 
 
-def a_result_can_be_left_early():
+def a_result_can_be_left_early():  # streaming
     c = connect(Pooling="false")
     reader = command(c, "SELECT source_id FROM interactions").ExecuteReader(CommandBehavior.SingleRow)
     reader.Read()
@@ -213,14 +213,14 @@ def a_result_can_be_left_early():
     c.Close()
 
 
-def many_rows_arrive():
+def many_rows_arrive():  # streaming
     c = connect(Pooling="false")
     found = ask(c, "SELECT id, amount, note FROM sales ORDER BY id")
     same((len(found), found[9][2], found[10][2]), (1000, None, "sale 11"))
     c.Close()
 
 
-def binary_export_reads_rows():
+def binary_export_reads_rows():  # copy
     c = connect(Pooling="false")
     reader = c.BeginBinaryExport("COPY (SELECT id, name FROM shops ORDER BY id) TO STDOUT (FORMAT BINARY)")
     found = []
@@ -231,7 +231,7 @@ def binary_export_reads_rows():
     c.Close()
 
 
-def binary_import_writes_rows():
+def binary_import_writes_rows():  # copy
     c = connect(Pooling="false")
     run(c, "CREATE TABLE n_import (a int, b text)")
     writer = c.BeginBinaryImport("COPY n_import (a, b) FROM STDIN (FORMAT BINARY)")
@@ -246,7 +246,7 @@ def binary_import_writes_rows():
     c.Close()
 
 
-def text_goes_both_ways():
+def text_goes_both_ways():  # copy
     c = connect(Pooling="false")
     run(c, "CREATE TABLE n_text (a int, b text)")
     writer = c.BeginTextImport("COPY n_text FROM STDIN")
@@ -257,3 +257,75 @@ def text_goes_both_ways():
     reader.Dispose()
     run(c, "DROP TABLE n_text")
     c.Close()
+
+
+def a_stranger_s_certificate_is_not_trusted():  # tls
+    # This Npgsql trusts the machine's authorities, or everybody.
+    raises(System.Exception, connect, Pooling="false", SSL_Mode="Require", Trust_Server_Certificate="false")
+
+
+def columns_of_a_result_are_described():  # metadata
+    c = connect(Pooling="false")
+    reader = command(c, "SELECT e.*, 1 AS one, count(*) OVER () FROM every_type e").ExecuteReader(CommandBehavior.SchemaOnly)
+    told = [f"{column.ColumnName} {column.DataTypeName} {column.TypeOID} {column.ColumnOrdinal}" for column in reader.GetColumnSchema()]
+    reader.Close()
+    c.Close()
+    return "\n".join(told)
+
+
+def a_declared_cursor_reads_in_parts():  # cursors
+    c = connect(Pooling="false")
+    transaction = c.BeginTransaction()
+    run(c, "DECLARE parts CURSOR FOR SELECT id FROM sales ORDER BY id")
+    sizes = []
+    while found := ask(c, "FETCH 300 FROM parts"):
+        sizes.append(len(found))
+    same(sizes, [300, 300, 300, 100])
+    run(c, "CLOSE parts")
+    transaction.Commit()
+    c.Close()
+
+
+def tables_are_made_changed_and_dropped():  # definitions
+    c = connect(Pooling="false")
+    run(c, "CREATE TABLE n_changed (a int)")
+    run(c, "ALTER TABLE n_changed ADD COLUMN b text")
+    run(c, "INSERT INTO n_changed VALUES (@p0, @p1)", 1, "x")
+    same(ask(c, "SELECT * FROM n_changed"), [[1, "x"]])
+    run(c, "DROP TABLE n_changed")
+    same(sqlstate(run, c, "SELECT * FROM n_changed"), "42P01")
+    c.Close()
+
+
+def a_temporary_table_is_of_the_session():  # temporary
+    c, other = connect(Pooling="false"), connect(Pooling="false")
+    run(c, "CREATE TEMPORARY TABLE n_temporary (a int)")
+    run(c, "INSERT INTO n_temporary VALUES (@p0), (2)", 1)
+    same(value(c, "SELECT sum(a) FROM n_temporary"), 3)
+    same(sqlstate(value, other, "SELECT * FROM n_temporary"), "42P01")
+    c.Close()
+    other.Close()
+
+
+def notices_are_events():  # notices
+    c = connect(Pooling="false")
+    told = []
+    c.Notice += lambda _, event: told.append((event.Notice.Severity, event.Notice.MessageText))
+    run(c, "DROP TABLE IF EXISTS n_nowhere")
+    same(told, [("NOTICE", 'table "n_nowhere" does not exist, skipping')])
+    c.Close()
+
+
+def settings_of_the_connection_hold():  # settings
+    c = connect(Pooling="false", Application_Name="a check", Timezone="Asia/Tokyo", Search_Path="staging")
+    same(ask(c, "SELECT current_setting('application_name'), current_setting('TimeZone')"), [["a check", "Asia/Tokyo"]])
+    same(value(c, "SELECT count(*) FROM arrivals"), 2)
+    c.Close()
+
+
+def many_connections_are_pooled():  # pools
+    pooled = [connect(Maximum_Pool_Size=8, Application_Name="many") for _ in range(8)]
+    same([value(c, "SELECT @p0 + 1", n) for n, c in enumerate(pooled)], list(range(1, 9)))
+    for c in pooled:
+        c.Close()
+    NpgsqlConnection.ClearPool(pooled[0])

@@ -37,7 +37,7 @@ def _ask(c, sql, *parameters):
     return found
 
 
-def a_model_is_made_refreshed_and_read():
+def a_model_is_made_refreshed_and_read():  # models
     with _Model("n_worth") as c:
         said = []
         c.Notice += lambda _, notice: said.append(str(notice.Notice.MessageText))
@@ -49,7 +49,7 @@ def a_model_is_made_refreshed_and_read():
         same(value(c, "SELECT bool_and(clv = clv('n_worth', customer_id)) FROM scores.n_worth"), True)
 
 
-def parameters_are_of_their_own_types():
+def parameters_are_of_their_own_types():  # models
     with _Model("n_given") as c:
         same(_ask(c, "SELECT * FROM refresh_model(@p0, @p1)", "n_given", "2025-12-01")[0][1], 2)
         same(_ask(c, "SELECT * FROM promote_model(@p0, @p1, @p2)", "n_given", 1, "to try")[0][1], 1)
@@ -61,7 +61,7 @@ def parameters_are_of_their_own_types():
         reader.Close()
 
 
-def a_transaction_is_no_place_for_it():
+def a_transaction_is_no_place_for_it():  # models
     with _Model("n_block") as c:
         transaction = c.BeginTransaction()
         same(sqlstate(lambda: run(c, "REFRESH MODEL n_block")), "25001")

@@ -48,38 +48,38 @@ def _of(statement, *tables, **words):
     return "\n".join(told(_table(statement.format(table=table, **words))) for table in tables)
 
 
-def the_character_set_is_utf8():
+def the_character_set_is_utf8():  # connect
     same(told(_table(CHARACTER_SETS)), "character_set_name:String\nUTF8")
 
 
-def the_navigator_lists_tables_and_views():
+def the_navigator_lists_tables_and_views():  # metadata
     text = told(_table(TABLES))
     for line in ["public|interactions|BASE TABLE", "public|shops|BASE TABLE", "public|shop_totals|VIEW",
                  "public|Odd Näme|BASE TABLE", "staging|arrivals|BASE TABLE"]:
         assert line in text.split("\n"), f"{line} is not in\n{text}"
 
 
-def the_navigator_lists_columns():
+def the_navigator_lists_columns():  # metadata
     return _of(COLUMNS, "every_type", "shops", "shop_totals", "Odd Näme")
 
 
-def the_navigator_finds_keys():
+def the_navigator_finds_keys():  # metadata
     return _of(INDEXES, "shops", "shop_days", "regions", "every_type")
 
 
-def columns_are_typed_where_there_is_no_row():
+def columns_are_typed_where_there_is_no_row():  # metadata
     return _of(INDEXES, "shop_totals") + _of(KEYS, "regions", this="fk", other="pk")
 
 
-def relationships_are_found_from_the_many_side():
+def relationships_are_found_from_the_many_side():  # metadata
     return _of(KEYS, "sales", "shops", "shop_days", this="fk", other="pk")
 
 
-def relationships_are_found_from_the_one_side():
+def relationships_are_found_from_the_one_side():  # metadata
     return _of(KEYS, "regions", "shops", this="pk", other="fk")
 
 
-def a_schema_table_tells_keys_and_types():
+def a_schema_table_tells_keys_and_types():  # metadata
     c = connect(Pooling="false")
     reader = command(c, 'select * from "public"."shops" limit 0').ExecuteReader(
         CommandBehavior.SchemaOnly | CommandBehavior.KeyInfo)
@@ -92,24 +92,24 @@ def a_schema_table_tells_keys_and_types():
     return "\n".join(lines)
 
 
-def import_reads_a_whole_table():
+def import_reads_a_whole_table():  # queries
     return told(_table('select "$Table"."id" as "id", "$Table"."shop_id" as "shop_id", "$Table"."sold_at" as "sold_at", '
                        '"$Table"."amount" as "amount", "$Table"."quantity" as "quantity", "$Table"."note" as "note" '
                        'from "public"."sales" "$Table" order by "$Table"."id"'))
 
 
-def import_previews_the_history():
+def import_previews_the_history():  # queries
     table = _table('select "$Table"."interaction_id" as "interaction_id", "$Table"."occurred_at" as "occurred_at", '
                    '"$Table"."amount" as "amount" from "public"."interactions" "$Table" limit 1000')
     same((table.Rows.Count, [column.DataType.Name for column in table.Columns]), (1000, ["Guid", "DateTime", "Decimal"]))
 
 
-def import_takes_odd_names():
+def import_takes_odd_names():  # queries
     return told(_table('select "$Table"."with space" as "with space", "$Table"."with.dot" as "with.dot", '
                        '"$Table"."Quote""d" as "Quote""d", "$Table"."#hash" as "#hash" from "public"."Odd Näme" "$Table"'))
 
 
-def direct_query_sums_by_group():
+def direct_query_sums_by_group():  # queries
     return told(_table('''select "_"."name" as "c2", "_"."a0" as "a0"
 from
 (
@@ -128,21 +128,21 @@ order by "_"."name"
 limit 1000001'''))
 
 
-def direct_query_searches_in_text():
+def direct_query_searches_in_text():  # queries
     return told(_table('''select count(1) as "a0" from (
     select "_"."id" from "public"."sales" "_"
     where strpos((case when "_"."note" is not null then "_"."note" else '' end), 'e 10') > 0
 ) "rows" limit 501'''))
 
 
-def direct_query_joins_with_nulls():
+def direct_query_joins_with_nulls():  # queries
     return told(_table('''select "$Outer"."id" as "c1", "$Inner"."id2" as "c2" from "public"."shops" "$Outer"
 inner join (select "id" as "id2", "opened" as "opened2" from "public"."shops") "$Inner"
 on ("$Outer"."opened" = "$Inner"."opened2" or "$Outer"."opened" is null and "$Inner"."opened2" is null)
 order by "$Outer"."id" limit 1000001'''))
 
 
-def direct_query_filters_and_counts():
+def direct_query_filters_and_counts():  # queries
     return told(_table('''select "_"."t0_0" as "Jahr", count(*) as "a0", min("_"."sold_at") as "a1",
     max("_"."quantity") as "a2", avg("_"."quantity") as "a3", count(distinct "_"."shop_id") as "a4"
 from (
@@ -156,19 +156,19 @@ order by "_"."t0_0"
 limit 1001'''))
 
 
-def direct_query_takes_the_top():
+def direct_query_takes_the_top():  # queries
     return told(_table('''select "rows"."shop_id" as "shop_id", sum("rows"."amount") as "a0"
 from "public"."sales" "rows" group by "shop_id" order by "a0" desc, "shop_id" limit 3'''))
 
 
-def direct_query_unions():
+def direct_query_unions():  # queries
     return told(_table('''(select "$Table"."id" as "id", "$Table"."name" as "name" from "public"."regions" "$Table")
 union all
 (select "$Table"."id" as "id", "$Table"."name" as "name" from "public"."shops" "$Table")
 order by "name", "id"'''))
 
 
-def direct_query_asks_the_history():
+def direct_query_asks_the_history():  # queries
     c = connect(Pooling="false")
     same(ask(c, '''select count(*) as "a0" from (select "_"."channel", "_"."occurred_at"
 from "public"."interactions" "_" where "_"."channel" = @p0 and "_"."channel" is not null) "rows" limit 1000001''', "web")
@@ -176,7 +176,7 @@ from "public"."interactions" "_" where "_"."channel" = @p0 and "_"."channel" is 
     c.Close()
 
 
-def a_session_s_zone_shows_in_times():
+def a_session_s_zone_shows_in_times():  # settings
     c = connect(Pooling="false", Timezone="Europe/Warsaw")
     same(value(c, "select (timestamptz '2024-07-01 12:00:00+00')::text"), "2024-07-01 14:00:00+02")
     c.Close()

@@ -37,7 +37,7 @@ public final class Metadata {
     }
 
     /** Every answer that needs no argument: names, limits, what is supported. */
-    public static String plain_answers() throws Exception {
+    public static String plain_answers() throws Exception { // metadata
         // They tell the address, the user, the version.
         Set<String> elsewhere = Set.of("getURL", "getUserName", "getConnection", "hashCode", "toString", "getClass",
                 "notify", "notifyAll", "wait", "getDatabaseProductVersion", "getDatabaseMajorVersion",
@@ -59,7 +59,7 @@ public final class Metadata {
     }
 
     /** Every answer to numbers alone: conversions, isolation, kinds of results. */
-    public static String answers_to_numbers() throws Exception {
+    public static String answers_to_numbers() throws Exception { // metadata
         int[] numbers = {0, 1, 2, 4, 8, 12, 91, 93, -5, 1003, 1004, 1005, 1007, 1008, 2000};
         Set<String> told = new TreeSet<>();
         try (Connection c = Server.connect()) {
@@ -81,7 +81,7 @@ public final class Metadata {
     }
 
     /** What PostgreSQL has none of, in its columns. */
-    public static String lists_of_nothing() throws Exception {
+    public static String lists_of_nothing() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             DatabaseMetaData data = c.getMetaData();
             return Server.told(data.getProcedureColumns(null, "public", "no_such", "%"))
@@ -91,7 +91,7 @@ public final class Metadata {
         }
     }
 
-    public static void it_is_postgresql() throws Exception {
+    public static void it_is_postgresql() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             DatabaseMetaData data = c.getMetaData();
             Server.same(data.getDatabaseProductName(), "PostgreSQL");
@@ -100,7 +100,7 @@ public final class Metadata {
         }
     }
 
-    public static void schemas_are_listed() throws Exception {
+    public static void schemas_are_listed() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             List<String> seen = Server.rows(c.getMetaData().getSchemas(), "TABLE_SCHEM");
             for (String schema : List.of("information_schema", "pg_catalog", "public", "staging")) {
@@ -110,7 +110,7 @@ public final class Metadata {
         }
     }
 
-    public static void the_catalogue_is_the_database() throws Exception {
+    public static void the_catalogue_is_the_database() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             List<String> seen = Server.rows(c.getMetaData().getCatalogs());
             Server.check(seen.contains(System.getenv("PGDATABASE")), seen.toString());
@@ -119,13 +119,13 @@ public final class Metadata {
         }
     }
 
-    public static String table_types() throws Exception {
+    public static String table_types() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             return Server.told(c.getMetaData().getTableTypes());
         }
     }
 
-    public static void type_info() throws Exception {
+    public static void type_info() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             List<String> seen = Server.rows(c.getMetaData().getTypeInfo(), "TYPE_NAME", "DATA_TYPE");
             for (String type : List.of("bool|-7", "int2|5", "int4|4", "int8|-5", "float4|7", "float8|8", "numeric|2",
@@ -136,18 +136,18 @@ public final class Metadata {
         }
     }
 
-    public static String tables_by_pattern() throws Exception {
+    public static String tables_by_pattern() throws Exception { // metadata
         return _of("tables", "public", "s%") + _of("tables", "staging", "%") + _of("tables", "public", "Odd%");
     }
 
-    public static String tables_and_views_by_type() throws Exception {
+    public static String tables_and_views_by_type() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             return Server.told(c.getMetaData().getTables(null, "public", "sh%", new String[] {"VIEW"}))
                     + Server.told(c.getMetaData().getTables(null, "public", "sh%", new String[] {"TABLE"}));
         }
     }
 
-    public static void the_history_is_among_the_tables() throws Exception {
+    public static void the_history_is_among_the_tables() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             ResultSet tables = c.getMetaData().getTables(c.getCatalog(), "public", "%", new String[] {"TABLE"});
             List<String> seen = Server.rows(tables, "TABLE_NAME");
@@ -155,7 +155,7 @@ public final class Metadata {
         }
     }
 
-    public static void an_escaped_pattern_is_literal() throws Exception {
+    public static void an_escaped_pattern_is_literal() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             Server.same(Server.rows(c.getMetaData().getTables(null, null, "shop\\_days", null), "TABLE_NAME"),
                     List.of("shop_days"));
@@ -163,98 +163,98 @@ public final class Metadata {
         }
     }
 
-    public static String columns_of_every_type() throws Exception {
+    public static String columns_of_every_type() throws Exception { // metadata
         return _of("columns", "public", "every\\_type");
     }
 
-    public static String columns_with_defaults_and_comments() throws Exception {
+    public static String columns_with_defaults_and_comments() throws Exception { // metadata
         return _of("columns", "public", "shops");
     }
 
-    public static String columns_of_a_view() throws Exception {
+    public static String columns_of_a_view() throws Exception { // metadata
         return _of("columns", "public", "shop\\_totals");
     }
 
-    public static String columns_with_odd_names() throws Exception {
+    public static String columns_with_odd_names() throws Exception { // metadata
         return _of("columns", "public", "Odd N_me");
     }
 
-    public static String columns_of_another_schema() throws Exception {
+    public static String columns_of_another_schema() throws Exception { // metadata
         return _of("columns", "staging", "%");
     }
 
-    public static void columns_of_all_tables_at_once() throws Exception {
+    public static void columns_of_all_tables_at_once() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             int n = Server.rows(c.getMetaData().getColumns(null, null, "%", "%"), "COLUMN_NAME").size();
             Server.check(n > 1500, n + " columns");
         }
     }
 
-    public static String primary_keys() throws Exception {
+    public static String primary_keys() throws Exception { // metadata
         return _of("primary", "public", "shops") + _of("primary", "public", "shop_days")
                 + _of("primary", "public", "shop_totals");
     }
 
-    public static String imported_keys() throws Exception {
+    public static String imported_keys() throws Exception { // metadata
         return _of("imported", "public", "sales") + _of("imported", "public", "regions");
     }
 
-    public static String exported_keys() throws Exception {
+    public static String exported_keys() throws Exception { // metadata
         return _of("exported", "public", "shops") + _of("exported", "public", "sales");
     }
 
-    public static String cross_references() throws Exception {
+    public static String cross_references() throws Exception { // metadata
         return _of("cross", "regions", "shops") + _of("cross", "regions", "sales");
     }
 
-    public static String indexes() throws Exception {
+    public static String indexes() throws Exception { // metadata
         return _of("indexes", "public", "regions") + _of("indexes", "public", "every_type");
     }
 
-    public static String best_row_identifier() throws Exception {
+    public static String best_row_identifier() throws Exception { // metadata
         return _of("identifier", "public", "shop_days");
     }
 
-    public static String version_columns() throws Exception {
+    public static String version_columns() throws Exception { // metadata
         return _of("versions", "public", "shops");
     }
 
-    public static String functions() throws Exception {
+    public static String functions() throws Exception { // metadata
         return _of("functions", "pg_catalog", "split%") + _of("functions", "pg_catalog", "date\\_trunc");
     }
 
-    public static String function_columns() throws Exception {
+    public static String function_columns() throws Exception { // metadata
         return _of("function_columns", "pg_catalog", "split\\_part");
     }
 
-    public static void procedures_are_none_of_ours() throws Exception {
+    public static void procedures_are_none_of_ours() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             Server.same(Server.rows(c.getMetaData().getProcedures(null, "public", "%")), List.of());
         }
     }
 
-    public static String table_privileges() throws Exception {
+    public static String table_privileges() throws Exception { // metadata
         return _of("table_rights", "public", "shops");
     }
 
-    public static String column_privileges() throws Exception {
+    public static String column_privileges() throws Exception { // metadata
         return _of("column_rights", "public", "regions");
     }
 
-    public static void user_defined_types_are_none() throws Exception {
+    public static void user_defined_types_are_none() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             Server.same(Server.rows(c.getMetaData().getUDTs(null, "public", "no%", null)), List.of());
         }
     }
 
-    public static String client_info_properties() throws Exception {
+    public static String client_info_properties() throws Exception { // metadata
         try (Connection c = Server.connect()) {
             return Server.told(c.getMetaData().getClientInfoProperties());
         }
     }
 
     /** Label, type, precision, scale, class and table of each column of a query. */
-    public static String a_result_describes_itself() throws Exception {
+    public static String a_result_describes_itself() throws Exception { // metadata
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT e.*, 1 AS one, 1.5 AS n, count(*) OVER () "
                         + "FROM every_type e WHERE id = ?")) {
@@ -271,7 +271,7 @@ public final class Metadata {
     }
 
     /** Which table a column is of, which editors of rows ask. */
-    public static String a_result_names_its_tables() throws Exception {
+    public static String a_result_names_its_tables() throws Exception { // metadata
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT s.id, s.name AS shop, s.area + 1 FROM shops s");
                 ResultSet result = statement.executeQuery()) {
@@ -285,7 +285,7 @@ public final class Metadata {
         }
     }
 
-    public static String parameters_describe_themselves() throws Exception {
+    public static String parameters_describe_themselves() throws Exception { // metadata
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT * FROM every_type WHERE a_text = ? AND a_date > ? "
                         + "AND a_numeric < ? AND a_uuid = ? AND a_timestamptz = ? AND an_integer = ANY (?)")) {

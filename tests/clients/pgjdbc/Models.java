@@ -27,7 +27,7 @@ public final class Models {
         c.close();
     }
 
-    public static void a_model_is_made_refreshed_and_read() throws Exception {
+    public static void a_model_is_made_refreshed_and_read() throws Exception { // models
         if (!Server.RAPPORT) {
             return;
         }
@@ -51,7 +51,7 @@ public final class Models {
     }
 
     /** From the fifth execution on in binary; the version is an int4, the moment a date. */
-    public static void parameters_are_of_their_own_types() throws Exception {
+    public static void parameters_are_of_their_own_types() throws Exception { // models
         if (!Server.RAPPORT) {
             return;
         }
@@ -76,7 +76,7 @@ public final class Models {
         drop(c, "j_given");
     }
 
-    public static void it_is_described_before_it_is_run() throws Exception {
+    public static void it_is_described_before_it_is_run() throws Exception { // models
         if (!Server.RAPPORT) {
             return;
         }
@@ -87,7 +87,7 @@ public final class Models {
         }
     }
 
-    public static void rows_are_read_in_parts() throws Exception {
+    public static void rows_are_read_in_parts() throws Exception { // models
         if (!Server.RAPPORT) {
             return;
         }
@@ -103,7 +103,7 @@ public final class Models {
         drop(c, "j_parts");
     }
 
-    public static void a_transaction_is_no_place_for_it() throws Exception {
+    public static void a_transaction_is_no_place_for_it() throws Exception { // models
         if (!Server.RAPPORT) {
             return;
         }

@@ -16,7 +16,7 @@ import org.postgresql.copy.CopyManager;
 /** Prepared statements, batches, reading in parts, COPY. */
 public final class Statements {
     /** From the fifth execution on the driver names its statement and asks for binary results. */
-    public static void a_statement_is_the_same_past_its_fifth_execution() throws Exception {
+    public static void a_statement_is_the_same_past_its_fifth_execution() throws Exception { // prepared
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT id, name, amount, sold_at, note FROM sales "
                         + "JOIN (SELECT id AS shop, name FROM shops) s ON shop = shop_id WHERE id = ? AND amount > ?")) {
@@ -32,7 +32,7 @@ public final class Statements {
         }
     }
 
-    public static void a_statement_survives_a_change_of_its_table() throws Exception {
+    public static void a_statement_survives_a_change_of_its_table() throws Exception { // prepared
         try (Connection c = Server.connect()) {
             Server.run(c, "CREATE TABLE j_changing (a int)", "INSERT INTO j_changing VALUES (1)");
             try (PreparedStatement statement = c.prepareStatement("SELECT * FROM j_changing WHERE a > ?")) {
@@ -47,7 +47,7 @@ public final class Statements {
         }
     }
 
-    public static void prepare_threshold_one_is_named_at_once() throws Exception {
+    public static void prepare_threshold_one_is_named_at_once() throws Exception { // prepared
         try (Connection c = Server.connect("prepareThreshold", "1", "binaryTransfer", "true")) {
             for (int n = 0; n < 4; n++) {
                 Server.same(Server.ask(c, "SELECT count(*) FROM sales WHERE shop_id = ?", 2), List.of("200"));
@@ -55,14 +55,14 @@ public final class Statements {
         }
     }
 
-    public static void the_simple_protocol_answers_the_same() throws Exception {
+    public static void the_simple_protocol_answers_the_same() throws Exception { // queries
         try (Connection c = Server.connect("preferQueryMode", "simple")) {
             Server.same(Server.ask(c, "SELECT name, ? + 1, ? FROM shops WHERE id = ?", 1, "it's", 3),
                     List.of("Station|2|it's"));
         }
     }
 
-    public static void batches_are_counted() throws Exception {
+    public static void batches_are_counted() throws Exception { // several
         try (Connection c = Server.connect()) {
             Server.run(c, "CREATE TABLE j_batch (a int, b text)");
             c.setAutoCommit(false);
@@ -83,7 +83,7 @@ public final class Statements {
         }
     }
 
-    public static void batches_can_be_rewritten() throws Exception {
+    public static void batches_can_be_rewritten() throws Exception { // several
         try (Connection c = Server.connect("reWriteBatchedInserts", "true")) {
             Server.run(c, "CREATE TABLE j_rewritten (a int, b text)");
             try (PreparedStatement statement = c.prepareStatement("INSERT INTO j_rewritten (a, b) VALUES (?, ?)")) {
@@ -99,7 +99,7 @@ public final class Statements {
         }
     }
 
-    public static void a_failing_batch_says_so() throws Exception {
+    public static void a_failing_batch_says_so() throws Exception { // several, errors
         try (Connection c = Server.connect(); Statement statement = c.createStatement()) {
             statement.addBatch("SELECT 1/0");
             try {
@@ -111,7 +111,7 @@ public final class Statements {
         }
     }
 
-    public static void fetch_size_reads_in_parts() throws Exception {
+    public static void fetch_size_reads_in_parts() throws Exception { // streaming
         try (Connection c = Server.connect()) {
             c.setAutoCommit(false);
             for (int size : new int[] {1, 7, 100, 1000, 5000}) {
@@ -130,7 +130,7 @@ public final class Statements {
         }
     }
 
-    public static void two_results_are_read_in_turns() throws Exception {
+    public static void two_results_are_read_in_turns() throws Exception { // cursors
         try (Connection c = Server.connect()) {
             c.setAutoCommit(false);
             try (Statement one = c.createStatement(); Statement two = c.createStatement()) {
@@ -147,7 +147,7 @@ public final class Statements {
         }
     }
 
-    public static void a_result_can_be_left_early() throws Exception {
+    public static void a_result_can_be_left_early() throws Exception { // streaming
         try (Connection c = Server.connect()) {
             c.setAutoCommit(false);
             try (Statement statement = c.createStatement()) {
@@ -160,14 +160,14 @@ public final class Statements {
         }
     }
 
-    public static void max_rows_ends_a_result() throws Exception {
+    public static void max_rows_ends_a_result() throws Exception { // streaming
         try (Connection c = Server.connect(); Statement statement = c.createStatement()) {
             statement.setMaxRows(7);
             Server.same(Server.rows(statement.executeQuery("SELECT id FROM sales")).size(), 7);
         }
     }
 
-    public static void arrays_are_parameters() throws Exception {
+    public static void arrays_are_parameters() throws Exception { // parameters
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT name FROM shops WHERE id = ANY (?) ORDER BY id")) {
             Array ids = c.createArrayOf("int4", new Object[] {1, 3, 99});
@@ -178,7 +178,7 @@ public final class Statements {
         }
     }
 
-    public static void nulls_are_parameters() throws Exception {
+    public static void nulls_are_parameters() throws Exception { // parameters
         try (Connection c = Server.connect();
                 PreparedStatement statement = c.prepareStatement("SELECT count(*) FROM shops WHERE opened = ? OR ? IS NULL")) {
             statement.setNull(1, java.sql.Types.DATE);
@@ -187,20 +187,20 @@ public final class Statements {
         }
     }
 
-    public static void limit_and_offset_are_parameters() throws Exception {
+    public static void limit_and_offset_are_parameters() throws Exception { // parameters
         try (Connection c = Server.connect()) {
             Server.same(Server.ask(c, "SELECT id FROM sales ORDER BY id LIMIT ? OFFSET ?", 2, 10), List.of("11", "12"));
         }
     }
 
-    public static void escapes_of_jdbc_are_taken() throws Exception {
+    public static void escapes_of_jdbc_are_taken() throws Exception { // queries
         try (Connection c = Server.connect()) {
             Server.same(Server.ask(c, "SELECT {fn ucase(name)}, {d '2024-02-29'}, {fn concat('a', 'b')} FROM shops WHERE id = 1"),
                     List.of("HARBOUR|2024-02-29|ab"));
         }
     }
 
-    public static void copy_goes_out() throws Exception {
+    public static void copy_goes_out() throws Exception { // copy
         try (Connection c = Server.connect()) {
             CopyManager copy = c.unwrap(PGConnection.class).getCopyAPI();
             ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -209,7 +209,7 @@ public final class Statements {
         }
     }
 
-    public static void copy_goes_in() throws Exception {
+    public static void copy_goes_in() throws Exception { // copy
         try (Connection c = Server.connect()) {
             Server.run(c, "CREATE TABLE j_copy (a int, b text)");
             CopyManager copy = c.unwrap(PGConnection.class).getCopyAPI();
@@ -219,7 +219,7 @@ public final class Statements {
         }
     }
 
-    public static void insert_returns_what_it_made() throws Exception {
+    public static void insert_returns_what_it_made() throws Exception { // writing
         try (Connection c = Server.connect()) {
             Server.run(c, "CREATE TABLE j_returning (a int, b text DEFAULT 'none')");
             try (PreparedStatement statement = c.prepareStatement("INSERT INTO j_returning (a) VALUES (?)",

@@ -41,33 +41,33 @@ public final class Types {
         }
     }
 
-    public static void booleans() throws Exception {
+    public static void booleans() throws Exception { // types
         _both_ways("boolean", Boolean.class, true, false);
     }
 
-    public static void integers() throws Exception {
+    public static void integers() throws Exception { // types
         _both_ways("smallint", Integer.class, 0, -32768, 32767);
         _both_ways("integer", Integer.class, 0, Integer.MIN_VALUE, Integer.MAX_VALUE);
         _both_ways("bigint", Long.class, 0L, Long.MIN_VALUE, Long.MAX_VALUE);
     }
 
-    public static void floats() throws Exception {
+    public static void floats() throws Exception { // types
         _both_ways("real", Float.class, 0f, 1.5f, -0.1f, Float.MAX_VALUE, Float.POSITIVE_INFINITY, Float.NaN);
         _both_ways("double precision", Double.class, 0d, 0.1, -1e-300, Double.MAX_VALUE, Double.NEGATIVE_INFINITY, Double.NaN);
     }
 
-    public static void numerics() throws Exception {
+    public static void numerics() throws Exception { // types
         _both_ways("numeric", BigDecimal.class, new BigDecimal("0"), new BigDecimal("-0.0001"),
                 new BigDecimal("12345678901234567890.12345"), new BigDecimal("10000"), new BigDecimal("0.00010000"));
         _both_ways("numeric(18,2)", BigDecimal.class, new BigDecimal("9999999999999999.99"), new BigDecimal("-0.01"));
     }
 
-    public static void texts() throws Exception {
+    public static void texts() throws Exception { // types
         _both_ways("text", String.class, "", "Grüße, Иван, 漢字 🙂", "tab\tline\nback\\slash'quote\"", "x".repeat(100_000));
         _both_ways("varchar(20)", String.class, "short");
     }
 
-    public static void bytes() throws Exception {
+    public static void bytes() throws Exception { // types
         byte[] all = new byte[256];
         for (int i = 0; i < 256; i++) {
             all[i] = (byte) i;
@@ -75,7 +75,7 @@ public final class Types {
         _both_ways("bytea", byte[].class, all, new byte[0]);
     }
 
-    public static void dates_and_times() throws Exception {
+    public static void dates_and_times() throws Exception { // types
         _both_ways("date", LocalDate.class, LocalDate.of(2024, 2, 29), LocalDate.of(1900, 1, 1), LocalDate.of(9999, 12, 31));
         _both_ways("time", LocalTime.class, LocalTime.of(0, 0), LocalTime.of(23, 59, 59, 999_999_000));
         _both_ways("timestamp", LocalDateTime.class, LocalDateTime.of(2024, 2, 29, 23, 59, 59, 999_999_000),
@@ -85,22 +85,22 @@ public final class Types {
                 OffsetDateTime.of(1969, 12, 31, 23, 59, 59, 0, ZoneOffset.UTC));
     }
 
-    public static void old_dates_and_times() throws Exception {
+    public static void old_dates_and_times() throws Exception { // types
         _both_ways("date", Date.class, Date.valueOf("2024-02-29"));
         _both_ways("time", Time.class, Time.valueOf("12:34:56"));
         _both_ways("timestamp", Timestamp.class, Timestamp.valueOf("2024-02-29 12:34:56.789012"));
         _both_ways("timestamptz", Timestamp.class, Timestamp.valueOf("2024-02-29 12:34:56.789012"));
     }
 
-    public static void intervals() throws Exception {
+    public static void intervals() throws Exception { // types
         _both_ways("interval", PGInterval.class, new PGInterval(1, 2, 3, 4, 5, 6.5), new PGInterval(0, 0, -1, 0, 0, 0));
     }
 
-    public static void uuids() throws Exception {
+    public static void uuids() throws Exception { // types
         _both_ways("uuid", UUID.class, UUID.fromString("00112233-4455-6677-8899-aabbccddeeff"), new UUID(0, 0));
     }
 
-    public static void json() throws Exception {
+    public static void json() throws Exception { // types
         for (String type : List.of("json", "jsonb")) {
             PGobject document = new PGobject();
             document.setType(type);
@@ -132,7 +132,7 @@ public final class Types {
         }
     }
 
-    public static void arrays() throws Exception {
+    public static void arrays() throws Exception { // types
         _array("int4", 1, null, -3);
         _array("int8", Long.MAX_VALUE, null);
         _array("int2", (short) 1, null);
@@ -148,7 +148,7 @@ public final class Types {
     }
 
     /** A table of every type as text, and once more as the driver reads it in binary. */
-    public static String a_table_of_every_type() throws Exception {
+    public static String a_table_of_every_type() throws Exception { // types
         StringBuilder out = new StringBuilder();
         try (Connection c = Server.connect("options", "-c TimeZone=UTC");
                 PreparedStatement statement = c.prepareStatement("SELECT id, a_boolean, a_smallint, an_integer, a_bigint, a_real, "
@@ -166,7 +166,7 @@ public final class Types {
         return out.toString();
     }
 
-    public static void every_type_is_stored() throws Exception {
+    public static void every_type_is_stored() throws Exception { // types
         String columns = "boolean, smallint, integer, bigint, real, double precision, numeric(18,4), text, varchar(20), "
                 + "bytea, date, time, timestamp, timestamptz, interval, uuid, jsonb, integer[], text[]";
         StringBuilder table = new StringBuilder();

@@ -20,7 +20,7 @@ def _until(terminal, words):
     return seen
 
 
-def ctrl_c_stops_the_work_and_the_session_lives():
+def ctrl_c_stops_the_work_and_the_session_lives():  # cancel
     # On a terminal, because elsewhere psql ends at an interrupt.
     terminal, other_end = pty.openpty()
     psql = subprocess.Popen(["psql", "-X", "-w", "-n", "-A", "-t", "-P", "pager=off"], stdin=other_end,
@@ -37,7 +37,7 @@ def ctrl_c_stops_the_work_and_the_session_lives():
     becomes_idle()
 
 
-def a_vanished_client_stops_the_work():
+def a_vanished_client_stops_the_work():  # cancel
     psql = subprocess.Popen(["psql", "-X", "-w", "-c", ENDLESS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stays_busy()
     psql.kill()
@@ -45,14 +45,14 @@ def a_vanished_client_stops_the_work():
     becomes_idle()
 
 
-def statement_timeout_stops_the_work():
+def statement_timeout_stops_the_work():  # timeout
     done = subprocess.run(["psql", "-X", "-w", "-v", "VERBOSITY=verbose", "-c", "SET statement_timeout = '300ms'",
                            "-c", ENDLESS], capture_output=True, text=True, timeout=60)
     assert "57014" in done.stderr and "canceling statement due to statement timeout" in done.stderr, done.stderr
     becomes_idle()
 
 
-def a_client_that_stops_reading_stops_nothing_else():
+def a_client_that_stops_reading_stops_nothing_else():  # streaming
     reader = subprocess.Popen(["psql", "-X", "-w", "-A", "-t", "-c",
                                "COPY (SELECT a.source_id, b.source_id FROM interactions a, interactions b) TO STDOUT"], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)

@@ -26,7 +26,7 @@ def _file(content):
     return path
 
 
-def csv_with_header_goes_in():
+def csv_with_header_goes_in():  # copy
     path = _file('id,name,price,at\n1,"Smith, John",12.50,2024-01-31 10:00:00+00\n2,"says ""hi""\nand leaves",,\n3,"",0,\n')
     same(_answer(rf"""CREATE TABLE c_csv (id bigint, name text, price numeric(10,2), at timestamptz);
 \copy c_csv FROM '{path}' WITH (FORMAT csv, HEADER)
@@ -37,7 +37,7 @@ DROP TABLE c_csv;
        "3||0.00||f", "DROP TABLE"])
 
 
-def text_with_nulls_and_escapes_goes_in():
+def text_with_nulls_and_escapes_goes_in():  # copy
     path = _file("1\ta\\tb\n2\t\\N\n3\t\\\\\n")
     same(_answer(rf"""CREATE TABLE c_text (id int, name text);
 \copy c_text FROM '{path}'
@@ -46,7 +46,7 @@ DROP TABLE c_text;
 """), ["CREATE TABLE", "COPY 3", "1|a\tb|f", "2||t", "3|\\|f", "DROP TABLE"])
 
 
-def some_columns_in_another_order_go_in():
+def some_columns_in_another_order_go_in():  # copy
     path = _file("x;1\ny;2\n")
     same(_answer(rf"""CREATE TABLE c_some (id int, name text, more text);
 \copy c_some (name, id) FROM '{path}' WITH (FORMAT csv, DELIMITER ';')
@@ -55,7 +55,7 @@ DROP TABLE c_some;
 """), ["CREATE TABLE", "COPY 2", "1|x|t", "2|y|t", "DROP TABLE"])
 
 
-def what_goes_out_in_each_format_comes_back_the_same():
+def what_goes_out_in_each_format_comes_back_the_same():  # copy
     for form in ["text", "csv", "binary"]:
         path = _file("")
         lines = _answer(rf"""SET TimeZone = 'UTC';
@@ -78,7 +78,7 @@ DROP TABLE c_out, c_back;
         same(lines, ["SET", "CREATE TABLE", "INSERT 0 3", "COPY 3", "CREATE TABLE", "COPY 3", "3", "DROP TABLE"])
 
 
-def csv_comes_out_quoted_as_postgresql_quotes():
+def csv_comes_out_quoted_as_postgresql_quotes():  # copy
     path = _file("")
     _answer(rf"""\copy (SELECT 1 AS a, 'x,y' AS b, '' AS c, NULL::text AS d, 'say "hi"' AS e) TO '{path}' WITH (FORMAT csv, HEADER)
 """)
@@ -86,7 +86,7 @@ def csv_comes_out_quoted_as_postgresql_quotes():
         same(file.read(), 'a,b,c,d,e\n1,"x,y","",,"say ""hi"""\n')
 
 
-def a_bad_value_names_its_line_and_column_and_nothing_is_kept():
+def a_bad_value_names_its_line_and_column_and_nothing_is_kept():  # copy, errors
     path = _file("1,x\ntwo,y\n")
     done = _psql(rf"""CREATE TABLE c_bad (id int, name text);
 \copy c_bad FROM '{path}' WITH (FORMAT csv)
@@ -96,7 +96,7 @@ def a_bad_value_names_its_line_and_column_and_nothing_is_kept():
     same(_answer("SELECT count(*) FROM c_bad;\nDROP TABLE c_bad;\n"), ["0", "DROP TABLE"])
 
 
-def a_line_with_too_many_fields_is_refused():
+def a_line_with_too_many_fields_is_refused():  # copy, errors
     path = _file("1,x,what\n")
     done = _psql(rf"""CREATE TABLE c_wide (id int, name text);
 \copy c_wide FROM '{path}' WITH (FORMAT csv)
@@ -105,7 +105,7 @@ def a_line_with_too_many_fields_is_refused():
     same(_answer("DROP TABLE c_wide;\n"), ["DROP TABLE"])
 
 
-def a_table_goes_out_by_its_name():
+def a_table_goes_out_by_its_name():  # copy
     same(_answer(r"""CREATE TABLE c_name (a int, b text);
 INSERT INTO c_name VALUES (1, 'x');
 \copy c_name TO STDOUT
@@ -114,7 +114,7 @@ DROP TABLE c_name;
 """), ["CREATE TABLE", "INSERT 0 1", "1\tx", "x", "DROP TABLE"])
 
 
-def every_option_of_copy_out_is_followed():
+def every_option_of_copy_out_is_followed():  # copy
     for options, expected in [
         ("FORMAT text", "1\tx,y\t\\N\n2\t\ta\\tb\n"),
         ("HEADER", "a\tb\tc\n1\tx,y\t\\N\n2\t\ta\\tb\n"),
@@ -135,7 +135,7 @@ DROP TABLE c_opt;
             same((options, file.read()), (options, expected))
 
 
-def every_option_of_copy_in_is_followed():
+def every_option_of_copy_in_is_followed():  # copy
     for options, content, expected in [
         ("HEADER", "a\tb\n1\tx\n", "1|x"),
         ("HEADER match", "a\tb\n1\tx\n", "1|x"),
@@ -158,7 +158,7 @@ DROP TABLE c_opt;
         same((options, "\n".join(lines[2:-1])), (options, expected))
 
 
-def wrong_data_is_refused_in_postgresql_s_words():
+def wrong_data_is_refused_in_postgresql_s_words():  # copy, errors
     for options, content, message, context in [
         ("FORMAT csv", "1,x,y\n", "extra data after last expected column", 'COPY c_wrong, line 1: "1,x,y"'),
         ("FORMAT csv", "abc,x,y\n", "extra data after last expected column", 'COPY c_wrong, line 1: "abc,x,y"'),
@@ -184,14 +184,14 @@ def wrong_data_is_refused_in_postgresql_s_words():
         same(_answer("SELECT count(*) FROM c_wrong;\nDROP TABLE c_wrong;\n"), ["0", "DROP TABLE"])
 
 
-def a_computed_query_goes_out():
+def a_computed_query_goes_out():  # copy
     same(_answer(r"""\copy (SELECT n, n * n FROM generate_series(1, 3) AS g(n)) TO STDOUT WITH (FORMAT csv, HEADER)
 \copy (SELECT channel, count(*) > 1 FROM interactions WHERE channel = 'web' GROUP BY channel) TO STDOUT
 \copy (SELECT relname FROM pg_class WHERE relname = 'pg_class') TO STDOUT
 """), ["n,?column?", "1,1", "2,4", "3,9", "web\tt", "pg_class"])
 
 
-def many_rows_go_in_and_out():
+def many_rows_go_in_and_out():  # copy
     path = _file("".join(f"{n},row {n}\n" for n in range(50_000)))
     same(_answer(rf"""CREATE TABLE c_many (id int, name text);
 \copy c_many FROM '{path}' WITH (FORMAT csv)
@@ -200,7 +200,7 @@ DROP TABLE c_many;
 """), ["CREATE TABLE", "COPY 50000", "50000|1249975000|row 0|row 9999", "DROP TABLE"])
 
 
-def a_server_file_is_out_of_reach():
+def a_server_file_is_out_of_reach():  # copy, errors
     done = _psql("COPY (SELECT 1) TO '/tmp/rapport-should-not-exist';\n")
     assert done.returncode == 3 and "ERROR" in done.stderr or os.environ["SERVER_ENGINE"] == "postgres", done.stderr
     done = _psql("CREATE TABLE c_file (a text);\nCOPY c_file FROM '/etc/passwd';\n")

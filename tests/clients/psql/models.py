@@ -42,7 +42,7 @@ class _Model:
         _psql("-c", f"DROP MODEL IF EXISTS {self.name}", "-c", f"DROP TABLE IF EXISTS {self.name}_purchases")
 
 
-def a_model_is_made_refreshed_and_read():
+def a_model_is_made_refreshed_and_read():  # models
     with _Model("p_worth") as made:
         line = made.stdout.strip().splitlines()[-1].split("|")
         same((line[0], line[1], line[2], line[10]), ("p_worth", "1", "600", "t"))
@@ -57,7 +57,7 @@ def a_model_is_made_refreshed_and_read():
         same(_answer("SELECT version, status FROM models.versions WHERE model = 'p_worth' ORDER BY 1"), "1|in use\n2|replaced")
 
 
-def progress_comes_as_notices_while_it_runs():
+def progress_comes_as_notices_while_it_runs():  # models, notices
     with _Model("p_watched", times=10):
         psql = subprocess.Popen(["psql", "-X", "-w", "-q", "-c", "REFRESH MODEL p_watched"], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True)
@@ -73,7 +73,7 @@ def progress_comes_as_notices_while_it_runs():
         same(quiet.stderr, "")
 
 
-def what_is_not_published_is_a_warning():
+def what_is_not_published_is_a_warning():  # models, notices
     if ENGINE == "postgres":
         skip("PostgreSQL has no models")
     done = _psql(
@@ -89,7 +89,7 @@ def what_is_not_published_is_a_warning():
     _psql("-c", "DROP MODEL p_steady", "-c", "DROP TABLE p_steady_purchases")
 
 
-def it_stands_outside_of_transactions():
+def it_stands_outside_of_transactions():  # models
     with _Model("p_alone"):
         done = _psql("-c", "BEGIN; REFRESH MODEL p_alone")
         assert "REFRESH MODEL cannot run inside a transaction block" in done.stderr, done.stderr
@@ -101,7 +101,7 @@ def it_stands_outside_of_transactions():
         same(_answer("SELECT max(version) FROM models.versions WHERE model = 'p_alone'"), "1")
 
 
-def ctrl_c_ends_a_refresh_within_a_second():
+def ctrl_c_ends_a_refresh_within_a_second():  # models, cancel
     with _Model("p_slow", times=40):
         terminal, other_end = pty.openpty()
         psql = subprocess.Popen(["psql", "-X", "-w", "-n", "-A", "-t", "-P", "pager=off"], stdin=other_end,

@@ -45,7 +45,7 @@ class _Model:
         self.c.execute(f"DROP TABLE IF EXISTS {self.name}_purchases")
 
 
-def a_model_is_made_refreshed_and_read():
+def a_model_is_made_refreshed_and_read():  # models
     for options in BOTH:
         with _Model("o_worth", **options) as c:
             row = c.execute("REFRESH MODEL o_worth").fetchone()
@@ -56,7 +56,7 @@ def a_model_is_made_refreshed_and_read():
             same(len(c.execute("SELECT * FROM scores.o_worth").fetchall()), 600)
 
 
-def parameters_are_texts_and_numbers():
+def parameters_are_texts_and_numbers():  # models
     with _Model("o_given") as c:
         row = c.execute("SELECT * FROM refresh_model(?, ?)", "o_given", "2025-12-01").fetchone()
         same(row[1], 2)
@@ -64,7 +64,7 @@ def parameters_are_texts_and_numbers():
         same(row[1], 1)
 
 
-def a_transaction_is_no_place_for_it():
+def a_transaction_is_no_place_for_it():  # models
     with _Model("o_block"):
         c = _connect(autocommit=False)
         same(raises(pyodbc.Error, c.execute, "REFRESH MODEL o_block").args[0], "25001")

@@ -43,39 +43,39 @@ def _cancelled(sql):
     becomes_idle()
 
 
-def a_join_is_cancelled():
+def a_join_is_cancelled():  # cancel
     _cancelled(WORK["join"])
 
 
-def an_aggregate_is_cancelled():
+def an_aggregate_is_cancelled():  # cancel
     _cancelled(WORK["aggregate"])
 
 
-def a_sort_is_cancelled():
+def a_sort_is_cancelled():  # cancel
     _cancelled(WORK["sort"])
 
 
-def a_window_is_cancelled():
+def a_window_is_cancelled():  # cancel
     _cancelled(WORK["window"])
 
 
-def a_recursion_is_cancelled():
+def a_recursion_is_cancelled():  # cancel
     _cancelled(WORK["recursion"])
 
 
-def a_long_series_is_cancelled():
+def a_long_series_is_cancelled():  # cancel
     _cancelled(WORK["series"])
 
 
-def a_catalogue_query_is_cancelled():
+def a_catalogue_query_is_cancelled():  # cancel
     _cancelled(WORK["catalogue"])
 
 
-def a_distinct_count_is_cancelled():
+def a_distinct_count_is_cancelled():  # cancel
     _cancelled(WORK["distinct"])
 
 
-def statement_timeout_ends_each_kind_of_work():
+def statement_timeout_ends_each_kind_of_work():  # timeout
     with psycopg.connect(autocommit=True) as c:
         c.execute("SET statement_timeout = '400ms'")
         for name, sql in WORK.items():
@@ -86,7 +86,7 @@ def statement_timeout_ends_each_kind_of_work():
     becomes_idle()
 
 
-def statement_timeout_ends_a_catalogue_query():
+def statement_timeout_ends_a_catalogue_query():  # timeout
     with psycopg.connect(autocommit=True) as c:
         c.execute("SET statement_timeout = '500ms'")
         error = raises(psycopg.Error, c.execute, "SELECT count(*) FROM pg_attribute a, pg_attribute b, pg_attribute c")
@@ -96,14 +96,14 @@ def statement_timeout_ends_a_catalogue_query():
     becomes_idle()
 
 
-def a_cancel_that_comes_too_late_harms_nothing():
+def a_cancel_that_comes_too_late_harms_nothing():  # cancel
     with psycopg.connect(autocommit=True) as c:
         same(c.execute("SELECT 1").fetchone(), (1,))
         c.cancel_safe()
         same(c.execute("SELECT 2").fetchone(), (2,))
 
 
-def a_cancel_of_one_session_leaves_the_others():
+def a_cancel_of_one_session_leaves_the_others():  # cancel
     with psycopg.connect(autocommit=True) as a, psycopg.connect(autocommit=True) as b:
         seen = []
         thread = threading.Thread(target=lambda: seen.append(raises(psycopg.Error, a.execute, ENDLESS)))
@@ -118,7 +118,7 @@ def a_cancel_of_one_session_leaves_the_others():
     becomes_idle()
 
 
-def a_closed_connection_stops_the_work():
+def a_closed_connection_stops_the_work():  # cancel
     c = psycopg.connect(autocommit=True)
     c.pgconn.send_query(ENDLESS.encode())
     stays_busy()
@@ -126,7 +126,7 @@ def a_closed_connection_stops_the_work():
     becomes_idle()
 
 
-def a_stream_that_is_closed_early_stops_the_work():
+def a_stream_that_is_closed_early_stops_the_work():  # cancel
     with psycopg.connect(autocommit=True) as c:
         stream = c.cursor().stream("SELECT a.source_id FROM interactions a, interactions b, interactions c")
         next(stream)
@@ -134,7 +134,7 @@ def a_stream_that_is_closed_early_stops_the_work():
     becomes_idle()
 
 
-def an_insert_is_cancelled_and_leaves_nothing():
+def an_insert_is_cancelled_and_leaves_nothing():  # cancel
     with psycopg.connect(autocommit=True) as c:
         c.execute("CREATE TABLE x_insert (a text)")
         c.execute("SET statement_timeout = '500ms'")
@@ -147,7 +147,7 @@ def an_insert_is_cancelled_and_leaves_nothing():
     becomes_idle()
 
 
-def a_copy_out_is_cancelled():
+def a_copy_out_is_cancelled():  # cancel, copy
     with psycopg.connect(autocommit=True) as c:
         def read():
             with c.cursor().copy("COPY (SELECT a.source_id FROM interactions a, interactions b, interactions c) TO STDOUT") as copy:
@@ -160,7 +160,7 @@ def a_copy_out_is_cancelled():
     becomes_idle()
 
 
-def a_copy_in_that_waits_is_cancelled():
+def a_copy_in_that_waits_is_cancelled():  # cancel, copy
     with psycopg.connect(autocommit=True) as c:
         c.execute("CREATE TABLE x_copy (a int)")
         c.execute("SET statement_timeout = '500ms'")
@@ -176,3 +176,22 @@ def a_copy_in_that_waits_is_cancelled():
         c.execute("RESET statement_timeout")
         same(c.execute("SELECT count(*) FROM x_copy").fetchone(), (0,))
         c.execute("DROP TABLE x_copy")
+
+
+def pg_cancel_backend_cancels_another_session():  # cancel, notices
+    with psycopg.connect(autocommit=True) as c, psycopg.connect(autocommit=True) as other:
+        same(c.execute("SELECT pg_backend_pid()").fetchone(), (c.info.backend_pid,))
+        seen, told = [], []
+        thread = threading.Thread(target=lambda: seen.append(raises(psycopg.errors.QueryCanceled, c.execute, ENDLESS)))
+        thread.start()
+        stays_busy()
+        same(other.execute("SELECT pg_cancel_backend(%s)", [c.info.backend_pid]).fetchone(), (True,))
+        thread.join(30)
+        assert seen, "the statement was not cancelled within 30 seconds"
+        same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
+        other.add_notice_handler(lambda notice: told.append((notice.severity_nonlocalized, notice.message_primary)))
+        same(other.execute("SELECT pg_cancel_backend(2147483647) AS done").fetchone(), (False,))
+        same(told, [("WARNING", "PID 2147483647 is not a PostgreSQL backend process")])
+        for binary in (False, True):
+            same(other.execute("SELECT pg_cancel_backend(%b)" if binary else "SELECT pg_cancel_backend(%t)", [None]).fetchone(), (None,))
+    becomes_idle()

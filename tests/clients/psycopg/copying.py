@@ -12,7 +12,7 @@ def _connect():
     return psycopg.connect(autocommit=True)
 
 
-def rows_go_in_and_out_in_text_and_binary():
+def rows_go_in_and_out_in_text_and_binary():  # copy
     rows = [(n, f"row {n}", decimal.Decimal(n) / 4, datetime.date(2024, 1, 1) + datetime.timedelta(n),
              None if n % 3 == 0 else n * 0.5, n % 2 == 0) for n in range(1000)]
     types = ["int8", "text", "numeric", "date", "float8", "bool"]
@@ -31,7 +31,7 @@ def rows_go_in_and_out_in_text_and_binary():
             c.execute("DROP TABLE y_rows")
 
 
-def an_aborted_copy_leaves_nothing():
+def an_aborted_copy_leaves_nothing():  # copy
     with _connect() as c:
         c.execute("CREATE TABLE y_abort (a int)")
 
@@ -45,7 +45,7 @@ def an_aborted_copy_leaves_nothing():
         c.execute("DROP TABLE y_abort")
 
 
-def a_null_in_a_not_null_column_is_23502():
+def a_null_in_a_not_null_column_is_23502():  # copy, errors
     with _connect() as c:
         c.execute("CREATE TABLE y_null (a int NOT NULL, b int)")
 
@@ -58,7 +58,7 @@ def a_null_in_a_not_null_column_is_23502():
         c.execute("DROP TABLE y_null")
 
 
-def an_unknown_table_or_column_is_refused_before_any_data():
+def an_unknown_table_or_column_is_refused_before_any_data():  # copy, errors
     with _connect() as c:
         for sql, code in [("COPY nowhere FROM STDIN", "42P01"), ("COPY interactions (nothing) FROM STDIN", "42703")]:
             def copy():
@@ -68,7 +68,7 @@ def an_unknown_table_or_column_is_refused_before_any_data():
             same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def an_error_in_the_middle_of_a_long_copy_is_told():
+def an_error_in_the_middle_of_a_long_copy_is_told():  # copy, errors
     with _connect() as c:
         c.execute("CREATE TABLE y_long (a int)")
 
@@ -82,7 +82,7 @@ def an_error_in_the_middle_of_a_long_copy_is_told():
         c.execute("DROP TABLE y_long")
 
 
-def copy_out_streams():
+def copy_out_streams():  # copy, streaming
     c = _connect()
     taken = 0
     copy = c.cursor().copy("COPY (SELECT a.source_id, b.source_id FROM interactions a, interactions b) TO STDOUT")

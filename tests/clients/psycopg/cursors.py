@@ -11,7 +11,7 @@ def _connect(**options):
     return psycopg.connect(**{"autocommit": True, **options})
 
 
-def a_server_side_cursor_takes_parameters():
+def a_server_side_cursor_takes_parameters():  # cursors
     with psycopg.connect() as c:
         for values in (["web"], ["phone"]):
             with c.cursor("p_cursor") as cursor:
@@ -26,7 +26,7 @@ def a_server_side_cursor_takes_parameters():
             same(cursor.fetchall(), [(3, 30), (4, 40), (5, 50)])
 
 
-def a_server_side_cursor_outlives_its_transaction_if_it_is_held():
+def a_server_side_cursor_outlives_its_transaction_if_it_is_held():  # cursors
     with psycopg.connect() as c:
         cursor = c.cursor("p_held", withhold=True)
         cursor.execute(ALL)
@@ -37,7 +37,7 @@ def a_server_side_cursor_outlives_its_transaction_if_it_is_held():
         c.rollback()
 
 
-def a_held_cursor_of_a_block_that_failed_is_gone():
+def a_held_cursor_of_a_block_that_failed_is_gone():  # cursors, transactions
     with _connect() as c:
         c.execute("BEGIN")
         c.execute(f"DECLARE p_lost CURSOR WITH HOLD FOR {ALL}")
@@ -50,7 +50,7 @@ def a_held_cursor_of_a_block_that_failed_is_gone():
         c.execute("CLOSE p_kept")
 
 
-def a_held_cursor_keeps_what_it_saw():
+def a_held_cursor_keeps_what_it_saw():  # cursors
     with _connect() as c:
         c.execute("CREATE TABLE cu_seen (a int)")
         c.execute("INSERT INTO cu_seen VALUES (1), (2)")
@@ -61,7 +61,7 @@ def a_held_cursor_keeps_what_it_saw():
         c.execute("DROP TABLE cu_seen")
 
 
-def a_cursor_needs_a_block_unless_it_is_held():
+def a_cursor_needs_a_block_unless_it_is_held():  # cursors
     with _connect() as c:
         same(raises(psycopg.Error, c.execute, f"DECLARE x CURSOR FOR {ALL}").sqlstate, "25P01")
         # Several statements in one message are a block of their own.
@@ -71,7 +71,7 @@ def a_cursor_needs_a_block_unless_it_is_held():
         same(raises(psycopg.Error, c.execute, "FETCH x").sqlstate, "34000")
 
 
-def fetch_goes_forward_in_every_way():
+def fetch_goes_forward_in_every_way():  # cursors
     steps = [
         ("FETCH c", [1]), ("FETCH NEXT FROM c", [2]), ("FETCH 2 IN c", [3, 4]), ("FETCH FORWARD c", [5]),
         ("FETCH FORWARD 2 FROM c", [6, 7]), ("FETCH RELATIVE 2 c", [9]), ("FETCH ABSOLUTE 12 c", [12]),
@@ -90,7 +90,7 @@ def fetch_goes_forward_in_every_way():
             c.execute("COMMIT")
 
 
-def move_skips_rows_and_counts_them():
+def move_skips_rows_and_counts_them():  # cursors
     with _connect() as c:
         c.execute("BEGIN")
         c.execute(f"DECLARE c NO SCROLL CURSOR FOR {ALL}")
@@ -102,7 +102,7 @@ def move_skips_rows_and_counts_them():
         c.execute("COMMIT")
 
 
-def there_is_no_way_back():
+def there_is_no_way_back():  # cursors
     with _connect() as c:
         for sql in ["FETCH PRIOR c", "FETCH BACKWARD c", "FETCH BACKWARD ALL c", "FETCH -1 c", "FETCH ABSOLUTE 2 c",
                     "FETCH FIRST c", "FETCH LAST c", "FETCH ABSOLUTE -1 c", "FETCH RELATIVE -1 c", "FETCH 0 c",
@@ -116,7 +116,7 @@ def there_is_no_way_back():
             c.execute("ROLLBACK")
 
 
-def a_binary_cursor_answers_simple_queries_in_binary():
+def a_binary_cursor_answers_simple_queries_in_binary():  # cursors
     with _connect() as c:
         c.execute("BEGIN")
         for source in ("SELECT 258 AS n", "SELECT 258 AS n FROM interactions LIMIT 1"):
@@ -127,7 +127,7 @@ def a_binary_cursor_answers_simple_queries_in_binary():
         c.execute("COMMIT")
 
 
-def a_cursor_goes_with_the_savepoint_that_is_rolled_back():
+def a_cursor_goes_with_the_savepoint_that_is_rolled_back():  # cursors, transactions
     with _connect() as c:
         c.execute("BEGIN")
         c.execute(f"DECLARE before CURSOR FOR {ALL}")
@@ -139,7 +139,7 @@ def a_cursor_goes_with_the_savepoint_that_is_rolled_back():
         c.execute("ROLLBACK")
 
 
-def names_are_taken_once_and_close_frees_them():
+def names_are_taken_once_and_close_frees_them():  # cursors
     with _connect() as c:
         c.execute("BEGIN")
         c.execute(f"DECLARE twice CURSOR FOR {ALL}")
@@ -154,7 +154,7 @@ def names_are_taken_once_and_close_frees_them():
         c.execute("ROLLBACK")
 
 
-def an_error_in_the_query_of_a_cursor_points_to_its_place():
+def an_error_in_the_query_of_a_cursor_points_to_its_place():  # cursors, errors
     with _connect() as c:
         c.execute("BEGIN")
         error = raises(psycopg.Error, c.execute, "DECLARE c CURSOR FOR SELECT nothing FROM interactions")
@@ -162,7 +162,7 @@ def an_error_in_the_query_of_a_cursor_points_to_its_place():
         c.execute("ROLLBACK")
 
 
-def statement_timeout_does_not_run_between_two_fetches():
+def statement_timeout_does_not_run_between_two_fetches():  # timeout
     import time
     with _connect() as c:
         c.execute("SET statement_timeout = '700ms'")
@@ -174,7 +174,7 @@ def statement_timeout_does_not_run_between_two_fetches():
         c.execute("ROLLBACK")
 
 
-def a_cursor_that_is_closed_stops_its_work():
+def a_cursor_that_is_closed_stops_its_work():  # cursors
     with _connect() as c:
         c.execute("BEGIN")
         c.execute("DECLARE c CURSOR FOR SELECT a.source_id FROM interactions a, interactions b, interactions d")
@@ -184,7 +184,7 @@ def a_cursor_that_is_closed_stops_its_work():
         c.execute("COMMIT")
 
 
-def isolation_levels_are_told_as_they_were_asked_for():
+def isolation_levels_are_told_as_they_were_asked_for():  # transactions
     with _connect() as c:
         def level():
             return c.execute("SHOW transaction_isolation").fetchone()[0]

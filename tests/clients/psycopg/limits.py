@@ -11,7 +11,7 @@ from server import ENGINE, same
 from wire import Session
 
 
-def the_hundred_and_first_client_is_53300():
+def the_hundred_and_first_client_is_53300():  # connect
     sessions, refused = [], None
     try:
         while refused is None and len(sessions) < 130:
@@ -35,7 +35,7 @@ def the_hundred_and_first_client_is_53300():
     raise AssertionError("no place became free")
 
 
-def random_messages_after_login_end_at_most_the_session():
+def random_messages_after_login_end_at_most_the_session():  # protocol
     dice = random.Random(7)
     for _ in range(60):
         c = psycopg.connect()
@@ -54,7 +54,7 @@ def random_messages_after_login_end_at_most_the_session():
         same(c.execute("SELECT 'alive'").fetchone(), ("alive",))
 
 
-def a_deep_statement_is_an_error_and_not_the_end():
+def a_deep_statement_is_an_error_and_not_the_end():  # queries
     deep = [
         "SELECT " + "(" * 5000 + "1" + ")" * 5000,
         "SELECT " + "1+" * 20000 + "1",
@@ -80,14 +80,14 @@ def a_deep_statement_is_an_error_and_not_the_end():
             same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def a_long_in_list_is_answered():
+def a_long_in_list_is_answered():  # queries
     with psycopg.connect() as c:
         values = ", ".join(str(n) for n in range(5000))
         row = c.execute(f"SELECT count(*) FROM interactions WHERE quantity IN ({values})").fetchone()
         same(row, (2000,))
 
 
-def a_big_sort_and_join_leave_the_server_alive():
+def a_big_sort_and_join_leave_the_server_alive():  # queries
     with psycopg.connect(autocommit=True) as c:
         c.execute("SET statement_timeout = '30s'")
         for sql in [
@@ -101,7 +101,7 @@ def a_big_sort_and_join_leave_the_server_alive():
             same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def a_sort_beyond_its_memory_goes_to_disk():
+def a_sort_beyond_its_memory_goes_to_disk():  # queries
     # 4 million texts of 150 bytes: more than the 512 MB that one statement may hold here.
     with psycopg.connect(autocommit=True) as c:
         c.execute("SET statement_timeout = '100s'")
@@ -112,7 +112,7 @@ def a_sort_beyond_its_memory_goes_to_disk():
         same(row, (4_000_000, 1, 4_000_000))
 
 
-def an_endless_result_of_one_client_does_not_grow_the_server():
+def an_endless_result_of_one_client_does_not_grow_the_server():  # protocol
     if ENGINE == "postgres":
         return
 

@@ -36,7 +36,7 @@ class _Model:
         self.c.execute(f"DROP TABLE IF EXISTS {self.name}_purchases")
 
 
-def a_model_is_made_refreshed_and_read():
+def a_model_is_made_refreshed_and_read():  # models
     with _Model("y_worth") as c:
         row = c.execute("REFRESH MODEL y_worth").fetchone()
         same((row[0], row[1], row[2], row[10]), ("y_worth", 2, 600, True))
@@ -46,7 +46,7 @@ def a_model_is_made_refreshed_and_read():
         same(asked[0], float(asked[1]))
 
 
-def parameters_are_texts_numbers_and_moments():
+def parameters_are_texts_numbers_and_moments():  # models
     import datetime
 
     with _Model("y_given") as c:
@@ -65,7 +65,7 @@ def parameters_are_texts_numbers_and_moments():
         raises(errors.UndefinedObject, c.execute, "SELECT * FROM refresh_model(%s)", ("nobody",))
 
 
-def it_is_described_before_it_is_run():
+def it_is_described_before_it_is_run():  # models
     with _Model("y_told") as c:
         described = c.execute("SELECT * FROM show_models()", prepare=True).description
         kinds = {column.name: column.type_code for column in described}
@@ -75,7 +75,7 @@ def it_is_described_before_it_is_run():
         same(names, ["part", "name", "value"])
 
 
-def rows_may_be_taken_in_parts():
+def rows_may_be_taken_in_parts():  # models
     with _Model("y_parts") as c:
         with c.transaction(), c.cursor(name="in_parts") as cursor:
             cursor.execute("SELECT * FROM describe_model(%s)", ("y_parts",))
@@ -84,7 +84,7 @@ def rows_may_be_taken_in_parts():
         same(first + rest, c.execute("DESCRIBE MODEL y_parts").fetchall())
 
 
-def notices_tell_the_phases():
+def notices_tell_the_phases():  # models, notices
     with _Model("y_watched") as c:
         said = []
         c.add_notice_handler(lambda notice: said.append((notice.severity, notice.message_primary)))
@@ -94,7 +94,7 @@ def notices_tell_the_phases():
             assert phase in phases, (phase, said)
 
 
-def a_transaction_is_no_place_for_it():
+def a_transaction_is_no_place_for_it():  # models
     with _Model("y_block") as c:
         with psycopg.connect() as block:
             error = raises(errors.ActiveSqlTransaction, block.execute, "REFRESH MODEL y_block")
@@ -105,7 +105,7 @@ def a_transaction_is_no_place_for_it():
         same(c.execute("SELECT max(version) FROM models.versions WHERE model = 'y_block'").fetchone(), (1,))
 
 
-def a_cancelled_refresh_ends_within_a_second():
+def a_cancelled_refresh_ends_within_a_second():  # models, cancel
     with _Model("y_cancelled", times=40) as c:
         with psycopg.connect(autocommit=True) as other:
             fitting = threading.Event()
@@ -131,7 +131,7 @@ def a_cancelled_refresh_ends_within_a_second():
         same(c.execute("REFRESH MODEL y_cancelled").fetchone()[1], 2)
 
 
-def a_timeout_ends_a_refresh():
+def a_timeout_ends_a_refresh():  # models, timeout
     with _Model("y_late", times=40) as c:
         c.execute("SET statement_timeout = '900ms'")
         at = time.monotonic()
@@ -142,7 +142,7 @@ def a_timeout_ends_a_refresh():
         same(c.execute("SELECT DISTINCT version FROM scores.y_late").fetchall(), [(1,)])
 
 
-def a_vanished_client_ends_its_refresh():
+def a_vanished_client_ends_its_refresh():  # models
     with _Model("y_gone", times=40) as c:
         fitting = threading.Event()
         gone = psycopg.connect(autocommit=True)
@@ -161,7 +161,7 @@ def a_vanished_client_ends_its_refresh():
         same(c.execute("REFRESH MODEL y_gone").fetchone()[1], 2)
 
 
-def two_refreshers_are_one_too_many():
+def two_refreshers_are_one_too_many():  # models
     with _Model("y_busy", times=40) as c:
         fitting = threading.Event()
         with psycopg.connect(autocommit=True) as first:
@@ -176,7 +176,7 @@ def two_refreshers_are_one_too_many():
             same(done[0][1], 2)
 
 
-def only_the_owner_may_change_it():
+def only_the_owner_may_change_it():  # models, privileges
     with _Model("y_owned") as c:
         with psycopg.connect(user="admin", autocommit=True) as admin:
             admin.execute("DROP ROLE IF EXISTS y_reader")

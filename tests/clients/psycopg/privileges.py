@@ -56,7 +56,7 @@ class _Roles:
         same(error.diag.message_primary, f"permission denied for {about or 'table ' + self.table}")
 
 
-def a_table_is_its_owners_alone():
+def a_table_is_its_owners_alone():  # privileges
     with _Roles("alone") as r:
         for sql in ("SELECT a FROM @", "SELECT count(*) FROM @", "TABLE @", "INSERT INTO @ VALUES (3)",
                     "UPDATE @ SET a = 1", "DELETE FROM @", "TRUNCATE @", "COPY @ TO STDOUT",
@@ -66,7 +66,7 @@ def a_table_is_its_owners_alone():
             r.may_not(sql)
 
 
-def a_grant_and_a_revoke_take_effect_at_once():
+def a_grant_and_a_revoke_take_effect_at_once():  # privileges
     with _Roles("at_once") as r:
         for _ in range(3):
             r.grant(f"SELECT ON {r.table}")
@@ -75,7 +75,7 @@ def a_grant_and_a_revoke_take_effect_at_once():
             r.may_not("SELECT a FROM @ ORDER BY a")
 
 
-def a_prepared_statement_asks_again():
+def a_prepared_statement_asks_again():  # privileges, prepared
     with _Roles("prepared") as r:
         r.grant(f"SELECT ON {r.table}")
         for _ in range(8):
@@ -84,7 +84,7 @@ def a_prepared_statement_asks_again():
         raises(errors.InsufficientPrivilege, r.read.execute, f"SELECT a FROM {r.table} WHERE a = %s", (1,), prepare=True)
 
 
-def columns_are_granted_one_by_one():
+def columns_are_granted_one_by_one():  # privileges
     with _Roles("columns") as r:
         r.grant(f"SELECT (a) ON {r.table}")
         r.may("SELECT a FROM @ ORDER BY a", [(1,), (2,)])
@@ -100,7 +100,7 @@ def columns_are_granted_one_by_one():
             r.may_not(sql)
 
 
-def writing_has_its_own_privileges():
+def writing_has_its_own_privileges():  # privileges
     with _Roles("writing") as r:
         r.grant(f"INSERT (a, b), UPDATE (b), SELECT (a) ON {r.table}")
         r.may("INSERT INTO @ (a, b) VALUES (3, 'three')")
@@ -120,7 +120,7 @@ def writing_has_its_own_privileges():
         r.may("SELECT count(*) FROM @", [(0,)])
 
 
-def rows_are_copied_only_into_granted_columns():
+def rows_are_copied_only_into_granted_columns():  # privileges, copy
     with _Roles("copying") as r:
         r.grant(f"INSERT (a), SELECT (a) ON {r.table}")
         with r.read.cursor() as cursor:
@@ -135,7 +135,7 @@ def rows_are_copied_only_into_granted_columns():
         raises(errors.InsufficientPrivilege, all_columns)
 
 
-def a_view_reads_with_its_owners_rights():
+def a_view_reads_with_its_owners_rights():  # privileges
     with _Roles("viewing") as r:
         r.own.execute(f"CREATE VIEW {r.table}_v AS SELECT a, c FROM {r.table}")
         r.may_not("SELECT a FROM @_v", f"view {r.table}_v")
@@ -149,7 +149,7 @@ def a_view_reads_with_its_owners_rights():
         r.may_not("SELECT * FROM @_v", f"view {r.table}_v")
 
 
-def a_cursor_is_checked_when_it_is_declared():
+def a_cursor_is_checked_when_it_is_declared():  # privileges, cursors
     with _Roles("declaring") as r:
         r.read.autocommit = False
         r.may_not("DECLARE c CURSOR FOR SELECT a FROM @")
@@ -161,7 +161,7 @@ def a_cursor_is_checked_when_it_is_declared():
         r.read.autocommit = True
 
 
-def older_versions_are_no_way_around():
+def older_versions_are_no_way_around():  # privileges
     if ENGINE != "rapport":
         skip("PostgreSQL has no versions")
     with _Roles("versions") as r:
@@ -171,7 +171,7 @@ def older_versions_are_no_way_around():
         r.may_not("SELECT b FROM @ VERSION AS OF 1")
 
 
-def groups_and_public_hand_on():
+def groups_and_public_hand_on():  # privileges
     with _Roles("handing") as r, _admin() as admin:
         admin.execute("CREATE ROLE handing_group")
         try:
@@ -188,7 +188,7 @@ def groups_and_public_hand_on():
             admin.execute("DROP ROLE handing_group")
 
 
-def a_schema_must_be_usable_too():
+def a_schema_must_be_usable_too():  # privileges
     with _Roles("schemas") as r, _admin() as admin:
         database = r.own.info.dbname
         admin.execute(f'GRANT CREATE ON DATABASE "{database}" TO {r.owner}')
@@ -212,7 +212,7 @@ def a_schema_must_be_usable_too():
             admin.execute(f'REVOKE CREATE ON DATABASE "{database}" FROM {r.owner}')
 
 
-def a_role_is_shown_what_it_may_see():
+def a_role_is_shown_what_it_may_see():  # privileges
     with _Roles("seeing") as r:
         columns = f"SELECT column_name::text FROM information_schema.columns WHERE table_name = '{r.table}' ORDER BY 1"
         tables = f"SELECT count(*) FROM information_schema.tables WHERE table_name = '{r.table}'"
@@ -223,7 +223,7 @@ def a_role_is_shown_what_it_may_see():
         r.may(tables, [(1,)])
 
 
-def only_its_owner_changes_a_table():
+def only_its_owner_changes_a_table():  # privileges
     with _Roles("owning") as r:
         for sql in (f"DROP TABLE {r.table}", f"COMMENT ON TABLE {r.table} IS 'mine'",
                     f"ALTER TABLE {r.table} ADD COLUMN d integer"):
@@ -232,7 +232,7 @@ def only_its_owner_changes_a_table():
         raises(errors.InsufficientPrivilege, r.read.execute, f"GRANT SELECT ON {r.table} TO {r.reader}")
 
 
-def a_new_owner_takes_a_view_with_his_own_rights():
+def a_new_owner_takes_a_view_with_his_own_rights():  # privileges
     with _Roles("giving") as r, _admin() as admin:
         admin.execute(f"GRANT {r.reader} TO {r.owner}")
         admin.execute(f"GRANT CREATE ON SCHEMA public TO {r.reader}")

@@ -25,7 +25,7 @@ def _described(c, sql):
     return [result.param_type(n) for n in range(result.nparams)], columns
 
 
-def rows_that_are_written_are_returned():
+def rows_that_are_written_are_returned():  # writing
     with _connect() as c:
         c.execute(TABLE.format("p_returning"))
         try:
@@ -47,7 +47,7 @@ def rows_that_are_written_are_returned():
             c.execute("DROP TABLE p_returning")
 
 
-def returned_rows_are_described():
+def returned_rows_are_described():  # writing, metadata
     with _connect() as c:
         c.execute(TABLE.format("p_described"))
         try:
@@ -62,7 +62,7 @@ def returned_rows_are_described():
             c.execute("DROP TABLE p_described")
 
 
-def returned_rows_are_fetched_in_a_block():
+def returned_rows_are_fetched_in_a_block():  # writing
     with _connect(autocommit=False) as c:
         c.execute(TABLE.format("p_block"))
         same(c.execute("INSERT INTO p_block (id) VALUES (7) RETURNING id").fetchone(), (7,))
@@ -71,7 +71,7 @@ def returned_rows_are_fetched_in_a_block():
         raises(psycopg.errors.UndefinedTable, c.execute, "SELECT * FROM p_block")
 
 
-def array_parameters_filter_each_type():
+def array_parameters_filter_each_type():  # parameters
     one, other = uuid.UUID(int=1), uuid.UUID(int=2)
     at = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)
     with _connect() as c:
@@ -94,7 +94,7 @@ def array_parameters_filter_each_type():
             c.execute("DROP TABLE p_arrays")
 
 
-def array_parameters_are_described():
+def array_parameters_are_described():  # parameters, metadata
     with _connect() as c:
         c.execute(TABLE.format("p_any"))
         try:

@@ -16,7 +16,7 @@ def _show(c, name):
     return c.execute(f"SHOW {name}").fetchone()[0]
 
 
-def a_rollback_takes_settings_back():
+def a_rollback_takes_settings_back():  # settings
     with _connect() as c:
         c.execute("SET statement_timeout = '11s'")
         c.execute("BEGIN")
@@ -35,7 +35,7 @@ def a_rollback_takes_settings_back():
         same(_show(c, "statement_timeout"), "11s")
 
 
-def local_settings_end_with_the_block():
+def local_settings_end_with_the_block():  # settings
     with _connect() as c:
         c.execute("BEGIN")
         c.execute("SET LOCAL TimeZone = 'Asia/Tokyo'")
@@ -50,7 +50,7 @@ def local_settings_end_with_the_block():
         assert _show(c, "work_mem") != "9MB"
 
 
-def settings_are_read_in_every_way():
+def settings_are_read_in_every_way():  # settings
     with _connect() as c:
         c.execute("SET TimeZone = 'Europe/Sofia'")
         same(c.execute("SELECT current_setting('TimeZone')").fetchone(), ("Europe/Sofia",))
@@ -65,7 +65,7 @@ def settings_are_read_in_every_way():
         c.execute("SET SESSION AUTHORIZATION DEFAULT")
 
 
-def discard_all_forgets_everything():
+def discard_all_forgets_everything():  # pools
     with _connect() as c:
         c.execute("SET statement_timeout = '11s'")
         c.execute("PREPARE d AS SELECT 1")
@@ -81,7 +81,7 @@ def discard_all_forgets_everything():
             same(c.execute(f"DISCARD {what}").statusmessage, f"DISCARD {what}")
 
 
-def what_pools_say_between_their_users():
+def what_pools_say_between_their_users():  # pools
     with _connect() as c:
         c.execute("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;")
         for sql, tag in [("UNLISTEN news", "UNLISTEN"), ("UNLISTEN *", "UNLISTEN"),
@@ -90,7 +90,7 @@ def what_pools_say_between_their_users():
             same((sql, c.execute(sql).statusmessage), (sql, tag))
 
 
-def statements_are_prepared_and_executed_in_sql():
+def statements_are_prepared_and_executed_in_sql():  # prepared
     with _connect() as c:
         c.execute("PREPARE p (int, text) AS SELECT $1 + 1, $2 || '!'")
         same(c.execute("EXECUTE p (40 + 1, upper('a'))").fetchone(), (42, "A!"))
@@ -109,7 +109,7 @@ def statements_are_prepared_and_executed_in_sql():
         c.execute("DROP TABLE se_prepared")
 
 
-def an_idle_transaction_is_ended():
+def an_idle_transaction_is_ended():  # timeout
     with _connect() as c:
         c.execute("SET idle_in_transaction_session_timeout = '300ms'")
         time.sleep(0.6)
@@ -120,7 +120,7 @@ def an_idle_transaction_is_ended():
         assert c.broken
 
 
-def an_idle_session_is_ended():
+def an_idle_session_is_ended():  # timeout
     c = _connect()
     c.execute("SET idle_session_timeout = '300ms'")
     c.execute("BEGIN")
@@ -131,7 +131,7 @@ def an_idle_session_is_ended():
     assert c.broken
 
 
-def read_only_transactions_write_nothing():
+def read_only_transactions_write_nothing():  # transactions
     with _connect() as c:
         c.execute("CREATE TABLE se_read (a int)")
         for begin in ("BEGIN READ ONLY", "BEGIN; SET TRANSACTION READ ONLY", "BEGIN; SET transaction_read_only = on"):
@@ -146,13 +146,13 @@ def read_only_transactions_write_nothing():
         c.execute("DROP TABLE se_read")
 
 
-def an_unknown_database_is_3d000():
+def an_unknown_database_is_3d000():  # connect
     error = raises(psycopg.OperationalError, _connect, dbname="nowhere")
     assert 'database "nowhere" does not exist' in str(error), error
     _connect(dbname=DATABASE).close()
 
 
-def another_role_is_not_taken_on():
+def another_role_is_not_taken_on():  # privileges
     with _connect() as c:
         user = c.info.user
         c.execute(f'SET ROLE "{user}"')
@@ -163,7 +163,7 @@ def another_role_is_not_taken_on():
             assert raises(psycopg.Error, c.execute, "SET SESSION AUTHORIZATION postgres").sqlstate in ("0A000", "42501")
 
 
-def a_prepared_statement_does_not_change_its_columns():
+def a_prepared_statement_does_not_change_its_columns():  # prepared
     with _connect() as c:
         c.execute("CREATE TABLE se_changing (a int)")
         c.execute("INSERT INTO se_changing VALUES (1)")
@@ -178,7 +178,7 @@ def a_prepared_statement_does_not_change_its_columns():
         c.execute("DROP TABLE se_changing")
 
 
-def who_defines_and_who_asks_do_not_hold_each_other_up():
+def who_defines_and_who_asks_do_not_hold_each_other_up():  # definitions
     """Each definition makes the others' sessions ask again for what they may read."""
     last = 8
 
@@ -199,3 +199,71 @@ def who_defines_and_who_asks_do_not_hold_each_other_up():
     with ThreadPoolExecutor(6) as pool:
         for result in [pool.submit(work, number) for number in range(3) for work in (define, ask)]:
             result.result()
+
+
+def a_temporary_table_is_of_the_session():  # temporary
+    with _connect() as c, _connect() as other:
+        c.execute("CREATE TEMPORARY TABLE p_temporary (a int, b text)")
+        with c.cursor().copy("COPY p_temporary FROM STDIN") as copy:
+            copy.write_row((1, "x"))
+            copy.write_row((2, None))
+        same(c.execute("UPDATE p_temporary SET b = %s WHERE a = %s RETURNING b", ["y", 2]).fetchall(), [("y",)])
+        raises(psycopg.errors.UndefinedTable, other.execute, "SELECT * FROM p_temporary")
+        c.execute("DISCARD TEMP")
+        raises(psycopg.errors.UndefinedTable, c.execute, "SELECT * FROM p_temporary")
+
+
+def a_temporary_table_ends_with_its_transaction():  # temporary
+    with _connect() as c:
+        with c.transaction():
+            c.execute("CREATE TEMPORARY TABLE p_dropped (a int) ON COMMIT DROP")
+            c.execute("INSERT INTO p_dropped VALUES (1)")
+            same(c.execute("SELECT * FROM p_dropped").fetchall(), [(1,)])
+        raises(psycopg.errors.UndefinedTable, c.execute, "SELECT * FROM p_dropped")
+        c.execute("CREATE TEMPORARY TABLE p_emptied (a int) ON COMMIT DELETE ROWS")
+        with c.transaction():
+            c.execute("INSERT INTO p_emptied VALUES (1)")
+        same(c.execute("SELECT * FROM p_emptied").fetchall(), [])
+
+
+def savepoints_are_nested_transactions():  # transactions
+    with _connect() as c:
+        c.execute("CREATE TABLE p_nested (a int)")
+        with c.transaction():
+            c.execute("INSERT INTO p_nested VALUES (1)")
+            with c.transaction(force_rollback=True):
+                c.execute("INSERT INTO p_nested VALUES (2)")
+            try:
+                with c.transaction():
+                    c.execute("INSERT INTO p_nested VALUES (4)")
+                    c.execute("SELECT 1/0")
+            except psycopg.errors.DivisionByZero:
+                pass
+            c.execute("INSERT INTO p_nested VALUES (8)")
+        same(c.execute("SELECT sum(a) FROM p_nested").fetchone(), (9,))
+        c.execute("DROP TABLE p_nested")
+
+
+def notices_are_told_as_much_as_is_asked_for():  # notices
+    with _connect() as c:
+        told = []
+        c.add_notice_handler(lambda notice: told.append((notice.severity_nonlocalized, notice.sqlstate, notice.message_primary)))
+        c.execute("DROP TABLE IF EXISTS p_nowhere")
+        c.execute("COMMIT")
+        same(told, [("NOTICE", "00000", 'table "p_nowhere" does not exist, skipping'),
+                    ("WARNING", "25P01", "there is no transaction in progress")])
+        c.execute("SET client_min_messages = error")
+        c.execute("DROP TABLE IF EXISTS p_nowhere")
+        c.execute("COMMIT")
+        same(len(told), 2)
+
+
+def tables_are_made_changed_and_dropped():  # definitions
+    with _connect() as c:
+        c.execute("CREATE TABLE p_changed (a int)")
+        same(c.execute("SELECT * FROM p_changed", prepare=True).fetchall(), [])
+        c.execute("ALTER TABLE p_changed ADD COLUMN b text")
+        c.execute("INSERT INTO p_changed VALUES (%s, %s)", [1, "x"])
+        same(c.execute("SELECT b, a FROM p_changed").fetchall(), [("x", 1)])
+        c.execute("DROP TABLE p_changed")
+        raises(psycopg.errors.UndefinedTable, c.execute, "SELECT * FROM p_changed")

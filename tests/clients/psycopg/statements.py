@@ -10,7 +10,7 @@ def _connect(**options):
     return psycopg.connect(**{"autocommit": True, **options})
 
 
-def parameters_filter_a_scan():
+def parameters_filter_a_scan():  # parameters
     with _connect() as c:
         total = c.execute("SELECT count(*) FROM interactions").fetchone()[0]
         web = c.execute("SELECT count(*) FROM interactions WHERE channel = %s", ["web"]).fetchone()[0]
@@ -20,26 +20,26 @@ def parameters_filter_a_scan():
         assert some > web, (some, web)
 
 
-def a_prepared_statement_runs_many_times():
+def a_prepared_statement_runs_many_times():  # prepared
     with _connect() as c:
         for n in range(50):
             same(c.execute("SELECT %s::int + 1, %s::text", [n, str(n)], prepare=True).fetchone(), (n + 1, str(n)))
 
 
-def types_of_parameters_are_inferred_from_their_place():
+def types_of_parameters_are_inferred_from_their_place():  # parameters
     with _connect() as c:
         cursor = c.execute("SELECT count(*) FROM interactions WHERE customer_id = %t AND amount > %t AND occurred_at > %t",
                            ["1", "0", "1999-01-01"])
         assert cursor.fetchone()[0] >= 0
 
 
-def a_pipeline_answers_in_order():
+def a_pipeline_answers_in_order():  # several
     with _connect() as c, c.pipeline():
         cursors = [c.execute("SELECT %s::int", [n]) for n in range(100)]
         same([cursor.fetchone()[0] for cursor in cursors], list(range(100)))
 
 
-def an_error_in_a_pipeline_ends_only_it():
+def an_error_in_a_pipeline_ends_only_it():  # several, errors
     with _connect() as c:
         try:
             with c.pipeline():
@@ -51,7 +51,7 @@ def an_error_in_a_pipeline_ends_only_it():
         same(c.execute("SELECT 3").fetchone(), (3,))
 
 
-def errors_carry_their_sqlstate():
+def errors_carry_their_sqlstate():  # errors
     cases = [
         ("SELECT * FROM nowhere", "42P01"), ("SELECT nothing FROM interactions", "42703"), ("SELEC 1", "42601"),
         ("SELECT 1/0", "22012"), ("SELECT 'x'::int", "22P02"), ("SELECT 3000000000::int", "22003"),
@@ -70,7 +70,7 @@ def errors_carry_their_sqlstate():
     assert not wrong, "\n".join(wrong)
 
 
-def a_failed_transaction_refuses_everything_until_it_ends():
+def a_failed_transaction_refuses_everything_until_it_ends():  # transactions
     with psycopg.connect() as c:
         raises(psycopg.errors.DivisionByZero, c.execute, "SELECT 1/0")
         error = raises(psycopg.Error, c.execute, "SELECT 1")
@@ -79,7 +79,7 @@ def a_failed_transaction_refuses_everything_until_it_ends():
         same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def a_block_sees_one_version_from_its_first_statement():
+def a_block_sees_one_version_from_its_first_statement():  # transactions
     with _connect() as writer, psycopg.connect() as reader:
         writer.execute("CREATE TABLE p_block (a int)")
         writer.execute("INSERT INTO p_block VALUES (1)")
@@ -93,7 +93,7 @@ def a_block_sees_one_version_from_its_first_statement():
         writer.execute("DROP TABLE p_block")
 
 
-def rows_come_as_they_are_made():
+def rows_come_as_they_are_made():  # streaming
     with _connect() as c:
         cursor = c.cursor()
         stream = cursor.stream("SELECT a.source_id FROM interactions a, interactions b, interactions c")
@@ -102,19 +102,19 @@ def rows_come_as_they_are_made():
         same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def a_result_with_three_columns_of_one_name_is_legal():
+def a_result_with_three_columns_of_one_name_is_legal():  # queries
     with _connect() as c:
         cursor = c.execute("SELECT NULL, NULL, NULL")
         same(([d.name for d in cursor.description], cursor.fetchone()), (["?column?"] * 3, (None, None, None)))
 
 
-def rows_by_name_work():
+def rows_by_name_work():  # queries
     with _connect(row_factory=dict_row) as c:
         row = c.execute("SELECT channel, count(*), sum(quantity) FROM interactions GROUP BY channel LIMIT 1").fetchone()
         same(sorted(row), ["channel", "count", "sum"])
 
 
-def many_parameters_are_taken():
+def many_parameters_are_taken():  # parameters
     with _connect() as c:
         row = c.execute(f"SELECT {' + '.join(['%s::bigint'] * 200)}", list(range(200))).fetchone()
         same(row, (19900,))
@@ -123,7 +123,7 @@ def many_parameters_are_taken():
         same(row, (2000,))
 
 
-def a_filter_of_many_or_terms_is_answered():
+def a_filter_of_many_or_terms_is_answered():  # queries
     with _connect() as c:
         terms = " OR ".join(f"channel = 'channel {n}'" for n in range(700))
         row = c.execute(f"SELECT count(*) FROM interactions WHERE channel = 'web' OR {terms}").fetchone()
@@ -132,7 +132,7 @@ def a_filter_of_many_or_terms_is_answered():
         same(c.execute(f"SELECT count(*) FROM interactions WHERE {terms}").fetchone(), (2000,))
 
 
-def executemany_inserts_every_row():
+def executemany_inserts_every_row():  # writing
     with _connect() as c:
         c.execute("CREATE TABLE p_many (a int, b text)")
         c.cursor().executemany("INSERT INTO p_many VALUES (%s, %s)", [(n, str(n)) for n in range(20)])
@@ -140,7 +140,7 @@ def executemany_inserts_every_row():
         c.execute("DROP TABLE p_many")
 
 
-def a_statement_without_rows_tells_how_many_it_touched():
+def a_statement_without_rows_tells_how_many_it_touched():  # writing
     with _connect() as c:
         c.execute("CREATE TABLE p_count (a int)")
         same(c.execute("INSERT INTO p_count SELECT n FROM generate_series(1, 10) AS g(n)").rowcount, 10)
@@ -150,7 +150,7 @@ def a_statement_without_rows_tells_how_many_it_touched():
         c.execute("DROP TABLE p_count")
 
 
-def writes_take_parameters_beside_a_query():
+def writes_take_parameters_beside_a_query():  # writing, parameters
     with psycopg.connect(autocommit=True) as c:
         c.execute("CREATE TABLE upserts (id integer, v varchar(3), k char(2), n numeric(6,2))")
         c.execute("INSERT INTO upserts (id, v) SELECT a.id, a.v FROM (VALUES (%s::int, %s), (%s, %s)) AS a (id, v)", (1, "a", 2, "b"))

@@ -31,7 +31,7 @@ def _with_row(check):
             c.execute("DROP TABLE st_row")
 
 
-def date_styles():
+def date_styles():  # types
     def check(c):
         c.execute("SET TimeZone = 'Europe/Berlin'")
         for style, date, plain, zoned in [
@@ -54,7 +54,7 @@ def date_styles():
     _with_row(check)
 
 
-def interval_styles():
+def interval_styles():  # types
     def check(c):
         for style, text in [("postgres", "1 year 2 mons 3 days 04:05:06.7"),
                             ("postgres_verbose", "@ 1 year 2 mons 3 days 4 hours 5 mins 6.7 secs"),
@@ -65,7 +65,7 @@ def interval_styles():
     _with_row(check)
 
 
-def bytes_and_floats():
+def bytes_and_floats():  # types
     def check(c):
         c.execute("SET bytea_output = 'escape'")
         same(_texts(c, "SELECT b FROM st_row"), ["a\\\\\\000\\377"])
@@ -79,7 +79,7 @@ def bytes_and_floats():
     _with_row(check)
 
 
-def copy_writes_in_the_same_styles():
+def copy_writes_in_the_same_styles():  # copy
     def check(c):
         c.execute("SET DateStyle = 'German'")
         c.execute("SET IntervalStyle = 'iso_8601'")
@@ -89,7 +89,7 @@ def copy_writes_in_the_same_styles():
     _with_row(check)
 
 
-def arrays_hold_values_in_the_same_styles():
+def arrays_hold_values_in_the_same_styles():  # types
     def check(c):
         c.execute("SET DateStyle = 'German'")
         same(_texts(c, "SELECT array_agg(d) FROM st_row"), ["{29.02.2024}"])
@@ -97,7 +97,7 @@ def arrays_hold_values_in_the_same_styles():
     _with_row(check)
 
 
-def wrong_styles_are_refused_as_postgresql_does():
+def wrong_styles_are_refused_as_postgresql_does():  # settings
     with _connect() as c:
         for sql in ("SET DateStyle = 'Martian'", "SET IntervalStyle = 'long'", "SET bytea_output = 'base64'",
                     "SET extra_float_digits = 4", "SET client_encoding = 'EBCDIC'", "SET TimeZone = 'Mars/Base'"):
@@ -112,7 +112,7 @@ ENCODINGS = [("LATIN1", "latin-1", "Käse"), ("LATIN2", "iso8859-2", "zażółć
              ("LATIN9", "iso8859-15", "œuvre €")]
 
 
-def text_travels_in_the_client_s_encoding():
+def text_travels_in_the_client_s_encoding():  # settings
     for name, codec, text in ENCODINGS:
         with _connect(client_encoding=name) as c:
             same((name, c.info.parameter_status("client_encoding")), (name, name))
@@ -128,7 +128,7 @@ def text_travels_in_the_client_s_encoding():
             assert text in error.diag.message_primary, error
 
 
-def tables_and_copies_are_in_the_client_s_encoding():
+def tables_and_copies_are_in_the_client_s_encoding():  # settings
     for name, codec, text in ENCODINGS:
         with _connect(client_encoding=name) as c:
             c.execute("CREATE TABLE st_coded (a text)")
@@ -144,7 +144,7 @@ def tables_and_copies_are_in_the_client_s_encoding():
             c.execute("DROP TABLE st_coded")
 
 
-def what_an_encoding_cannot_say_is_an_error():
+def what_an_encoding_cannot_say_is_an_error():  # errors
     with _connect(client_encoding="LATIN1") as c:
         for sql in ("SELECT E'\\u20AC'", "SELECT E'\\u20AC' || channel FROM interactions"):
             error = raises(psycopg.Error, c.execute, sql)
@@ -155,14 +155,14 @@ def what_an_encoding_cannot_say_is_an_error():
         same(c.execute("SELECT E'\\u20AC'").fetchone(), ("€",))
 
 
-def bytes_that_are_no_text_are_refused():
+def bytes_that_are_no_text_are_refused():  # errors
     with _connect() as c:
         result = c.pgconn.exec_(b"SELECT '\xff'")
         same(result.error_field(pq.DiagnosticField.SQLSTATE), b"22021")
         same(c.execute("SELECT 1").fetchone(), (1,))
 
 
-def text_made_inside_a_query_is_in_the_same_style_or_refused():
+def text_made_inside_a_query_is_in_the_same_style_or_refused():  # types
     def check(c):
         for setting, sql, text in [
             ("DateStyle = 'German'", "d::text", "29.02.2024"), ("DateStyle = 'German'", "'on ' || d", "on 29.02.2024"),

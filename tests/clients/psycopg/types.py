@@ -67,11 +67,11 @@ def _both_ways(binary):
                 assert got == value and type(got) is type(value), f"{name}: sent {value!r:.80}, got {got!r:.80}"
 
 
-def values_travel_both_ways_as_text():
+def values_travel_both_ways_as_text():  # types
     _both_ways(False)
 
 
-def values_travel_both_ways_in_binary():
+def values_travel_both_ways_in_binary():  # types
     _both_ways(True)
 
 
@@ -96,15 +96,15 @@ def _through_a_table(binary):
         cursor.execute(f"DROP TABLE {table}")
 
 
-def values_are_kept_by_a_table_as_text():
+def values_are_kept_by_a_table_as_text():  # types
     _through_a_table(False)
 
 
-def values_are_kept_by_a_table_in_binary():
+def values_are_kept_by_a_table_in_binary():  # types
     _through_a_table(True)
 
 
-def json_travels_both_ways():
+def json_travels_both_ways():  # types
     document = {"a": [1, 2.5, None, True, "ü"], "b": {"c": {}}}
     with _connect() as c:
         for binary in (False, True):
@@ -113,7 +113,7 @@ def json_travels_both_ways():
             same(cursor.execute("SELECT %s::json", [Json(document)]).fetchone()[0], document)
 
 
-def a_column_tells_its_name_type_and_size():
+def a_column_tells_its_name_type_and_size():  # types, metadata
     with _connect() as c:
         cursor = c.execute("SELECT customer_id, amount, occurred_at, channel, 1 AS one, 1.5 AS n FROM interactions LIMIT 0")
         same([(d.name, d.type_code, d.precision, d.scale) for d in cursor.description],
@@ -121,7 +121,7 @@ def a_column_tells_its_name_type_and_size():
               ("channel", 25, None, None), ("one", 23, None, None), ("n", 1700, None, None)])
 
 
-def the_built_in_columns_arrive_in_their_types():
+def the_built_in_columns_arrive_in_their_types():  # types
     with _connect() as c:
         for binary in (False, True):
             row = c.cursor(binary=binary).execute(
@@ -130,14 +130,14 @@ def the_built_in_columns_arrive_in_their_types():
             same([type(v) for v in row], [uuid.UUID, int, datetime.datetime, str, D])
 
 
-def a_time_is_shown_in_the_session_s_zone():
+def a_time_is_shown_in_the_session_s_zone():  # types
     with psycopg.connect(options="-c TimeZone=Europe/Vienna") as c:
         for binary in (False, True):
             got = c.cursor(binary=binary).execute("SELECT '2024-07-01 12:00:00+00'::timestamptz").fetchone()[0]
             same(got.isoformat(), "2024-07-01T14:00:00+02:00")
 
 
-def an_address_is_refused_or_comes_back_the_same():
+def an_address_is_refused_or_comes_back_the_same():  # types
     # No type of ours: whatever happens, it must not come back as something else.
     with _connect() as c:
         try:

@@ -74,7 +74,7 @@ def _asked_for_scram(s, user=USER):
     assert b"SCRAM-SHA-256\0" in body, body
 
 
-def a_statement_after_a_failed_login_is_not_executed():
+def a_statement_after_a_failed_login_is_not_executed():  # protocol
     s = _open()
     _asked_for_scram(s)
     first = b"n,,n=,r=abcdefghijklmnop"
@@ -91,7 +91,7 @@ def a_statement_after_a_failed_login_is_not_executed():
     assert "does not exist" in done.stderr, done
 
 
-def a_statement_in_place_of_a_password_ends_the_session():
+def a_statement_in_place_of_a_password_ends_the_session():  # protocol
     for kind, body in [(b"Q", b"SELECT 1\0"), (b"P", b"\0SELECT 1\0\0\0"), (b"X", b""), (b"d", b"x"), (b"S", b"")]:
         s = _open()
         _asked_for_scram(s)
@@ -100,7 +100,7 @@ def a_statement_in_place_of_a_password_ends_the_session():
         assert b"Z\0\0\0\x05" not in said and b"D\0" not in said[:2], said
 
 
-def an_unknown_user_is_asked_for_a_password_like_any_other():
+def an_unknown_user_is_asked_for_a_password_like_any_other():  # password
     answers = []
     for user in (USER, "nobody_of_that_name"):
         s = _open()
@@ -129,7 +129,7 @@ def _refusal(user):
     return time.perf_counter() - began, (kind, body.replace(user.encode(), b"somebody"))
 
 
-def a_wrong_password_looks_and_costs_the_same_as_an_unknown_user():
+def a_wrong_password_looks_and_costs_the_same_as_an_unknown_user():  # password
     known, unknown = zip(*((_refusal(USER), _refusal("nobody_of_that_name")) for _ in range(40)))
     same({said for _, said in known}, {said for _, said in unknown})
     known, unknown = (statistics.median(seconds for seconds, _ in times) for times in (known, unknown))
@@ -137,7 +137,7 @@ def a_wrong_password_looks_and_costs_the_same_as_an_unknown_user():
     assert abs(known - unknown) < max(0.002, 0.5 * min(known, unknown)), f"{known:.6f} s and {unknown:.6f} s"
 
 
-def the_salt_of_an_unknown_user_does_not_change():
+def the_salt_of_an_unknown_user_does_not_change():  # password
     salts = []
     for _ in range(2):
         s = _open()
@@ -150,7 +150,7 @@ def the_salt_of_an_unknown_user_does_not_change():
     same(salts[0], salts[1])
 
 
-def an_announced_gigabyte_before_login_is_refused():
+def an_announced_gigabyte_before_login_is_refused():  # protocol
     before = _memory()
     sockets = []
     for _ in range(8):
@@ -169,7 +169,7 @@ def an_announced_gigabyte_before_login_is_refused():
     _alive()
 
 
-def a_long_password_message_is_refused():
+def a_long_password_message_is_refused():  # protocol
     before = _memory()
     s = _open()
     _asked_for_scram(s)
@@ -185,7 +185,7 @@ def a_long_password_message_is_refused():
     _alive()
 
 
-def ssl_and_gss_requests_are_answered_with_one_byte():
+def ssl_and_gss_requests_are_answered_with_one_byte():  # protocol
     for code in (80877103, 80877104):
         s = _open()
         s.sendall(struct.pack("!ii", 8, code))
@@ -193,14 +193,14 @@ def ssl_and_gss_requests_are_answered_with_one_byte():
         s.close()
 
 
-def an_old_protocol_is_refused_by_name():
+def an_old_protocol_is_refused_by_name():  # connect
     s = _open()
     _start(s, version=131072)
     said = _rest(s)
     assert b"unsupported frontend protocol" in said, said
 
 
-def a_newer_minor_protocol_is_negotiated():
+def a_newer_minor_protocol_is_negotiated():  # connect
     s = _open()
     _start(s, version=196608 + 7)
     kind, body = _message(s)
@@ -208,7 +208,7 @@ def a_newer_minor_protocol_is_negotiated():
     assert (kind, struct.unpack("!i", body[:4])[0] & 0xFFFF) in ((b"v", 0), (b"v", 2)), body
 
 
-def random_bytes_before_login_do_not_end_the_server():
+def random_bytes_before_login_do_not_end_the_server():  # protocol
     dice = random.Random(20240229)
     for _ in range(300):
         s = _open()
@@ -226,7 +226,7 @@ def random_bytes_before_login_do_not_end_the_server():
     _alive()
 
 
-def a_cancel_with_the_wrong_key_is_answered_with_silence():
+def a_cancel_with_the_wrong_key_is_answered_with_silence():  # cancel
     s = _open()
     s.sendall(struct.pack("!iiii", 16, 80877102, 12345, 67890))
     same(_rest(s), b"")

@@ -54,23 +54,23 @@ def _flat(what, *parts):
     assert most - base < 64, f"{base} MiB became {most} MiB"
 
 
-def many_rows_in_a_simple_query_leave_memory_flat():
+def many_rows_in_a_simple_query_leave_memory_flat():  # streaming
     _flat("simple", query(MANY))
 
 
-def many_rows_in_the_extended_protocol_leave_memory_flat():
+def many_rows_in_the_extended_protocol_leave_memory_flat():  # streaming
     _flat("extended, binary", parse(MANY), bind(results=[1]), execute(), SYNC)
 
 
-def many_rows_of_a_copy_leave_memory_flat():
+def many_rows_of_a_copy_leave_memory_flat():  # copy
     _flat("copy, binary", query(f"COPY ({MANY}) TO STDOUT (FORMAT binary)"))
 
 
-def many_rows_in_parts_leave_memory_flat():
+def many_rows_in_parts_leave_memory_flat():  # streaming
     _flat("extended, in parts", parse(MANY), bind(portal="p"), *[execute(ROWS // 10, "p") for _ in range(11)], SYNC)
 
 
-def idle_sessions_are_cheap():
+def idle_sessions_are_cheap():  # protocol
     if ENGINE == "postgres":
         skip("PostgreSQL has a process for each")
     first = [Session() for _ in range(10)]

@@ -9,7 +9,7 @@ from wire import FLUSH, SYNC, Session, bind, close, describe, execute, fields, m
 NUMBERS = "SELECT quantity FROM interactions"
 
 
-def any_number_of_rows_may_be_asked_for():
+def any_number_of_rows_may_be_asked_for():  # streaming
     s = Session()
     for rows, expected in [(0, 2000), (-1, 2000), (-2**31, 2000), (2**31 - 1, 2000), (2000, 2000), (1, 1), (1999, 1999)]:
         s.send(parse(NUMBERS), bind(), execute(rows), SYNC)
@@ -21,7 +21,7 @@ def any_number_of_rows_may_be_asked_for():
     s.close()
 
 
-def a_portal_is_suspended_and_goes_on():
+def a_portal_is_suspended_and_goes_on():  # streaming
     s = Session()
     same(s.kinds(query("BEGIN")), "CZ")
     s.send(parse(NUMBERS), bind(portal="p"), execute(1500, "p"), execute(400, "p"), execute(400, "p"), execute(5, "p"), SYNC)
@@ -34,7 +34,7 @@ def a_portal_is_suspended_and_goes_on():
     s.close()
 
 
-def a_portal_outside_of_a_block_ends_at_sync():
+def a_portal_outside_of_a_block_ends_at_sync():  # streaming
     s = Session()
     same(s.kinds(parse(NUMBERS), bind(portal="p"), execute(1, "p"), SYNC), "12DsZ")
     s.send(execute(1, "p"), SYNC)
@@ -42,14 +42,14 @@ def a_portal_outside_of_a_block_ends_at_sync():
     s.close()
 
 
-def statements_of_the_catalogue_are_suspended_too():
+def statements_of_the_catalogue_are_suspended_too():  # streaming
     s = Session()
     s.send(parse("SELECT n FROM generate_series(1, 5) AS g(n)"), bind(), execute(2), execute(2), execute(2), SYNC)
     same(b"".join(kind for kind, _ in s.until()).decode(), "12DDsDDsDCZ")
     s.close()
 
 
-def flush_brings_the_answers_so_far():
+def flush_brings_the_answers_so_far():  # protocol
     s = Session()
     s.send(parse("SELECT 1"), FLUSH)
     same(s.next()[0], b"1")
@@ -61,7 +61,7 @@ def flush_brings_the_answers_so_far():
     s.close()
 
 
-def an_error_skips_all_up_to_sync():
+def an_error_skips_all_up_to_sync():  # errors
     s = Session()
     s.send(parse("SELECT 1/0"), bind(), execute(), parse("SELECT 2"), bind(), execute(), SYNC, parse("SELECT 3"), bind(),
            execute(), SYNC)
@@ -72,7 +72,7 @@ def an_error_skips_all_up_to_sync():
     s.close()
 
 
-def an_empty_query_is_answered_in_both_protocols():
+def an_empty_query_is_answered_in_both_protocols():  # protocol
     s = Session()
     for sql in ("", " ", ";", "-- nothing", "/* nothing */ ;; "):
         same((sql, s.kinds(query(sql))), (sql, "IZ"))
@@ -80,14 +80,14 @@ def an_empty_query_is_answered_in_both_protocols():
     s.close()
 
 
-def several_statements_in_one_query_are_answered_one_by_one():
+def several_statements_in_one_query_are_answered_one_by_one():  # several
     s = Session()
     same(s.kinds(query("SELECT 1; SELECT 2;; SELECT 3")), "TDCTDCTDCZ")
     same(s.kinds(query("SELECT 1; SELECT 1/0; SELECT 3")), "TDCEZ")
     s.close()
 
 
-def several_statements_in_one_parse_are_refused():
+def several_statements_in_one_parse_are_refused():  # several
     s = Session()
     s.send(parse("SELECT 1; SELECT 2"), bind(), execute(), SYNC)
     seen = s.until()
@@ -95,7 +95,7 @@ def several_statements_in_one_parse_are_refused():
     s.close()
 
 
-def everything_can_be_described():
+def everything_can_be_described():  # metadata
     s = Session()
     same(s.kinds(parse("SELECT $1::int, channel FROM interactions", "d"), describe(b"S", "d"), SYNC), "1tTZ")
     for sql in ("SET DateStyle = 'ISO'", "BEGIN", "ROLLBACK", "CREATE TABLE m_never (a int)", "COPY interactions TO STDOUT",
@@ -110,7 +110,7 @@ def everything_can_be_described():
     s.close()
 
 
-def what_is_closed_is_gone_and_what_never_was_is_no_error():
+def what_is_closed_is_gone_and_what_never_was_is_no_error():  # prepared
     s = Session()
     same(s.kinds(close(b"S", "never"), close(b"P", "never"), SYNC), "33Z")
     same(s.kinds(parse("SELECT 1", "a"), close(b"S", "a"), parse("SELECT 2", "a"), SYNC), "131Z")
@@ -119,7 +119,7 @@ def what_is_closed_is_gone_and_what_never_was_is_no_error():
     s.close()
 
 
-def names_of_statements_live_on_after_an_error():
+def names_of_statements_live_on_after_an_error():  # prepared
     s = Session()
     same(s.kinds(parse("SELECT $1::int + 1", "kept"), SYNC), "1Z")
     s.send(parse("SELEC"), SYNC)
@@ -129,7 +129,7 @@ def names_of_statements_live_on_after_an_error():
     s.close()
 
 
-def wrong_counts_in_bind_are_protocol_errors():
+def wrong_counts_in_bind_are_protocol_errors():  # errors
     s = Session()
     for wrong in (bind([b"1", b"2"]), bind([]), bind([b"1"], formats=[0, 0]), bind([b"1"], results=[0, 0, 0])):
         s.send(parse("SELECT $1::int"), wrong, execute(), SYNC)
@@ -138,7 +138,7 @@ def wrong_counts_in_bind_are_protocol_errors():
     s.close()
 
 
-def formats_are_chosen_column_by_column():
+def formats_are_chosen_column_by_column():  # types
     s = Session()
     s.send(parse("SELECT customer_id, customer_id FROM interactions WHERE customer_id > 0 LIMIT 1"), bind(results=[0, 1]), describe(b"P"), execute(), SYNC)
     seen = s.until()
@@ -147,7 +147,7 @@ def formats_are_chosen_column_by_column():
     s.close()
 
 
-def a_sync_without_anything_is_answered():
+def a_sync_without_anything_is_answered():  # protocol
     s = Session()
     same(s.kinds(SYNC), "Z")
     same(s.kinds(SYNC, SYNC), "Z")
@@ -155,7 +155,7 @@ def a_sync_without_anything_is_answered():
     s.close()
 
 
-def the_state_of_the_transaction_is_told():
+def the_state_of_the_transaction_is_told():  # transactions
     s = Session()
     states = []
     for sql in ("BEGIN", "SELECT 1/0", "SELECT 1", "ROLLBACK"):
@@ -165,13 +165,13 @@ def the_state_of_the_transaction_is_told():
     s.close()
 
 
-def copy_data_out_of_place_does_no_harm():
+def copy_data_out_of_place_does_no_harm():  # copy
     s = Session()
     same(s.kinds(message(b"d", b"1\n"), message(b"c"), message(b"f", b"no\0"), query("SELECT 1")), "TDCZ")
     s.close()
 
 
-def another_message_in_the_middle_of_a_copy_ends_it():
+def another_message_in_the_middle_of_a_copy_ends_it():  # copy
     s = Session()
     same(s.kinds(query("CREATE TABLE m_copy (a int)")), "CZ")
     s.send(query("COPY m_copy FROM STDIN"))
@@ -187,7 +187,7 @@ def another_message_in_the_middle_of_a_copy_ends_it():
     s.close()
 
 
-def a_client_that_goes_in_the_middle_of_a_copy_leaves_nothing():
+def a_client_that_goes_in_the_middle_of_a_copy_leaves_nothing():  # copy
     s = Session()
     same(s.kinds(query("CREATE TABLE m_gone (a int)")), "CZ")
     s.send(query("COPY m_gone FROM STDIN"), message(b"d", b"1\n2\n3\n"))
@@ -199,7 +199,7 @@ def a_client_that_goes_in_the_middle_of_a_copy_leaves_nothing():
     s.close()
 
 
-def the_settings_that_postgresql_reports_are_reported():
+def the_settings_that_postgresql_reports_are_reported():  # settings
     s = Session(application_name="by hand")
     for name in ("server_version", "server_encoding", "client_encoding", "application_name", "is_superuser",
                  "session_authorization", "DateStyle", "IntervalStyle", "TimeZone", "integer_datetimes",
@@ -209,7 +209,7 @@ def the_settings_that_postgresql_reports_are_reported():
     s.close()
 
 
-def changes_of_settings_are_reported_and_taken_back():
+def changes_of_settings_are_reported_and_taken_back():  # settings
     s = Session()
 
     def changes(sql):
@@ -230,7 +230,7 @@ def changes_of_settings_are_reported_and_taken_back():
     s.close()
 
 
-def options_and_unknown_parameters_of_the_startup():
+def options_and_unknown_parameters_of_the_startup():  # settings
     s = Session(options="-c TimeZone=Asia/Kolkata -c extra_float_digits=0")
     same(s.told["TimeZone"], "Asia/Kolkata")
     same(s.ask("SHOW extra_float_digits"), [[b"0"]])
@@ -248,7 +248,7 @@ def options_and_unknown_parameters_of_the_startup():
         same(error.args[0]["C"], "22023")
 
 
-def protocol_3_2_gets_a_longer_key():
+def protocol_3_2_gets_a_longer_key():  # connect
     s = Session(version=196610)
     if ENGINE == "rapport":
         same((s.negotiated, len(s.key)), (None, 36))
@@ -258,14 +258,14 @@ def protocol_3_2_gets_a_longer_key():
     s.close()
 
 
-def unknown_options_of_the_protocol_are_told():
+def unknown_options_of_the_protocol_are_told():  # connect
     s = Session(**{"_pq_.something": "1"})
     assert b"_pq_.something" in s.negotiated, s.negotiated
     same(s.ask("SELECT 1"), [[b"1"]])
     s.close()
 
 
-def a_message_in_single_bytes_is_understood():
+def a_message_in_single_bytes_is_understood():  # protocol
     s = Session()
     for byte in query("SELECT 'slowly'"):
         s.send(bytes([byte]))
@@ -274,7 +274,7 @@ def a_message_in_single_bytes_is_understood():
     s.close()
 
 
-def many_statements_are_pipelined_without_reading():
+def many_statements_are_pipelined_without_reading():  # several
     s = Session()
     n = 500
     s.send(parse("SELECT $1::int", "p"), *(bind([str(i).encode()], statement="p") + execute() for i in range(n)), SYNC)
@@ -283,13 +283,13 @@ def many_statements_are_pipelined_without_reading():
     s.close()
 
 
-def the_session_ends_when_the_client_says_so():
+def the_session_ends_when_the_client_says_so():  # protocol
     s = Session()
     s.send(message(b"X"))
     same(s.rest(), b"")
 
 
-def long_names_are_cut_and_told():
+def long_names_are_cut_and_told():  # notices
     s = Session()
     name = "N" * 63
     for send in (lambda sql: s.send(query(sql)), lambda sql: s.send(parse(sql), bind(), describe(b"P"), execute(), SYNC)):

@@ -19,7 +19,7 @@ def _told(s, sql, types=(), given=(), formats=()):
     return told
 
 
-def dates_and_times_are_read_as_literals_are():
+def dates_and_times_are_read_as_literals_are():  # parameters
     s = Session()
     s.ask("SET TimeZone = 'Europe/Warsaw'")
     s.ask("CREATE TABLE g_times (d date, t time, p timestamp, z timestamptz, i interval)")
@@ -47,7 +47,7 @@ def dates_and_times_are_read_as_literals_are():
     return told
 
 
-def copy_reads_dates_as_literals_are():
+def copy_reads_dates_as_literals_are():  # copy
     s = Session()
     s.ask("CREATE TABLE g_copied (d date, z timestamptz)")
     s.send(query("COPY g_copied FROM STDIN (FORMAT csv)"))
@@ -62,7 +62,7 @@ def copy_reads_dates_as_literals_are():
     return told
 
 
-def casts_name_their_columns():
+def casts_name_their_columns():  # metadata
     s = Session()
     s.ask("CREATE TABLE g_named (a integer)")
     s.send(parse("SELECT '{}'::int[], $1::int[], cast('{1}' AS text[]), '1'::int FROM g_named"), describe(b"S"), SYNC)
@@ -72,7 +72,7 @@ def casts_name_their_columns():
     return [word for word in (b"int4", b"text", b"int[]", b"text[]") for _ in range(described.count(word + b"\0"))]
 
 
-def a_text_is_no_date():
+def a_text_is_no_date():  # parameters
     s = Session()
     s.ask("CREATE TABLE g_typed (d date, b text, n integer)")
     told = [_told(s, "INSERT INTO g_typed (d) VALUES ($1)", [type_oid], [b"2024-01-01"]) for type_oid in (0, TEXT, VARCHAR, 1082)]
@@ -83,7 +83,7 @@ def a_text_is_no_date():
     return told
 
 
-def explain_takes_parameters():
+def explain_takes_parameters():  # parameters
     s = Session()
     s.ask("CREATE TABLE g_plain (a integer)")
     s.send(parse("EXPLAIN SELECT a FROM g_plain WHERE a = $1"), describe(b"S"), bind([b"1"]), execute(), SYNC)
@@ -93,7 +93,7 @@ def explain_takes_parameters():
     return [body.hex() for kind, body in seen if kind == b"t"], [kind for kind, _ in seen if kind in (b"E", b"C")]
 
 
-def binary_values_have_their_size():
+def binary_values_have_their_size():  # parameters
     s = Session()
     s.ask("CREATE TABLE g_sized (a integer, b integer[])")
     array = b"\0\0\0\1" + b"\0\0\0\0" + b"\0\0\0\x17" + b"\0\0\0\1" + b"\0\0\0\1" + b"\0\0\0\4" + b"\0\0\0\7"
@@ -106,7 +106,7 @@ def binary_values_have_their_size():
     return told
 
 
-def errors_say_where():
+def errors_say_where():  # errors
     s = Session()
     s.ask("CREATE TABLE g_where (a integer NOT NULL, b text)")
     told = []
@@ -123,7 +123,7 @@ def errors_say_where():
     return told
 
 
-def json_is_checked_and_jsonb_is_put_in_order():
+def json_is_checked_and_jsonb_is_put_in_order():  # types
     json, jsonb = 114, 3802
     s = Session()
     s.ask("CREATE TABLE g_json (a integer)")
@@ -137,7 +137,7 @@ def json_is_checked_and_jsonb_is_put_in_order():
     return told
 
 
-def dates_are_read_in_the_order_of_date_style():
+def dates_are_read_in_the_order_of_date_style():  # settings
     s = Session()
     s.ask("CREATE TABLE g_order (d date)")
     told = []
@@ -155,7 +155,7 @@ def dates_are_read_in_the_order_of_date_style():
     return told
 
 
-def types_come_from_where_parameters_stand():
+def types_come_from_where_parameters_stand():  # parameters
     s = Session()
     s.ask("CREATE TABLE g_places (a integer, t text, n numeric(10,2), d date, xs integer[], u uuid, b bytea)")
     told = []
@@ -174,7 +174,7 @@ def types_come_from_where_parameters_stand():
     return told
 
 
-def values_are_shown_as_literals_are():
+def values_are_shown_as_literals_are():  # types
     numeric, bytea, integers, texts, uuid = 1700, 17, 1007, 1009, 2950
     s = Session()
     s.ask("CREATE TABLE g_shown (a integer, n numeric(10,2))")
@@ -191,7 +191,7 @@ def values_are_shown_as_literals_are():
     return told
 
 
-def tables_are_made_with_parameters():
+def tables_are_made_with_parameters():  # parameters
     s = Session()
     s.ask("CREATE TABLE g_source (a integer, d date)")
     s.ask("INSERT INTO g_source VALUES (1, '2024-01-02'), (2, NULL)")

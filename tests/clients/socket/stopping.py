@@ -61,14 +61,14 @@ def _vanish(s):
     s.close()
 
 
-def a_cancel_ends_each_kind_of_work():
+def a_cancel_ends_each_kind_of_work():  # cancel
     if ENGINE == "postgres":
         skip("its work is done by other processes")
     for name in _WORK:
         _stops(name, _cancel)
 
 
-def a_client_that_vanishes_ends_each_kind_of_work():
+def a_client_that_vanishes_ends_each_kind_of_work():  # cancel
     if ENGINE == "postgres":
         skip("its work is done by other processes")
     for name in _WORK:

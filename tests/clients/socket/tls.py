@@ -65,7 +65,7 @@ def _send(s, kind, body):
     s.sendall(kind + struct.pack("!i", len(body) + 4) + body)
 
 
-def what_is_sent_behind_the_request_is_not_taken_as_encrypted():
+def what_is_sent_behind_the_request_is_not_taken_as_encrypted():  # tls
     s = _open()
     s.sendall(SSL_REQUEST + _startup())
     s.shutdown(socket.SHUT_WR)
@@ -73,7 +73,7 @@ def what_is_sent_behind_the_request_is_not_taken_as_encrypted():
     assert b"SCRAM" not in said and not said.startswith(b"R"), said
 
 
-def tls_follows_a_refused_gss_request():
+def tls_follows_a_refused_gss_request():  # tls
     if ENGINE == "postgres":
         skip("PostgreSQL may have Kerberos")
     s = _open()
@@ -86,14 +86,14 @@ def tls_follows_a_refused_gss_request():
     same(_message(s)[0], b"R")
 
 
-def a_second_request_for_tls_is_refused():
+def a_second_request_for_tls_is_refused():  # tls
     s = _encrypted()
     s.sendall(SSL_REQUEST)
     said = _rest(s)
     assert said.startswith(b"E") and b"FATAL" in said, said
 
 
-def a_plain_startup_where_tls_was_agreed_on_is_no_login():
+def a_plain_startup_where_tls_was_agreed_on_is_no_login():  # tls
     s = _open()
     s.sendall(SSL_REQUEST)
     same(s.recv(1), b"S")
@@ -102,7 +102,7 @@ def a_plain_startup_where_tls_was_agreed_on_is_no_login():
     assert b"SCRAM" not in said, said
 
 
-def tls_at_once_needs_the_protocol_s_name():
+def tls_at_once_needs_the_protocol_s_name():  # tls
     if ENGINE == "postgres":
         skip("PostgreSQL takes TLS at once since 17")
     s = _encrypt(_open(), ["postgresql"])
@@ -121,7 +121,7 @@ def tls_at_once_needs_the_protocol_s_name():
         pass
 
 
-def plus_is_offered_within_tls_only():
+def plus_is_offered_within_tls_only():  # tls
     s = _encrypted()
     s.sendall(_startup())
     assert b"SCRAM-SHA-256-PLUS\0" in _message(s)[1]
@@ -131,7 +131,7 @@ def plus_is_offered_within_tls_only():
     assert b"SCRAM-SHA-256\0" in body and b"PLUS" not in body, body
 
 
-def a_login_cannot_be_talked_out_of_its_binding():
+def a_login_cannot_be_talked_out_of_its_binding():  # tls
     for mechanism, first in [
         # The client knows of bindings, and believes that the server does not.
         (b"SCRAM-SHA-256", b"y,,n=,r=abcdefghijklmnop"),
@@ -148,7 +148,7 @@ def a_login_cannot_be_talked_out_of_its_binding():
         assert said.startswith(b"E") and b"FATAL" in said, (mechanism, first, said)
 
 
-def a_login_bound_to_another_certificate_is_refused():
+def a_login_bound_to_another_certificate_is_refused():  # tls
     s = _encrypted()
     s.sendall(_startup())
     _message(s)

@@ -41,7 +41,7 @@ def _tell(*steps):
     return "\n".join(f"{step}: {answer}" for step, answer in told)
 
 
-def an_error_takes_back_all_of_its_message():
+def an_error_takes_back_all_of_its_message():  # transactions
     return _tell("UPDATE g SET a = 5; SELECT 1/0 FROM g", "DELETE FROM g; SELECT 1/0", "TRUNCATE g; SELECT 1/0",
                  "INSERT INTO g VALUES (7); CREATE TABLE g_new (a integer); SELECT 1/0 FROM g", "SELECT * FROM g_new",
                  "DROP TABLE g; SELECT 1/0", "CREATE TABLE g_as AS SELECT 1 AS a; INSERT INTO g_as VALUES ('x')",
@@ -49,14 +49,14 @@ def an_error_takes_back_all_of_its_message():
                  "ALTER TABLE g ADD COLUMN c integer; COMMENT ON TABLE g IS 'never'; SELECT 1/0", "SELECT * FROM g")
 
 
-def what_is_defined_together_is_there_together():
+def what_is_defined_together_is_there_together():  # transactions
     return _tell("CREATE TABLE g_one (a integer); ALTER TABLE g_one ADD COLUMN b text; INSERT INTO g_one VALUES (1, 'q');"
                  "CREATE VIEW g_two AS SELECT * FROM g_one; TRUNCATE g_one; INSERT INTO g_one VALUES (2, 'r');"
                  "UPDATE g_one SET b = 's'; SELECT * FROM g_two", "SELECT * FROM g_two",
                  "DROP VIEW g_two; DROP TABLE g_one; SELECT 1/0", "SELECT * FROM g_two", "DROP VIEW g_two; DROP TABLE g_one")
 
 
-def commit_and_rollback_end_what_nobody_began():
+def commit_and_rollback_end_what_nobody_began():  # transactions, notices
     return _tell("INSERT INTO g VALUES (20); COMMIT; SELECT 1/0", "INSERT INTO g VALUES (21); ROLLBACK",
                  "INSERT INTO g VALUES (22); COMMIT; INSERT INTO g VALUES (23); SELECT 1/0",
                  "INSERT INTO g VALUES (24); ROLLBACK; INSERT INTO g VALUES (25)",
@@ -65,20 +65,20 @@ def commit_and_rollback_end_what_nobody_began():
                  "SELECT a FROM g ORDER BY a")
 
 
-def begin_takes_up_what_stands_before_it():
+def begin_takes_up_what_stands_before_it():  # transactions
     return _tell("INSERT INTO g VALUES (40); BEGIN; INSERT INTO g VALUES (41)", "INSERT INTO g VALUES (42); SELECT 1/0",
                  "COMMIT", "INSERT INTO g VALUES (43); BEGIN; INSERT INTO g VALUES (44); ROLLBACK; INSERT INTO g VALUES (45)",
                  "INSERT INTO g VALUES (46); BEGIN; INSERT INTO g VALUES (47); COMMIT; INSERT INTO g VALUES (48); SELECT 1/0",
                  "SELECT 1 FROM g; BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT a FROM g ORDER BY a")
 
 
-def savepoints_need_a_block():
+def savepoints_need_a_block():  # transactions
     return _tell("INSERT INTO g VALUES (70); SAVEPOINT a; INSERT INTO g VALUES (71)", "SELECT 1; RELEASE a",
                  "SELECT 1; ROLLBACK TO a", "BEGIN; SAVEPOINT a; INSERT INTO g VALUES (72); ROLLBACK TO a;"
                  "INSERT INTO g VALUES (73); COMMIT", "SELECT a FROM g ORDER BY a")
 
 
-def settings_are_taken_back_with_their_message():
+def settings_are_taken_back_with_their_message():  # settings
     return _tell("SET TimeZone = 'Asia/Tokyo'", "SET TimeZone = 'Asia/Seoul'; SELECT 1/0", "SHOW TimeZone",
                  "SET DateStyle = 'SQL, DMY'; SELECT 1/0", "SHOW DateStyle",
                  "SELECT count(*) FROM g; SET LOCAL TimeZone = 'Asia/Seoul'; SHOW TimeZone", "SHOW TimeZone",
@@ -87,25 +87,25 @@ def settings_are_taken_back_with_their_message():
                  "SET TRANSACTION READ ONLY; SHOW transaction_read_only", "SHOW transaction_read_only")
 
 
-def a_message_is_read_before_it_is_run():
+def a_message_is_read_before_it_is_run():  # transactions
     return _tell("BEGIN; INSERT INTO g VALUES (61); COMMIT; bogus", "BEGIN; SELECT 1; bogus", "SELECT 1; SELECT 'x",
                  "INSERT INTO g VALUES (62); SELECT nocol FROM g; bogus", "SELECT 1; SET", "SELECT 1; SELECT nocol FROM g",
                  "SELECT a FROM g")
 
 
-def copy_takes_part():
+def copy_takes_part():  # copy
     return _tell("INSERT INTO g VALUES (80); COPY g FROM STDIN; SELECT 1/0", "SELECT a FROM g",
                  "COPY g FROM STDIN; INSERT INTO g VALUES (81)", "BEGIN; COPY g FROM STDIN; ROLLBACK",
                  ["INSERT INTO g VALUES (82)", "COPY g FROM STDIN"], "SELECT a, b FROM g ORDER BY a, b")
 
 
-def what_commits_by_itself_stands_alone():
+def what_commits_by_itself_stands_alone():  # transactions
     return _tell("VACUUM g; SELECT 1", "INSERT INTO g VALUES (90); VACUUM g", "BEGIN; COMMIT; VACUUM g", "VACUUM g",
                  "SELECT 1; DISCARD ALL", ["INSERT INTO g VALUES (91)", "VACUUM g"], ["VACUUM g", "INSERT INTO g VALUES (92)"],
                  ["SELECT 1", "DISCARD ALL"], "SELECT a FROM g ORDER BY a")
 
 
-def an_error_takes_back_all_up_to_sync():
+def an_error_takes_back_all_up_to_sync():  # transactions
     return _tell(["INSERT INTO g VALUES (100)", "SELECT nocol FROM g"], ["UPDATE g SET a = 5", "SELECT nocol"],
                  ["INSERT INTO g VALUES (101)", "UPDATE g SET b = 'p' WHERE a = 101"],
                  ["INSERT INTO g VALUES (102)", "COMMIT", "INSERT INTO g VALUES (103)", "SELECT nocol"],
@@ -115,13 +115,13 @@ def an_error_takes_back_all_up_to_sync():
                  ["CREATE TABLE g_piped (a integer)", "SELECT nocol"], "SELECT * FROM g_piped", "SELECT a, b FROM g ORDER BY a")
 
 
-def settings_of_a_series_are_taken_back():
+def settings_of_a_series_are_taken_back():  # settings
     return _tell("SET TimeZone = 'Asia/Tokyo'", ["SET TimeZone = 'Asia/Seoul'", "SELECT nocol"], "SHOW TimeZone",
                  ["SET LOCAL TimeZone = 'Asia/Seoul'", "SHOW TimeZone"], "SHOW TimeZone",
                  ["SET TRANSACTION READ ONLY", "INSERT INTO g VALUES (2)"], "SELECT a FROM g")
 
 
-def what_a_transaction_is_like_is_said_first():
+def what_a_transaction_is_like_is_said_first():  # transactions
     late = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
     return _tell("BEGIN", "SELECT a FROM g", late, "ROLLBACK", "BEGIN", "SAVEPOINT a", late, "ROLLBACK", f"SELECT 1; {late}",
                  ["SELECT 1", late], "BEGIN READ ONLY", "SELECT a FROM g", "SET TRANSACTION READ WRITE", "ROLLBACK",

@@ -12,7 +12,7 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from server import DATABASE, HOST, PASSWORD, PORT, USER, raises, same
+from server import DATABASE, ENDLESS, HOST, PASSWORD, PORT, USER, becomes_idle, raises, same
 
 DRIVERS = ["psycopg", "psycopg2", "pg8000"]
 D = decimal.Decimal
@@ -26,7 +26,7 @@ def _engine(driver, **options):
     return sa.create_engine(_url(driver), **options)
 
 
-def tls_is_verified():
+def tls_is_verified():  # tls
     for driver in ("psycopg", "psycopg2"):
         engine = _engine(driver, connect_args={"sslmode": "verify-full"})
         with engine.connect() as c:
@@ -66,7 +66,7 @@ def _sorted(value):
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
-def it_connects():
+def it_connects():  # connect
     def check(engine):
         with engine.connect() as c:
             same(c.scalar(sa.text("SELECT 1")), 1)
@@ -75,20 +75,20 @@ def it_connects():
     _each(check)
 
 
-def a_wrong_password_is_refused():
+def a_wrong_password_is_refused():  # password
     for driver in DRIVERS:
         engine = sa.create_engine(_url(driver).set(password="wrong"))
         raises(sa.exc.DBAPIError, engine.connect)
 
 
-def schemas_are_reflected():
+def schemas_are_reflected():  # metadata
     def check(engine):
         names = sa.inspect(engine).get_schema_names()
         assert {"public", "staging", "information_schema"} <= set(names), names
     _each(check)
 
 
-def tables_and_views_are_reflected():
+def tables_and_views_are_reflected():  # metadata
     def check(engine):
         inspector = sa.inspect(engine)
         assert {"interactions", "customers", "shops", "Odd Näme"} <= set(inspector.get_table_names())
@@ -99,7 +99,7 @@ def tables_and_views_are_reflected():
     _each(check)
 
 
-def columns_are_reflected():
+def columns_are_reflected():  # metadata
     def check(engine):
         inspector = sa.inspect(engine)
         return "\n".join(str(_sorted(column)) for table in ["every_type", "shops", "shop_totals", "Odd Näme"]
@@ -107,7 +107,7 @@ def columns_are_reflected():
     return _each(check)
 
 
-def keys_are_reflected():
+def keys_are_reflected():  # metadata
     def check(engine):
         inspector = sa.inspect(engine)
         lines = []
@@ -118,13 +118,13 @@ def keys_are_reflected():
     return _each(check)
 
 
-def indexes_are_reflected():
+def indexes_are_reflected():  # metadata
     def check(engine):
         return "\n".join(str(_sorted(index)) for index in sa.inspect(engine).get_indexes("regions"))
     return _each(check)
 
 
-def comments_are_reflected():
+def comments_are_reflected():  # metadata
     def check(engine):
         inspector = sa.inspect(engine)
         return [inspector.get_table_comment("shops"), inspector.get_table_comment("sales"),
@@ -132,14 +132,14 @@ def comments_are_reflected():
     return _each(check)
 
 
-def a_view_s_text_is_reflected():
+def a_view_s_text_is_reflected():  # metadata
     def check(engine):
         text = sa.inspect(engine).get_view_definition("shop_totals")
         assert "shops" in text and "sum" in text, text
     _each(check)
 
 
-def everything_is_reflected_at_once():
+def everything_is_reflected_at_once():  # metadata
     def check(engine):
         metadata = sa.MetaData()
         metadata.reflect(engine, views=True)
@@ -152,7 +152,7 @@ def everything_is_reflected_at_once():
     return _each(check)
 
 
-def multi_reflection_takes_whole_schemas():
+def multi_reflection_takes_whole_schemas():  # metadata
     def check(engine):
         inspector = sa.inspect(engine)
         columns = inspector.get_multi_columns(schema="staging")
@@ -162,7 +162,7 @@ def multi_reflection_takes_whole_schemas():
     _each(check)
 
 
-def queries_of_the_core_are_answered():
+def queries_of_the_core_are_answered():  # queries
     metadata = sa.MetaData()
     sales = sa.Table("sales", metadata, sa.Column("id", sa.BigInteger), sa.Column("shop_id", sa.Integer),
                      sa.Column("sold_at", sa.DateTime(timezone=True)), sa.Column("amount", sa.Numeric(12, 2)),
@@ -191,7 +191,7 @@ def queries_of_the_core_are_answered():
     return _each(check)
 
 
-def values_travel_both_ways():
+def values_travel_both_ways():  # types
     utc = datetime.timezone.utc
 
     def check(engine):
@@ -209,7 +209,7 @@ def values_travel_both_ways():
     _each(check)
 
 
-def results_are_streamed():
+def results_are_streamed():  # streaming, cursors
     for driver in ["psycopg", "psycopg2"]:
         engine = _engine(driver)
         with engine.connect() as c:
@@ -218,7 +218,7 @@ def results_are_streamed():
         engine.dispose()
 
 
-def tables_are_made_filled_and_dropped():
+def tables_are_made_filled_and_dropped():  # definitions
     def check(engine):
         metadata = sa.MetaData()
         made = sa.Table(f"a_made_{engine.dialect.driver}", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -239,7 +239,7 @@ def tables_are_made_filled_and_dropped():
     _each(check)
 
 
-def a_transaction_is_rolled_back():
+def a_transaction_is_rolled_back():  # transactions
     def check(engine):
         with engine.connect() as c:
             c.execute(sa.text("CREATE TABLE a_rolled (a int)"))
@@ -271,7 +271,7 @@ def a_transaction_is_rolled_back():
     _each(check)
 
 
-def errors_carry_their_sqlstate():
+def errors_carry_their_sqlstate():  # errors
     engine = _engine("psycopg")
     with engine.connect() as c:
         for sql, code in [("SELECT * FROM nowhere", "42P01"), ("SELECT nothing FROM shops", "42703"), ("SELECT 1/0", "22012")]:
@@ -280,7 +280,7 @@ def errors_carry_their_sqlstate():
     engine.dispose()
 
 
-def the_orm_loads_and_saves():
+def the_orm_loads_and_saves():  # queries
     class Base(orm.DeclarativeBase):
         pass
 
@@ -308,7 +308,7 @@ def the_orm_loads_and_saves():
     _each(check)
 
 
-def an_identity_is_returned_after_insert():
+def an_identity_is_returned_after_insert():  # writing
     def check(engine):
         metadata = sa.MetaData()
         made = sa.Table(f"a_returning_{engine.dialect.driver}", metadata, sa.Column("id", sa.Integer), sa.Column("name", sa.Text))
@@ -321,7 +321,7 @@ def an_identity_is_returned_after_insert():
     _each(check)
 
 
-def a_pool_is_reset_and_pre_pinged():
+def a_pool_is_reset_and_pre_pinged():  # pools
     def check(engine):
         pooled = sa.create_engine(engine.url, pool_size=2, pool_pre_ping=True)
         for _ in range(4):
@@ -331,7 +331,7 @@ def a_pool_is_reset_and_pre_pinged():
     _each(check)
 
 
-def asyncpg_streams_through_it():
+def asyncpg_streams_through_it():  # streaming
     async def check():
         engine = create_async_engine(_url("asyncpg"))
         async with engine.connect() as c:
@@ -346,9 +346,96 @@ def asyncpg_streams_through_it():
     asyncio.run(check())
 
 
-def isolation_levels_are_set():
+def isolation_levels_are_set():  # transactions
     def check(engine):
         for level in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT"]:
             with engine.connect().execution_options(isolation_level=level) as c:
                 same(c.scalar(sa.text("SELECT 1")), 1)
     _each(check)
+
+
+def parameters_are_bound():  # parameters
+    def check(engine):
+        with engine.connect() as c:
+            many = sa.text("SELECT id FROM shops WHERE id IN :ids AND name <> :name ORDER BY id")
+            many = many.bindparams(sa.bindparam("ids", expanding=True))
+            same([row.id for row in c.execute(many, {"ids": [1, 2, 3, 9], "name": "it's"})], [1, 2, 3])
+            same([row.id for row in c.execute(many, {"ids": [], "name": "x"})], [])
+            same(c.scalar(sa.text("SELECT count(*) FROM sales WHERE sold_at > :since AND shop_id = :shop"),
+                          {"since": datetime.datetime(2024, 3, 1, tzinfo=datetime.timezone.utc), "shop": 2}), 152)
+    _each(check)
+
+
+def several_rows_are_inserted_at_once():  # several, writing
+    def check(engine):
+        metadata = sa.MetaData()
+        made = sa.Table(f"a_many_{engine.dialect.driver}", metadata, sa.Column("id", sa.Integer), sa.Column("name", sa.Text))
+        metadata.create_all(engine)
+        try:
+            with engine.begin() as c:
+                rows = [{"id": n, "name": f"row {n}"} for n in range(50)]
+                same(len(c.execute(sa.insert(made).returning(made.c.id), rows).all()), 50)
+                same(c.execute(sa.update(made).where(made.c.id > 9).values(name="more")).rowcount, 40)
+                same(c.execute(sa.delete(made).where(made.c.id < 10)).rowcount, 10)
+        finally:
+            metadata.drop_all(engine)
+    _each(check)
+
+
+def savepoints_are_nested_transactions():  # transactions
+    def check(engine):
+        with engine.connect() as c:
+            with c.begin():
+                inner = c.begin_nested()
+                raises(sa.exc.DBAPIError, c.execute, sa.text("SELECT 1/0"))
+                inner.rollback()
+                same(c.scalar(sa.text("SELECT 1")), 1)
+    _each(check)
+
+
+def _temporary(c):
+    made = sa.Table("a_temporary", sa.MetaData(), sa.Column("a", sa.Integer), prefixes=["TEMPORARY"])
+    made.create(c)
+    return made
+
+
+def a_temporary_table_is_of_the_session():  # temporary
+    def check(engine):
+        with engine.connect() as c, engine.connect() as other:
+            made = _temporary(c)
+            c.execute(sa.insert(made), [{"a": 1}, {"a": 2}])
+            same(c.scalar(sa.select(sa.func.sum(made.c.a))), 3)
+            same(sa.inspect(other).has_table("a_temporary"), False)
+    _each(check)
+
+
+def a_temporary_table_is_reflected():  # temporary, metadata
+    def check(engine):
+        with engine.connect() as c:
+            _temporary(c)
+            same(sa.inspect(c).get_temp_table_names(), ["a_temporary"])
+    _each(check)
+
+
+def a_statement_timeout_ends_the_work():  # timeout, settings
+    for driver in ("psycopg", "psycopg2"):
+        engine = _engine(driver, connect_args={"options": "-c statement_timeout=300"})
+        with engine.connect() as c:
+            error = raises(sa.exc.DBAPIError, c.execute, sa.text(ENDLESS))
+            same(getattr(error.orig, "sqlstate", None) or error.orig.pgcode, "57014")
+            c.rollback()
+            same(c.scalar(sa.text("SHOW statement_timeout")), "300ms")
+        engine.dispose()
+    becomes_idle()
+
+
+def copy_goes_through_the_driver_s_connection():  # copy
+    engine = _engine("psycopg")
+    with engine.begin() as c:
+        c.execute(sa.text("CREATE TEMPORARY TABLE a_copied (a int, b text)"))
+        with c.connection.cursor() as cursor:
+            with cursor.copy("COPY a_copied FROM STDIN") as copy:
+                copy.write_row((1, "x"))
+                copy.write_row((2, None))
+        same([tuple(row) for row in c.execute(sa.text("SELECT * FROM a_copied ORDER BY a"))], [(1, "x"), (2, None)])
+    engine.dispose()

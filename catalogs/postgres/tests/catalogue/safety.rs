@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rapport_catalog_postgres::{Catalogue, Error, Settings};
 use tempfile::TempDir;
 
-use crate::house::{VERIFIER, ask, check, check_refused, open_with, with_ann};
+use crate::house::{VERIFIER, ask, check, check_refused, open_with, text, with_ann};
 
 #[tokio::test]
 async fn nobody_climbs_back_to_superuser() {
@@ -168,6 +168,42 @@ fn other_session(catalogue: &Catalogue) -> tokio::task::JoinHandle<()> {
         tokio::time::sleep(Duration::from_millis(300)).await;
         check(&catalogue, "ann", "select 2", &["2"]).await;
     })
+}
+
+#[tokio::test]
+async fn a_long_query_keeps_the_others_waiting_for_seconds_only() {
+    let (_dir, catalogue) = with_ann().await;
+    let long = {
+        let catalogue = catalogue.clone();
+        tokio::spawn(async move { ask(&catalogue, "ann", RUNAWAY).await.map(|_| ()) })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Its bound is 30 seconds.
+    let started = Instant::now();
+    for _ in 0..5 {
+        check(&catalogue, "ann", "select 2", &["2"]).await;
+        let known = catalogue.verifier("ann").await.expect("an answer");
+        assert_eq!(known.as_deref(), Some(VERIFIER));
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(!long.is_finished(), "it goes on aside");
+    long.abort();
+}
+
+#[tokio::test]
+async fn what_is_asked_aside_is_answered() {
+    let (_dir, catalogue) = with_ann().await;
+    // More than two seconds in one query, as its role and without a change.
+    let long =
+        "select count(*) from pg_attribute a, generate_series(1, 30000) where current_user = 'ann'";
+    let n = "select count(*) * 30000 from pg_attribute";
+    let expected = ask(&catalogue, "ann", n).await.expect("a count");
+    let found = ask(&catalogue, "ann", long).await.expect("a count");
+    assert_eq!(text(&found), text(&expected));
 }
 
 #[tokio::test]
