@@ -29,7 +29,7 @@ use datafusion::{
 use object_store::{ObjectMeta, path::Path};
 use rapport_lake::{DataFile, Snapshot};
 
-use crate::{groups, present_schema, prune, statistics};
+use crate::{footers::Footers, groups, present_schema, prune, statistics};
 
 /// Read with the first request for a footer. Ours are about this big with the page index of one row group.
 const FOOTER_GUESS_BYTES: usize = 512 << 10;
@@ -214,7 +214,7 @@ impl LakeTable {
         Ok(ParquetSource::new(TableSchema::from(self.schema.clone()))
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_GUESS_BYTES)
-            .with_parquet_file_reader_factory(Arc::new(footers))
+            .with_parquet_file_reader_factory(Arc::new(Footers(footers)))
             .with_pushdown_filters(true)
             .with_reorder_filters(true)
             .with_enable_page_index(true)

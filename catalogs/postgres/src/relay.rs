@@ -22,7 +22,7 @@ WHERE locktype = 'relation' AND relation >= 16384 AND pid = pg_catalog.pg_backen
 /// Rows PostgreSQL hands out at once, so that a large answer is noticed before it is made.
 const ROWS_AT_ONCE: i32 = 5_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// One statement; the rows come as text.
     Simple(String),
@@ -67,6 +67,18 @@ impl Request {
     /// SHOW: it asks for a setting as the client has made it.
     pub fn is_show(&self) -> bool {
         session::first_words(self.sql(), 1) == ["show"]
+    }
+
+    /// `SELECT 1`, or another small number: a client wants to know whether somebody answers. The answer is always the same.
+    pub fn is_ping(&self) -> bool {
+        let mut words = self.sql().split_ascii_whitespace();
+        let (Some(select), Some(number), None) = (words.next(), words.next(), words.next()) else {
+            return false;
+        };
+        select.eq_ignore_ascii_case("select")
+            && number.len() < 10
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && self.param_types().is_empty()
     }
 
     fn sql(&self) -> &str {
@@ -397,5 +409,21 @@ mod tests {
         assert!(is_query("-- Looker\n/* a /* nested */ one */ ((SELECT 1))"));
         assert!(!is_query("/* select */ commit"));
         assert!(!is_query(""));
+    }
+
+    #[test]
+    fn a_ping_is_a_small_number_and_nothing_else() {
+        let is_ping = |sql: &str| Request::Simple(sql.to_owned()).is_ping();
+        assert!(is_ping("SELECT 1") && is_ping("select\n42 "));
+        for sql in [
+            "SELECT",
+            "SELECT 1 AS a",
+            "SELECT -1",
+            "SELECT 1,2",
+            "SELECT 9999999999",
+            "SHOW 1",
+        ] {
+            assert!(!is_ping(sql), "{sql}");
+        }
     }
 }

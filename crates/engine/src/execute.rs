@@ -1,6 +1,7 @@
 //! A plan becomes a stream: on the query threads, within a memory share, until it is done or must end.
 
 use std::{
+    collections::HashMap,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -57,7 +58,7 @@ pub(crate) async fn rows(
 ) -> Result<SendableRecordBatchStream> {
     let logical = bind(planned, params)?;
     let warehouse = scope.warehouse.clone();
-    let state = scope.state();
+    let state = scope.state_to_run();
     let physical = physical(&warehouse, state.clone(), logical, guard).await?;
     Ok(stream(&warehouse, &state, physical, guard))
 }
@@ -246,7 +247,17 @@ pub(crate) fn task_context(
         memory_pool: Arc::new(pool),
         ..shared.as_ref().clone()
     };
-    Arc::new(TaskContext::from(state).with_runtime(Arc::new(runtime)))
+    // Nothing looks for a function by its name any more, and copies of the hundreds that there are take their time.
+    Arc::new(TaskContext::new(
+        None,
+        state.session_id().to_owned(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        Arc::new(runtime),
+    ))
 }
 
 /// Starts the plan on the query threads.

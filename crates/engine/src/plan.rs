@@ -118,7 +118,16 @@ const MAX_VIEW_DEPTH: usize = 32;
 impl Scope {
     /// Functions, limits and the session's time zone; the clock of `now()` starts here.
     pub(crate) fn state(&self) -> SessionState {
-        let mut state = self.warehouse.template().clone();
+        self.state_like(self.warehouse.template())
+    }
+
+    /// The same for a plan in which all functions have been found.
+    pub(crate) fn state_to_run(&self) -> SessionState {
+        self.state_like(self.warehouse.nameless())
+    }
+
+    fn state_like(&self, template: &SessionState) -> SessionState {
+        let mut state = template.clone();
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(self.time_zone.clone());
         let now = chrono::Utc::now().timestamp_micros();

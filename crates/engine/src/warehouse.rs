@@ -70,9 +70,11 @@ struct Share {
     limits: Limits,
     cpu: Cpu,
     runtime: Arc<RuntimeEnv>,
-    /// Cloned for each statement.
+    /// Cloned for each statement that is planned.
     template: SessionState,
     scratch: Scratch,
+    /// Cloned for each plan that is run. Hundreds of functions more would take longer than a small statement.
+    nameless: SessionState,
 }
 
 /// What all see alike.
@@ -252,6 +254,11 @@ impl Warehouse {
         &self.share.template
     }
 
+    /// What plans are optimised and run with: in them all functions have been found.
+    pub(crate) fn nameless(&self) -> &SessionState {
+        &self.share.nameless
+    }
+
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.share.runtime
     }
@@ -368,12 +375,14 @@ impl Share {
             message: format!("no threads for queries: {error}"),
         })?;
         let template = state(&limits, runtime.clone(), false);
+        let nameless = nameless(&template);
         Ok(Self {
             limits,
             cpu,
             runtime,
             template,
             scratch,
+            nameless,
         })
     }
 }
@@ -484,6 +493,17 @@ fn state(limits: &Limits, runtime: Arc<RuntimeEnv>, with_tables: bool) -> Sessio
                 .filter(|function| matches!(function.name(), "generate_series" | "range"))
                 .collect(),
         )
+        .build()
+}
+
+/// The same without functions, but for the one that DataFusion looks for when it plans DISTINCT ON.
+fn nameless(template: &SessionState) -> SessionState {
+    let first_value = template.aggregate_functions().get("first_value");
+    SessionStateBuilder::new_from_existing(template.clone())
+        .with_scalar_functions(vec![])
+        .with_higher_order_functions(vec![])
+        .with_aggregate_functions(first_value.cloned().into_iter().collect())
+        .with_window_functions(vec![])
         .build()
 }
 

@@ -547,6 +547,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Has PostgreSQL answer.
     pub async fn relay(&mut self, run: &Run, request: Request) -> Result<Reply, Stop> {
+        if request.is_ping() {
+            return self.answer_ping(run, request).await;
+        }
+        self.relay_anew(run, request).await
+    }
+
+    async fn answer_ping(&mut self, run: &Run, request: Request) -> Result<Reply, Stop> {
+        const KEPT: usize = 100;
+        let shared = self.shared.clone();
+        let pings = || shared.pings.lock().expect("never held over a panic");
+        if let Some(reply) = pings().get(&request) {
+            return Ok(reply.clone());
+        }
+        let reply = self.relay_anew(run, request.clone()).await?;
+        let mut pings = pings();
+        if pings.len() < KEPT {
+            pings.insert(request, reply.clone());
+        }
+        Ok(reply)
+    }
+
+    async fn relay_anew(&mut self, run: &Run, request: Request) -> Result<Reply, Stop> {
         let catalogue = self.shared.catalogue.clone();
         let role = self.role.clone();
         let settings = self.settings.relayed();

@@ -429,7 +429,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         loop {
             match self.guard(run, pump.answer()).await? {
                 Answer::Messages(messages) => {
-                    self.wire.output().extend_from_slice(&messages);
+                    self.wire.put_messages(messages);
                     self.flush_guarded(run).await?;
                 }
                 Answer::Done { rows, exhausted } => return Ok((rows, exhausted)),

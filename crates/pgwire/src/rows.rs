@@ -5,7 +5,8 @@
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray,
-    LargeBinaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+    LargeBinaryArray, LargeStringArray, MAX_INLINE_VIEW_LEN, RecordBatch, StringArray,
+    StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
@@ -125,6 +126,7 @@ pub struct Cell<'a> {
     type_oid: u32,
     form: Form,
     style: Style,
+    is_wordless: bool,
 }
 
 /// The concrete array, and what of its type matters for the form.
@@ -363,12 +365,14 @@ impl<'a> Cell<'a> {
         } else {
             type_oid
         };
+        let is_wordless = style.is_plain() && is_wordless(array.data_type());
         Ok(Self {
             nulls,
             values,
             type_oid,
             form,
             style,
+            is_wordless,
         })
     }
 
@@ -384,10 +388,22 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Whether all texts of it are numbers, moments and the like, of the bytes of [`Self::is_wordless_byte`] only.
+    pub fn is_wordless(&self) -> bool {
+        self.is_wordless
+    }
+
+    pub fn is_wordless_byte(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b':' | b' ')
+    }
+
     /// The value after its length; NULL is the length -1.
     fn put_sized(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
             out.extend_from_slice(&(-1i32).to_be_bytes());
+            return;
+        }
+        if self.form == Form::Binary && self.put_of_fixed_size(row, out) {
             return;
         }
         out.extend_from_slice(&[0; 4]);
@@ -398,6 +414,24 @@ impl<'a> Cell<'a> {
         }
         let length = (out.len() - start) as u32;
         out[start - 4..start].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// The value in binary after its length, at one go, where all of the type are as long; false for the others.
+    fn put_of_fixed_size(&self, row: usize, out: &mut Vec<u8>) -> bool {
+        match (&self.values, self.type_oid) {
+            (Values::Bool(values), _) => put_sized(out, [values.value(row).into()]),
+            (Values::Int16(values), oid::INT2) => put_sized(out, values[row].to_be_bytes()),
+            (Values::Int32(values), oid::INT4) => put_sized(out, values[row].to_be_bytes()),
+            (Values::Int64(values), oid::INT8) => put_sized(out, values[row].to_be_bytes()),
+            (Values::Float32(values), oid::FLOAT4) => put_sized(out, values[row].to_be_bytes()),
+            (Values::Float64(values), oid::FLOAT8) => put_sized(out, values[row].to_be_bytes()),
+            (Values::Date32(values), _) => put_sized(out, binary_date(values[row].into())),
+            (Values::Timestamp(values, unit) | Values::TimestampTz(values, unit), _) => {
+                put_sized(out, binary_timestamp(unit.micros(values[row])));
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// The value, which is not null, in text form.
@@ -445,7 +479,7 @@ impl<'a> Cell<'a> {
             }
             Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
             Values::LargeText(values) => out.extend_from_slice(values.value(row).as_bytes()),
-            Values::TextView(values) => out.extend_from_slice(values.value(row).as_bytes()),
+            Values::TextView(values) => put_view(values, row, out),
             Values::Owned(values) => out.extend_from_slice(values.value(row).as_bytes()),
             Values::Bytes(values) => text::push_bytea(out, values.value(row)),
             Values::LargeBytes(values) => text::push_bytea(out, values.value(row)),
@@ -583,15 +617,17 @@ impl<'a> Cell<'a> {
             }
             Values::Text(values) => self.put_text_in_binary(values.value(row), out),
             Values::LargeText(values) => self.put_text_in_binary(values.value(row), out),
+            Values::TextView(values) if !self.is_other_in_binary() => put_view(values, row, out),
             Values::TextView(values) => self.put_text_in_binary(values.value(row), out),
             Values::Owned(values) => self.put_text_in_binary(values.value(row), out),
             Values::Bytes(values) => out.extend_from_slice(values.value(row)),
             Values::LargeBytes(values) => out.extend_from_slice(values.value(row)),
             Values::BytesView(values) => out.extend_from_slice(values.value(row)),
             Values::FixedBytes(values) => out.extend_from_slice(values.value(row)),
-            Values::Date32(values) => put_date(out, values[row].into()),
+            Values::Date32(values) => out.extend_from_slice(&binary_date(values[row].into())),
             Values::Date64(values) => {
-                put_date(out, values[row].div_euclid(MICROS_PER_DAY / 1_000));
+                let days = values[row].div_euclid(MICROS_PER_DAY / 1_000);
+                out.extend_from_slice(&binary_date(days));
             }
             Values::Time32(values, unit) => {
                 out.extend_from_slice(&unit.micros(values[row].into()).to_be_bytes());
@@ -600,7 +636,7 @@ impl<'a> Cell<'a> {
                 out.extend_from_slice(&unit.micros(values[row]).to_be_bytes());
             }
             Values::Timestamp(values, unit) | Values::TimestampTz(values, unit) => {
-                put_timestamp(out, unit.micros(values[row]));
+                out.extend_from_slice(&binary_timestamp(unit.micros(values[row])));
             }
             Values::Months(_)
             | Values::DayTime(_)
@@ -638,6 +674,14 @@ impl<'a> Cell<'a> {
             oid::FLOAT4 => out.extend_from_slice(&(value as f32).to_be_bytes()),
             _ => out.extend_from_slice(&value.to_be_bytes()),
         }
+    }
+
+    /// Whether the lake stores the type as text, and its binary form is another one.
+    fn is_other_in_binary(&self) -> bool {
+        matches!(
+            self.type_oid,
+            oid::JSONB | oid::UUID | oid::TIME | oid::CHAR | oid::NUMERIC | oid::INTERVAL
+        )
     }
 
     /// Types that the lake stores as text, and whose binary form is another one.
@@ -770,6 +814,10 @@ fn list_values<'a, O: ArrowNativeType>(
     })
 }
 
+fn is_wordless(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean
+}
+
 fn innermost(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
@@ -811,20 +859,38 @@ fn natural_oid(data_type: &DataType) -> u32 {
     }
 }
 
-fn put_date(out: &mut Vec<u8>, days: i64) {
+/// The value after its length.
+fn put_sized<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
+    let mut sized = [0; 12];
+    sized[..4].copy_from_slice(&(N as u32).to_be_bytes());
+    sized[4..4 + N].copy_from_slice(&value);
+    out.extend_from_slice(&sized[..4 + N]);
+}
+
+/// A short text lies in the view itself, behind its length.
+fn put_view(values: &StringViewArray, row: usize, out: &mut Vec<u8>) {
+    let view = values.views()[row];
+    let length = view as u32;
+    match length <= MAX_INLINE_VIEW_LEN {
+        true => text::push_first(out, &(view >> 32).to_le_bytes(), length as usize),
+        false => out.extend_from_slice(values.value(row).as_bytes()),
+    }
+}
+
+fn binary_date(days: i64) -> [u8; 4] {
     let days = match i32::try_from(days) {
         Ok(days @ (i32::MAX | i32::MIN)) => days,
         _ => (days - EPOCH_DAYS) as i32,
     };
-    out.extend_from_slice(&days.to_be_bytes());
+    days.to_be_bytes()
 }
 
-fn put_timestamp(out: &mut Vec<u8>, micros: i64) {
+fn binary_timestamp(micros: i64) -> [u8; 8] {
     let micros = match micros {
         i64::MAX | i64::MIN => micros,
         _ => micros.saturating_sub(EPOCH_MICROS),
     };
-    out.extend_from_slice(&micros.to_be_bytes());
+    micros.to_be_bytes()
 }
 
 fn put_interval(out: &mut Vec<u8>, months: i32, days: i32, micros: i64) {
@@ -906,6 +972,8 @@ fn put_numeric_text(out: &mut Vec<u8>, number: &str) {
 }
 
 fn put_digits(out: &mut Vec<u8>, digits: &[u16], weight: i32, negative: bool, scale: u16) {
+    /// Four of them are a machine word, and nearly all numbers are as short.
+    const SHORT: usize = 4;
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
     let trailing = digits[leading..]
         .iter()
@@ -923,11 +991,17 @@ fn put_digits(out: &mut Vec<u8>, digits: &[u16], weight: i32, negative: bool, sc
     } else {
         0
     };
-    out.extend_from_slice(&(digits.len() as u16).to_be_bytes());
-    out.extend_from_slice(&(weight as i16).to_be_bytes());
-    out.extend_from_slice(&sign.to_be_bytes());
-    out.extend_from_slice(&scale.to_be_bytes());
-    for digit in digits {
-        out.extend_from_slice(&digit.to_be_bytes());
+    let header = [digits.len() as u16, weight as u16, sign, scale];
+    if digits.len() > SHORT {
+        for part in header.iter().chain(digits) {
+            out.extend_from_slice(&part.to_be_bytes());
+        }
+        return;
     }
+    let mut text = [0; 8 + 2 * SHORT];
+    let places = text.chunks_exact_mut(2);
+    for (place, part) in places.zip(header.iter().chain(digits)) {
+        place.copy_from_slice(&part.to_be_bytes());
+    }
+    text::push_first(out, &text, 8 + 2 * digits.len());
 }

@@ -1,11 +1,12 @@
 //! Accepts connections, counts them, and lets them go at shutdown.
 
+use std::collections::HashMap;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rapport_catalog_postgres::Catalogue;
+use rapport_catalog_postgres::{Catalogue, Reply, Request};
 use rapport_engine::Warehouse;
 use rapport_models::Models;
 use tokio::net::{TcpListener, TcpStream};
@@ -78,6 +79,8 @@ pub struct Shared {
     pub catalogue: Catalogue,
     pub config: ServerConfig,
     pub registry: Registry,
+    /// What PostgreSQL has answered to those who ask whether somebody is there.
+    pub pings: Mutex<HashMap<Request, Reply>>,
     /// A session holds one from its login to its end.
     pub sessions: Arc<Semaphore>,
     /// Sessions end when they have nothing to do.
@@ -97,6 +100,7 @@ impl Shared {
             warehouse,
             catalogue,
             registry: Registry::default(),
+            pings: Mutex::default(),
             sessions: Arc::new(Semaphore::new(config.max_connections)),
             config,
             ending: shutdown,

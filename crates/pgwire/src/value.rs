@@ -812,6 +812,9 @@ mod tests {
             "99999999999999999999999999999999999999",
         );
         check(oid::TEXT, "żółw", "żółw");
+        check(oid::TEXT, "", "");
+        check(oid::TEXT, "twelve bytes", "twelve bytes");
+        check(oid::TEXT, "thirteen byte", "thirteen byte");
         check(oid::BYTEA, "\\x00ff", "\\x00ff");
         check(oid::DATE, "1999-12-31", "1999-12-31");
         check(

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use pgwire::messages::startup::{PasswordMessageFamily, SASLInitialResponse};
 use pgwire::messages::{
     DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion,
@@ -238,12 +238,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             .encode_message(&message, &mut self.output, before);
     }
 
+    /// Ready-made messages. Many, with nothing that waits before them, are sent from where they are.
+    pub fn put_messages(&mut self, messages: Vec<u8>) {
+        match self.output.is_empty() && messages.len() >= FLUSH_AT {
+            true => self.output = Bytes::from(messages).into(),
+            false => self.output.extend_from_slice(&messages),
+        }
+    }
+
     /// What `put` could not say: ready-made bytes.
     pub fn output(&mut self) -> &mut BytesMut {
         &mut self.output
     }
 
     pub async fn flush(&mut self) -> Result<(), Broken> {
+        let is_large = self.output.len() >= FLUSH_AT;
         while !self.output.is_empty() {
             let written = self.stream.write_buf(&mut self.output);
             match tokio::time::timeout(self.write_timeout, written).await {
@@ -252,6 +261,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => return Err(Broken::Slow),
             }
+        }
+        if is_large {
+            // What is sent does not count as its capacity any more, and would stay.
+            self.output = BytesMut::new();
         }
         match tokio::time::timeout(self.write_timeout, self.stream.flush()).await {
             Ok(flushed) => Ok(flushed?),

@@ -4,7 +4,7 @@ use rapport_engine::{Column, CopyColumns, CopyFormat, CopyKind, Header};
 
 use super::{BINARY_END, BINARY_START, charset, form, marked};
 use crate::charset::Charset;
-use crate::rows::{Form, Rows};
+use crate::rows::{Cell, Form, Rows};
 use crate::sqlstate::Result;
 use crate::wire;
 
@@ -14,6 +14,8 @@ pub struct CopyOut {
     format: CopyFormat,
     /// Columns that are quoted in any case.
     quoted: Vec<bool>,
+    /// Whether values without words need no look for what has to be escaped.
+    trusts_wordless: bool,
     charset: Charset,
     /// The binary signature travels in one message with what comes first, the way PostgreSQL sends it.
     signature: &'static [u8],
@@ -26,8 +28,12 @@ impl CopyOut {
             CopyColumns::All => vec![true; columns.len()],
             CopyColumns::Named(named) => marked(columns, named)?,
         };
+        let signs = [format.delimiter, format.quote, format.escape];
+        let may_be_null =
+            format.null.bytes().all(Cell::is_wordless_byte) && !format.null.is_empty();
         Ok(Self {
             quoted,
+            trusts_wordless: !may_be_null && !signs.into_iter().any(Cell::is_wordless_byte),
             charset: charset(&format, client)?,
             format,
             signature: b"",
@@ -81,7 +87,9 @@ impl CopyOut {
                 }
                 let start = out.len();
                 cell.put_text(row, out);
-                copy.escape_field(out, start, *is_quoted, cells.len() == 1);
+                if *is_quoted || !(copy.trusts_wordless && cell.is_wordless()) {
+                    copy.escape_field(out, start, *is_quoted, cells.len() == 1);
+                }
             }
         })
     }
@@ -146,8 +154,8 @@ impl CopyOut {
 
     fn escape_text(&self, out: &mut Vec<u8>, start: usize) {
         let delimiter = self.format.delimiter;
-        let needs = |byte: u8| byte < 0x0e || byte == b'\\' || byte == delimiter;
-        if !out[start..].iter().any(|byte| needs(*byte)) {
+        let needs = |byte: u8| (byte < 0x0e) | (byte == b'\\') | (byte == delimiter);
+        if !has_any(&out[start..], needs) {
             return;
         }
         for byte in out.split_off(start) {
@@ -180,9 +188,9 @@ impl CopyOut {
         let needs = is_quoted
             || field == self.format.null.as_bytes()
             || (is_only && field == b"\\.")
-            || field
-                .iter()
-                .any(|byte| *byte == delimiter || *byte == quote || matches!(byte, b'\n' | b'\r'));
+            || has_any(field, |byte| {
+                (byte == delimiter) | (byte == quote) | (byte == b'\n') | (byte == b'\r')
+            });
         if !needs {
             return;
         }
@@ -196,6 +204,13 @@ impl CopyOut {
         }
         out.push(quote);
     }
+}
+
+/// Whether a byte is one of those. Many are looked at at once, which is quicker than to stop at the first.
+fn has_any(field: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_one(*byte));
+    let (chunks, rest) = field.as_chunks::<16>();
+    chunks.iter().any(|chunk| any(chunk)) || any(rest)
 }
 
 /// The fields of a DataRow's body, which PostgreSQL has made.
@@ -217,7 +232,16 @@ pub fn raw_fields(body: &[u8]) -> Vec<Option<&[u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+    use arrow::datatypes::DataType;
+    use rapport_engine::oid;
+    use rapport_udf_postgres::text::Zone;
+
     use super::*;
+    use crate::rows::Layout;
+    use crate::style::Style;
 
     fn copy_of(format: CopyFormat, columns: &[&str], client: Charset) -> CopyOut {
         CopyOut::new(format, columns, client).expect("options of the test")
@@ -292,6 +316,55 @@ mod tests {
             "a\\tb\t\\N\tc\\\\d\\ne\n",
         );
         check(CopyKind::Text, &[Some(""), Some("\u{1}")], "\t\u{1}\n");
+    }
+
+    /// A day, which need not be looked at unless the options make its signs mean something.
+    fn check_day(format: CopyFormat, expected: &str) {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![19_724]));
+        let layout = Layout {
+            columns: vec![Column {
+                name: "a".into(),
+                pg_type: oid::DATE,
+                typmod: -1,
+                least_scale: 0,
+                table_oid: 0,
+                number: 0,
+                data_type: DataType::Date32,
+            }],
+            forms: vec![Form::Text],
+            style: Style::plain(Zone::UTC),
+            charset: Charset::Utf8,
+        };
+        let batch = RecordBatch::try_from_iter([("a", days)]).expect("one column");
+        let rows = Rows::new(&batch, &layout).expect("a type of the test");
+        let mut out = Vec::new();
+        copy_of(format, &["a"], Charset::Utf8)
+            .put_row(&rows, 0, &mut out)
+            .expect("it can be said");
+        assert_eq!(String::from_utf8_lossy(&out[5..]), expected);
+    }
+
+    #[test]
+    fn numbers_and_days_are_escaped_like_words_where_they_need_it() {
+        let plain = CopyFormat::plain;
+        check_day(plain(CopyKind::Text), "2024-01-02\n");
+        check_day(plain(CopyKind::Csv), "2024-01-02\n");
+        let format = |kind, delimiter| CopyFormat {
+            delimiter,
+            ..plain(kind)
+        };
+        check_day(format(CopyKind::Text, b'-'), "2024\\-01\\-02\n");
+        check_day(format(CopyKind::Csv, b'-'), "\"2024-01-02\"\n");
+        let format = CopyFormat {
+            null: "2024-01-02".to_owned(),
+            ..plain(CopyKind::Csv)
+        };
+        check_day(format, "\"2024-01-02\"\n");
+        let format = CopyFormat {
+            quote: b'0',
+            ..plain(CopyKind::Csv)
+        };
+        check_day(format, "02\"024-\"01-\"020\n");
     }
 
     #[test]
