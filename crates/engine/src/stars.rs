@@ -35,7 +35,7 @@ pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
         }
         _ => true,
     };
-    let is_shared = columns.iter().any(|column| column.is_shared) || shares_names(&columns);
+    let is_shared = columns.iter().any(|column| column.is_shared);
     if !is_shared && stars.count() < 2 || !select.projection.iter().all(is_plain) {
         return;
     }
@@ -78,16 +78,6 @@ pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
             select.projection.push(item);
         }
     }
-}
-
-/// Whether tables have columns of one name, which DataFusion gives numbers where they are a sub-query's.
-fn shares_names(columns: &[using::Column]) -> bool {
-    let names: HashSet<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    let exprs: HashSet<String> = columns
-        .iter()
-        .map(|column| column.expr.to_string())
-        .collect();
-    names.len() < columns.len() && exprs.len() == columns.len()
 }
 
 /// The columns of one of the tables.
