@@ -18,14 +18,15 @@ pub(crate) fn shows_all(select: &Select) -> bool {
     items.any(|item| wildcard(item).is_some())
 }
 
-/// The columns in the place of `*`, where one is shared or there are several `*`. What comes again gets a name of its own.
-pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
+/// The columns in the place of `*`, where one is shared or there are several `*`. What comes again gets a name of its own, as do
+/// columns of one name where they are a sub-query's: DataFusion would give them numbers. `false` if a column cannot be named.
+pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables, is_within: bool) -> bool {
     let from = select.from.iter();
     let Some(from) = from
         .map(|table| using::columns(table, tables))
         .collect::<Option<Vec<_>>>()
     else {
-        return;
+        return true;
     };
     let columns: Vec<using::Column> = from.into_iter().flatten().collect();
     let stars = select.projection.iter().filter_map(wildcard);
@@ -35,11 +36,22 @@ pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
         }
         _ => true,
     };
-    let is_shared = columns.iter().any(|column| column.is_shared) || shares_names(&columns);
-    if !is_shared && stars.count() < 2 || !select.projection.iter().all(is_plain) {
-        return;
+    let n_stars = stars.count();
+    if n_stars == 0 || !select.projection.iter().all(is_plain) {
+        return true;
+    }
+    let is_shared = columns.iter().any(|column| column.is_shared);
+    let can_be_named = is_distinct(columns.iter().map(|column| column.expr.to_string()));
+    let names = columns.iter().map(|column| column.name.clone());
+    let is_wanted = is_within && can_be_named && !is_distinct(names);
+    if !(is_shared || n_stars > 1 || is_wanted) {
+        return true;
+    }
+    if !can_be_named {
+        return false;
     }
     let mut seen = HashSet::new();
+    let mut names = HashSet::new();
     let items = std::mem::take(&mut select.projection);
     for item in items {
         let Some(of) = wildcard(&item) else {
@@ -60,7 +72,8 @@ pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
             },
         };
         for (name, expr) in shown {
-            let is_new = seen.insert(expr.to_string());
+            let is_new =
+                seen.insert(expr.to_string()) && (names.insert(name.clone()) || !is_within);
             let item = match (is_new, &expr) {
                 (true, Expr::CompoundIdentifier(_)) => SelectItem::UnnamedExpr(expr),
                 (true, _) => SelectItem::ExprWithAlias {
@@ -78,16 +91,12 @@ pub(crate) fn spell_out(select: &mut Select, tables: &impl Tables) {
             select.projection.push(item);
         }
     }
+    true
 }
 
-/// Whether tables have columns of one name, which DataFusion gives numbers where they are a sub-query's.
-fn shares_names(columns: &[using::Column]) -> bool {
-    let names: HashSet<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    let exprs: HashSet<String> = columns
-        .iter()
-        .map(|column| column.expr.to_string())
-        .collect();
-    names.len() < columns.len() && exprs.len() == columns.len()
+fn is_distinct(mut names: impl Iterator<Item = String>) -> bool {
+    let mut seen = HashSet::new();
+    names.all(|name| seen.insert(name))
 }
 
 /// The columns of one of the tables.

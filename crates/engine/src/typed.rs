@@ -736,6 +736,7 @@ impl Typing<'_> {
             if let Some(Kind::Array(item)) = &from
                 && matches!(item.kind, Kind::Char(_))
                 && is_of_texts(field.data_type())
+                && !matches!(*inner, Expr::Placeholder(_))
             {
                 return Err(no_cast_of_items("text[]"));
             }
@@ -1668,7 +1669,9 @@ fn with_types_of_items(unnest: Unnest) -> PlanResult<LogicalPlan> {
             kind = item.kind;
         }
         let kind = without_length(kind);
-        is_told(&kind).then(|| (list.output_column.clone(), field_of_kind(kind)))
+        let item = unnest.schema.field_from_column(&list.output_column).ok()?;
+        (is_told(&kind) && item.data_type().is_string())
+            .then(|| (list.output_column.clone(), field_of_kind(kind)))
     });
     let lists: HashMap<Column, FieldRef> = lists.collect();
     if lists.is_empty() {

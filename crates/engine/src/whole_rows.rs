@@ -404,7 +404,12 @@ impl VisitorMut for Rows<'_> {
         }
         let mut scope = self.scope_of(select);
         stars::tell_apart(select, &scope.items);
-        stars::spell_out(select, &self.shapes);
+        if !stars::spell_out(select, &self.shapes, self.scopes.len() > 1) {
+            return ControlFlow::Break(Error::not_supported(
+                "* of a sub-query with two columns of one name is not supported beside another * or USING",
+                "Give the sub-query's columns names of their own.",
+            ));
+        }
         let shows_all = stars::shows_all(select);
         for item in &mut scope.items {
             item.may_be_marked = !shows_all;

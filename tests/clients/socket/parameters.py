@@ -203,3 +203,33 @@ def tables_are_made_with_parameters():  # parameters
         s.ask(f"DROP TABLE {table}")
     s.close()
     return told
+
+
+def numerics_are_rounded_where_integers_are_stored():
+    numeric, double = 1700, 701
+    s = Session()
+    s.ask("CREATE TABLE g_rounded (a integer, s smallint, b bigint, n numeric(10,2))")
+    told = [_told(s, f"INSERT INTO g_rounded ({column}) VALUES ($1) RETURNING {column}", [oid], [number])
+            for column in ("a", "s", "b", "n") for oid in (numeric, double) for number in (b"1999.7", b"-2.5", b"3.5", b"-3.7")]
+    told.append(_told(s, "INSERT INTO g_rounded (a, b) VALUES ($1, 1), (2, $2) RETURNING a, b", [numeric, numeric], [b"0.5", b"7.5"]))
+    told.append(_told(s, "UPDATE g_rounded SET a = $1 WHERE a = 2 RETURNING a", [numeric], [b"1.5"]))
+    told.append(_told(s, "INSERT INTO g_rounded (a) VALUES ($1)", [numeric], [b"3000000000"]))
+    s.ask("DROP TABLE g_rounded")
+    s.close()
+    return told
+
+
+def blanks_behind_a_char_do_not_count():
+    bpchar, texts, chars = 1042, 1009, 1014
+    s = Session()
+    s.ask("CREATE TABLE g_padded (a integer, c char(4))")
+    s.ask("INSERT INTO g_padded VALUES (1, 'ab')")
+    told = [(given, _told(s, f"SELECT a FROM g_padded WHERE {condition}", [oid], [given]))
+            for condition in ("c = $1", "$1 = c", "c <> $1", "c IN ($1, 'x')", "c BETWEEN $1 AND 'b'", "(c, a) = ($1, 1)",
+                              "nullif(c, $1) IS NULL", "CASE c WHEN $1 THEN true ELSE false END")
+            for oid in (0, bpchar, TEXT) for given in (b"ab", b"ab  ", b"ab      ")]
+    told += [(given, _told(s, "SELECT a FROM g_padded WHERE c = ANY ($1)", [oid], [given]))
+             for oid in (0, texts, chars) for given in (b"{ab,c}", b'{"c   ",ab}')]
+    s.ask("DROP TABLE g_padded")
+    s.close()
+    return told
