@@ -58,6 +58,7 @@ pub(crate) fn give_types(
         no_order::check_node(&node, &schema)?;
         let names = NamePreserver::new(&node);
         let is_sort = matches!(node, LogicalPlan::Sort(_));
+        let is_unnest = matches!(node, LogicalPlan::Unnest(_));
         let changed = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let mut changed = expr.transform_up(|expr| typing.typed(expr, &schema))?;
@@ -67,7 +68,7 @@ pub(crate) fn give_types(
             Ok(changed.update_data(|expr| called_once(name.restore(expr))))
         })?;
         let changed = changed.map_data(|node| typing.told_apart(node))?;
-        is_changed |= changed.transformed;
+        is_changed |= changed.transformed || is_unnest;
         if is_changed {
             changed.map_data(LogicalPlan::recompute_schema)
         } else {
@@ -1656,7 +1657,6 @@ fn text(expr: Expr) -> Expr {
     datafusion::logical_expr::cast(expr, DataType::Utf8View)
 }
 
-/// With the type that a cast names.
 /// The items of a varchar[] are varchars, which the field of their list does not tell.
 fn with_types_of_items(unnest: Unnest) -> PlanResult<LogicalPlan> {
     let input = unnest.input.schema();
@@ -1705,6 +1705,7 @@ fn called_once(expr: Expr) -> Expr {
     }
 }
 
+/// With the type that a cast names.
 fn labelled(expr: Expr, field: FieldRef) -> Expr {
     let metadata = FieldMetadata::from(field.metadata());
     let name = expr.schema_name().to_string();
