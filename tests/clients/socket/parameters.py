@@ -205,7 +205,7 @@ def tables_are_made_with_parameters():  # parameters
     return told
 
 
-def numerics_are_rounded_where_integers_are_stored():
+def numerics_are_rounded_where_integers_are_stored():  # parameters, writing
     numeric, double = 1700, 701
     s = Session()
     s.ask("CREATE TABLE g_rounded (a integer, s smallint, b bigint, n numeric(10,2))")
