@@ -219,7 +219,7 @@ def numerics_are_rounded_where_integers_are_stored():  # parameters, writing
     return told
 
 
-def blanks_behind_a_char_do_not_count():
+def blanks_behind_a_char_do_not_count():  # parameters, types
     bpchar, texts, chars = 1042, 1009, 1014
     s = Session()
     s.ask("CREATE TABLE g_padded (a integer, c char(4))")
