@@ -36,6 +36,7 @@ pub const HELPERS: &[&str] = &[
     "clients/npgsql/_dotnet.py",
     "fixtures/make_container.mjs",
     "fixtures/s3.py",
+    "slt/draw.py",
     "slt/record.py",
 ];
 const DRIVERS: &[&str] = &[

@@ -860,7 +860,7 @@ fn lateral(join: &Join) -> Option<&LogicalPlan> {
 }
 
 /// The columns of queries around it that a plan asks for, also in sub-queries of its own.
-fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
+pub(crate) fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
     let mut found = vec![];
     collect_outer(plan, &mut found);
     found

@@ -16,7 +16,7 @@ use datafusion::{
     sql::sqlparser::ast::{self, GroupByExpr, Select, Statement, Value, VisitMut, VisitorMut},
 };
 
-use crate::Error;
+use crate::{Error, correlated::outer_columns};
 
 /// More rows than there are: a limit that conditions do not pass.
 const ALL: usize = i64::MAX as usize;
@@ -152,7 +152,7 @@ pub(crate) fn forget(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         // A condition on constants beside it would be asked of the rows.
         LogicalPlan::Aggregate(aggregate)
-            if answers_of_nothing(&aggregate) && aggregate.input.all_out_ref_exprs().is_empty() =>
+            if answers_of_nothing(&aggregate) && outer_columns(&aggregate.input).is_empty() =>
         {
             let aggregate = LogicalPlanBuilder::from(LogicalPlan::Aggregate(aggregate));
             Ok(Transformed::yes(aggregate.limit(0, Some(ALL))?.build()?))

@@ -56,7 +56,7 @@ fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> 
     };
     let InSubquery { expr, subquery, .. } = asked;
     let is_correlated = !subquery.outer_ref_columns.is_empty();
-    if is_correlated && is_one_row(&subquery.subquery) {
+    if is_one_row(&subquery.subquery) {
         let value = Expr::ScalarSubquery(subquery.clone());
         let one = expr.as_ref().clone();
         return Ok(Some(match is_negated {

@@ -1,25 +1,40 @@
 //! Names for the columns of a join that both of its sides have a name of. DataFusion finds a column again by its name alone where
 //! it moves a filter down a plan: `id IS NULL` would be asked of the other table's `id`.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use datafusion::{
     common::{
         Column, DFSchemaRef, Result,
         tree_node::{Transformed, TreeNode},
     },
-    logical_expr::{Expr, JoinType, LogicalPlan, Projection},
+    logical_expr::{Expr, JoinType, LogicalPlan, Projection, Subquery},
 };
 
 use crate::names::PRIVATE;
 
 /// Of an optimised plan; its own columns keep their names.
 pub(crate) fn tell_apart(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = plan
+        .transform_up(|node| node.map_subqueries(told_apart_within))?
+        .data;
     let schema = plan.schema().clone();
     match told_apart(&plan)? {
         Some(told) => renamed(told, &schema),
         None => Ok(plan),
     }
+}
+
+/// A sub-query that is computed by itself.
+fn told_apart_within(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Subquery(subquery) = plan else {
+        return Ok(Transformed::no(plan));
+    };
+    let told = tell_apart(Arc::unwrap_or_clone(subquery.subquery))?;
+    Ok(Transformed::yes(LogicalPlan::Subquery(Subquery {
+        subquery: Arc::new(told),
+        ..subquery
+    })))
 }
 
 /// Its columns stand where they stood. `None`: nothing is to be done.
