@@ -73,7 +73,8 @@ fn is_other_too(statement: &[TokenWithSpan], name: &str) -> bool {
     let alone = (0..statement.len()).filter(|at| {
         let is_name = folded(&statement[*at].token).is_some_and(|found| found == name);
         let behind = next(statement, *at).map(|behind| &statement[behind].token);
-        is_name && behind != Some(&Token::Period)
+        let is_column = is_part(&statement[..*at]);
+        is_name && !is_column && behind != Some(&Token::Period)
     });
     alone.count() > 1
 }
@@ -84,10 +85,7 @@ fn without(statement: Vec<TokenWithSpan>, named: &Named, start: usize) -> Vec<To
     let mut at = 0;
     while let Some(token) = statement.get(at) {
         let is_own = folded(&token.token).is_some_and(|found| found == named.name);
-        let is_part = kept
-            .iter()
-            .rfind(|token| !matches!(token.token, Token::Whitespace(_)))
-            .is_some_and(|before| before.token == Token::Period);
+        let is_part = is_part(&kept);
         let column = next(&statement, at)
             .filter(|period| is_own && !is_part && statement[*period].token == Token::Period)
             .and_then(|period| next(&statement, period));
@@ -114,6 +112,14 @@ fn without(statement: Vec<TokenWithSpan>, named: &Named, start: usize) -> Vec<To
         at += 1;
     }
     kept
+}
+
+/// Whether what follows is of what stands before it.
+fn is_part(before: &[TokenWithSpan]) -> bool {
+    let mut before = before.iter();
+    before
+        .rfind(|token| !matches!(token.token, Token::Whitespace(_)))
+        .is_some_and(|before| before.token == Token::Period)
 }
 
 fn is_shared(column: &Token, named: &Named) -> bool {

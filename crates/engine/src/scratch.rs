@@ -42,11 +42,12 @@ impl Scratch {
 fn create(root: &Path) -> io::Result<Scratch> {
     std::fs::create_dir_all(root)?;
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
-    // Nobody sees the lock before it is held.
+    // Nobody sees the lock before it is held. Where nothing can be locked, nobody removes the folder for another.
     let unlocked = folder.path().join("unlocked");
     let lock = File::create(&unlocked)?;
-    lock.lock()?;
-    std::fs::rename(unlocked, folder.path().join(LOCK))?;
+    if lock.lock().is_ok() {
+        std::fs::rename(unlocked, folder.path().join(LOCK))?;
+    }
     Ok(Scratch {
         folder,
         _lock: lock,

@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn cancel_another(&mut self, portal: &Portal, pid: &Given) -> Result<(), Stop> {
         let pid = match value_of(portal, pid) {
             None => return Ok(()),
-            Some((bytes, 1)) => <[u8; 4]>::try_from(&*bytes).ok().map(i32::from_be_bytes),
+            Some((bytes, 1)) => whole_number(&bytes),
             Some((text, _)) => std::str::from_utf8(&text)
                 .ok()
                 .and_then(|text| text.trim().parse().ok()),
@@ -743,5 +743,14 @@ fn copied_table(prepared: &Prepared) -> String {
             None => table_name.to_string(),
         },
         _ => String::new(),
+    }
+}
+
+/// An int2, int4 or int8 as it is sent in binary.
+fn whole_number(bytes: &[u8]) -> Option<i32> {
+    match *bytes {
+        [a, b] => Some(i16::from_be_bytes([a, b]).into()),
+        [a, b, c, d] => Some(i32::from_be_bytes([a, b, c, d])),
+        _ => i32::try_from(i64::from_be_bytes(bytes.try_into().ok()?)).ok(),
     }
 }

@@ -17,7 +17,7 @@ FROM bought GROUP BY customer;
 
 -- Customers as of 2011-08-31 in weeks, and the days of the 100 after it on which they bought.
 CREATE TABLE shoppers AS
-SELECT repeats, recency / 7 AS recency, age / 7 AS age, later
+SELECT repeats, recency / 7 AS recency, age / 7 AS age, mean_spend, later
 FROM (
     SELECT (rfm_summary(day, amount, date '2011-08-31')).*, count(DISTINCT day) FILTER (WHERE day > '2011-08-31') AS later
     FROM bought GROUP BY customer

@@ -108,7 +108,7 @@ def df_tells_what_the_manual_does():  # metadata
     # Of values, of groups, of windows, of a model, about models and over a table.
     for function in ("jaro_winkler", "km_median", "session_id", "churn_probability", "refresh_model", "survival_curve"):
         page = manual.split(f"\n### {function}\n")[1].split("\n\n")
-        _has(_psql(rf"\df+ {function}", options=["-A", "-t"]), page[2])
+        _has(_psql(rf"\df+ {function}", options=["-A", "-t"]), page[1].split(" Columns: ")[0])
     _has(_psql(r"\dfw session_id", options=["-A", "-t"]), "session_id|bigint|occurred_at timestamp without time zone, gap interval")
 
 

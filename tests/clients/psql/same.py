@@ -76,7 +76,7 @@ def lists_of_what_nobody_has_here():  # metadata
 
 
 def lists_of_the_rest():  # metadata
-    return _psql(r"\dS pg_am", r"\d pg_attrdef", r"\dconfig work_mem", r"\dg pg_monitor", r"\dn", r"\dp sh*",
+    return _psql(r"\dS pg_am", r"\d pg_attrdef", r"\dconfig work_mem", r"\dg pg_monitor", r"\dn pub*", r"\dp sh*",
                  r"\sv shop_totals", r"\sv+ shop_totals")
 
 

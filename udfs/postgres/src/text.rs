@@ -429,7 +429,7 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
     let day_of_era = (days - era * 146_097) as u32;
     let quarters = 4 * day_of_era + 3;
     let century = quarters / 146_097;
-    let scaled = 2_939_745 * u64::from(quarters % 146_097 | 3);
+    let scaled = 2_939_745 * u64::from((quarters % 146_097) | 3);
     let (year_of_century, day_of_year) = ((scaled >> 32) as u32, scaled as u32 / 2_939_745 / 4);
     let scaled = 2_141 * day_of_year + 197_913;
     let (shifted_month, day) = (scaled >> 16, (scaled & 0xffff) / 2_141 + 1);
@@ -502,7 +502,7 @@ fn put_time(text: &mut [u8; 15], micros: i64) -> usize {
     put_two(&mut text[11..13], fraction / 100 % 100);
     put_two(&mut text[13..15], fraction % 100);
     let mut end = text.len();
-    while fraction % 10 == 0 {
+    while fraction.is_multiple_of(10) {
         fraction /= 10;
         end -= 1;
     }
