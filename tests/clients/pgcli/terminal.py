@@ -186,7 +186,8 @@ def notices_are_shown():  # notices
 def ctrl_c_cancels_the_work():  # cancel
     with _Terminal() as t:
         t.say(ENDLESS.replace("\n", " ") + ";")
-        time.sleep(4)  # until it is sent, also where other checks take the processor
+        t.until("1000000;")
+        time.sleep(1.5)
         t.process.send_signal(signal.SIGINT)
         t.until("cancelled query")
         t.say("SELECT 40 + 2;")
