@@ -1,17 +1,19 @@
 //! The few functions that are about the session, and which PostgreSQL must not run for us because its session is not
-//! ours: `set_config`, `pg_sleep`, `pg_cancel_backend` and `pg_backend_pid`.
+//! ours: `set_config`, `pg_sleep`, `pg_cancel_backend`, `pg_terminate_backend` and `pg_backend_pid`.
 //!
 //! Calls in the select list of a query without FROM are taken out and done by the session; the rest of the query is
-//! PostgreSQL's. Anywhere else the first three are denied, and `pg_backend_pid` is what [`crate::own_views`] says.
+//! PostgreSQL's. Other sessions are cancelled and ended for each row of a query, too. Anywhere else the calls are denied, and `pg_backend_pid` is what [`crate::own_views`] says.
 
 use std::time::Duration;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    SelectItem, SetExpr, Statement, Value,
+    Select, SelectItem, SetExpr, Statement, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::registry::Signal;
 
 /// What the session has to do for a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,10 +22,15 @@ pub enum Call {
         name: String,
         value: Given,
         local: bool,
+        /// Where the new value is shown, counted from 0.
+        column: usize,
     },
     Sleep(Duration),
-    /// Of the session with this number.
-    Cancel(Given),
+    /// To the sessions whose numbers are the last column of this query, which has the parameters of the whole.
+    Signal {
+        signal: Signal,
+        pids: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,18 +45,12 @@ pub enum Given {
 /// The query without its calls, which have become their own results, and what is to be done. `None` if it has none.
 pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
     let mut statement = statement.clone();
-    let Statement::Query(query) = &mut statement else {
-        return None;
-    };
-    let SetExpr::Select(select) = &mut *query.body else {
-        return None;
-    };
-    if !select.from.is_empty() {
-        return None;
-    }
+    let select = select_of(&mut statement)?;
+    let has_rows = !select.from.is_empty();
     let mut calls = Vec::new();
+    let mut signals = Vec::new();
     let mut is_changed = false;
-    for item in &mut select.projection {
+    for (column, item) in select.projection.iter_mut().enumerate() {
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
             continue;
         };
@@ -57,8 +58,17 @@ pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
             continue;
         };
         let (call, result) = match (name.as_str(), &args[..]) {
+            (name, [pid]) if let Some(signal) = signal_of(name) => {
+                signals.push((signal, (*pid).clone()));
+                // The sessions are ours to know: see `own_views`.
+                let is_there = format!(
+                    "CAST({pid} AS int4) = ANY (ARRAY(SELECT s.pid FROM pg_catalog.pg_stat_ssl s))"
+                );
+                (None, expression(&is_there))
+            }
+            _ if has_rows => continue,
             ("set_config", [name, value, local]) => {
-                let Some(call) = set_config(name, value, local) else {
+                let Some(call) = set_config(name, value, local, column) else {
                     continue;
                 };
                 let result = match &call {
@@ -83,16 +93,6 @@ pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
                     expression("pg_catalog.void_in('')"),
                 )
             }
-            ("pg_cancel_backend", [pid]) => {
-                let Some(pid_given) = number_given(pid) else {
-                    continue;
-                };
-                // The sessions are ours to know: see `own_views`.
-                let is_there = format!(
-                    "CAST({pid} AS int4) = ANY (ARRAY(SELECT s.pid FROM pg_catalog.pg_stat_ssl s))"
-                );
-                (Some(Call::Cancel(pid_given)), expression(&is_there))
-            }
             ("pg_backend_pid", []) => (None, expression(&format!("CAST({pid} AS int4)"))),
             _ => continue,
         };
@@ -107,7 +107,33 @@ pub fn take(statement: &Statement, pid: i32) -> Option<(String, Vec<Call>)> {
             alias,
         };
     }
+    for (signal, pid) in signals {
+        let mut asked = statement.clone();
+        let pid = expression(&format!("CAST({pid} AS int4)"));
+        let items = &mut select_of(&mut asked)?.projection;
+        items.push(SelectItem::UnnamedExpr(pid));
+        let pids = asked.to_string();
+        calls.push(Call::Signal { signal, pids });
+    }
     is_changed.then(|| (statement.to_string(), calls))
+}
+
+fn signal_of(name: &str) -> Option<Signal> {
+    match name {
+        "pg_cancel_backend" => Some(Signal::Cancel),
+        "pg_terminate_backend" => Some(Signal::Terminate),
+        _ => None,
+    }
+}
+
+fn select_of(statement: &mut Statement) -> Option<&mut Select> {
+    let Statement::Query(query) = statement else {
+        return None;
+    };
+    match &mut *query.body {
+        SetExpr::Select(select) => Some(select),
+        _ => None,
+    }
 }
 
 /// The name of a system function and its arguments, if that is what an expression is.
@@ -136,7 +162,7 @@ fn function(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
     Some((name.to_string().to_lowercase(), args))
 }
 
-fn set_config(name: &Expr, value: &Expr, local: &Expr) -> Option<Call> {
+fn set_config(name: &Expr, value: &Expr, local: &Expr, column: usize) -> Option<Call> {
     let Given::Text(name) = given(name)? else {
         return None;
     };
@@ -148,15 +174,8 @@ fn set_config(name: &Expr, value: &Expr, local: &Expr) -> Option<Call> {
         name,
         value: given(value)?,
         local,
+        column,
     })
-}
-
-/// A number that is given as it is, as a text or as a parameter.
-fn number_given(expr: &Expr) -> Option<Given> {
-    match literal(expr)? {
-        Value::Number(number, _) => Some(Given::Text(number.clone())),
-        _ => given(expr),
-    }
 }
 
 fn given(expr: &Expr) -> Option<Given> {
@@ -226,11 +245,12 @@ mod tests {
         assert_eq!(taken, expected, "{sql}");
     }
 
-    fn call(name: &str, value: Given, local: bool) -> Call {
+    fn call(name: &str, value: Given, local: bool, column: usize) -> Call {
         Call::SetConfig {
             name: name.into(),
             value,
             local,
+            column,
         }
     }
 
@@ -240,21 +260,21 @@ mod tests {
             "SELECT pg_catalog.set_config('search_path', '', false)",
             Some((
                 "SELECT CAST('' AS TEXT) AS set_config",
-                vec![call("search_path", Given::Text(String::new()), false)],
+                vec![call("search_path", Given::Text(String::new()), false, 0)],
             )),
         );
         check(
             "select current_setting('jit') AS cur, set_config('jit', $1, true) AS new",
             Some((
                 "SELECT current_setting('jit') AS cur, CAST($1 AS TEXT) AS new",
-                vec![call("jit", Given::Parameter(0), true)],
+                vec![call("jit", Given::Parameter(0), true, 1)],
             )),
         );
         check(
             "select set_config('a.b', null, 'on')",
             Some((
                 "SELECT CAST('' AS TEXT) AS set_config",
-                vec![call("a.b", Given::Null, true)],
+                vec![call("a.b", Given::Null, true, 0)],
             )),
         );
     }
@@ -275,14 +295,24 @@ mod tests {
     }
 
     #[test]
-    fn the_session_cancels_others() {
-        let sql = "select pg_cancel_backend($1), pg_cancel_backend(5)";
+    fn the_session_cancels_and_ends_others() {
+        let sql = "select pg_cancel_backend(s.pid), s.pid from pg_stat_activity s where s.usename = $1 order by 2";
         let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("a statement");
-        let (sql, calls) = take(&statements[0], 7).expect("calls");
-        let expected = [Given::Parameter(0), Given::Text("5".into())].map(Call::Cancel);
-        assert_eq!(calls, expected);
-        assert!(sql.starts_with("SELECT CAST($1 AS INT4) = ANY"), "{sql}");
-        assert!(sql.ends_with(" AS pg_cancel_backend"), "{sql}");
+        let (sql, calls) = take(&statements[0], 7).expect("a call");
+        assert!(sql.starts_with("SELECT CAST(s.pid AS INT4) = ANY"), "{sql}");
+        let rest = " FROM pg_stat_activity s WHERE s.usename = $1 ORDER BY 2";
+        assert!(
+            sql.ends_with(&format!(" AS pg_cancel_backend, s.pid{rest}")),
+            "{sql}"
+        );
+        let [Call::Signal { signal, pids }] = calls.as_slice() else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(*signal, Signal::Cancel);
+        assert!(
+            pids.ends_with(&format!(", s.pid, CAST(s.pid AS INT4){rest}")),
+            "{pids}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -17,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::cancel::{Registered, Who};
 use crate::copy::out::raw_fields;
 use crate::lexer::Piece;
 use crate::login::{Login, login};
 use crate::long_names;
 use crate::pump::panic_text;
+use crate::registry::{Doing, Registered, Who};
 use crate::server::Shared;
 use crate::settings::{self, REPORTED, SessionSettings};
 use crate::sqlstate::{self, Failure, Result};
@@ -134,7 +135,11 @@ impl From<rapport_catalog_postgres::Error> for Stop {
 }
 
 /// Serves one client until either side ends.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+) {
     let mut wire = Wire::new(stream, shared.config.write_timeout);
     let logged_in = tokio::select! {
         logged_in = timeout(shared.config.login_timeout, begin(&mut wire, &shared)) => logged_in,
@@ -142,7 +147,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sha
     };
     let failure = match logged_in {
         Ok(Ok(Some((login, permit)))) => {
-            Client::start(wire, shared, login).await;
+            Client::start(wire, peer, shared, login).await;
             drop(permit);
             return;
         }
@@ -173,16 +178,18 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    async fn start(mut wire: Wire<S>, shared: Arc<Shared>, login: Login) {
+    async fn start(mut wire: Wire<S>, peer: SocketAddr, shared: Arc<Shared>, login: Login) {
         wire.set_limit(shared.config.max_message_bytes);
         let who = Who {
             role: login.role.clone(),
             cipher: wire.cipher(),
+            peer: Some(peer),
         };
+        let ended = shared.ended.child_token();
         let mut client = Self {
             wire,
             session: Some(shared.warehouse.session(&login.role)),
-            registered: shared.registry.register(login.version, who),
+            registered: shared.registry.register(login.version, who, ended),
             shared,
             role: login.role,
             settings: SessionSettings::default(),
@@ -375,6 +382,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         tokio::select! {
             biased;
             () = self.shared.ending.cancelled() => Err(Next::Stop(Stop::Shutdown)),
+            () = self.registered.ended.cancelled() => Err(Next::Stop(Stop::Shutdown)),
             message = self.wire.message() => Ok(message?),
             () = too_idle => Err(Next::Stop(Failure::fatal(code, message).into())),
         }
@@ -406,12 +414,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn ready(&mut self) -> Result<(), Stop> {
-        self.registered.statement_ended();
-        let status = match self.transaction.state() {
-            State::Idle | State::Several | State::Series => TransactionStatus::Idle,
-            State::Open => TransactionStatus::Transaction,
-            State::Failed => TransactionStatus::Error,
+        let (status, doing) = match self.transaction.state() {
+            State::Idle | State::Several | State::Series => (TransactionStatus::Idle, Doing::Idle),
+            State::Open => (TransactionStatus::Transaction, Doing::IdleInTransaction),
+            State::Failed => (TransactionStatus::Error, Doing::IdleInFailed),
         };
+        let application = self.settings.get("application_name").unwrap_or_default();
+        self.registered.rests(doing, application);
         self.wire
             .put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(
                 status,
@@ -443,7 +452,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Waits for `work`, unless the client cancels or goes, time is up, or the server ends.
     pub async fn guard<T>(&mut self, run: &Run, work: impl Future<Output = T>) -> Result<T, Stop> {
-        let ended = self.shared.ended.clone();
+        let ended = self.registered.ended.clone();
         tokio::select! {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
@@ -454,7 +463,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The client's next message in the middle of a statement.
     pub async fn message_guarded(&mut self, run: &Run) -> Result<PgWireFrontendMessage, Stop> {
-        let ended = self.shared.ended.clone();
+        let ended = self.registered.ended.clone();
         tokio::select! {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
@@ -464,7 +473,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Whether nothing else is asked before Sync.
     pub async fn is_last_guarded(&mut self, run: &Run) -> Result<bool, Stop> {
-        let ended = self.shared.ended.clone();
+        let ended = self.registered.ended.clone();
         tokio::select! {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
@@ -474,7 +483,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Sends what is there, if it is much; a client that does not take it does not hold up a cancel.
     pub async fn flush_guarded(&mut self, run: &Run) -> Result<(), Stop> {
-        let ended = self.shared.ended.clone();
+        let ended = self.registered.ended.clone();
         tokio::select! {
             biased;
             stop = interrupted(run, &ended) => Err(stop),
@@ -484,7 +493,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Sends what is there, however little.
     pub async fn flush_all_guarded(&mut self, run: &Run) -> Result<(), Stop> {
-        let ended = self.shared.ended.clone();
+        let ended = self.registered.ended.clone();
         tokio::select! {
             biased;
             stop = interrupted(run, &ended) => Err(stop),

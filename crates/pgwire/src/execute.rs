@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
@@ -18,11 +18,12 @@ use crate::connection::{Client, Run, Stop};
 use crate::copy::{
     self,
     input::{self, Input},
-    out::CopyOut,
+    out::{CopyOut, raw_fields},
 };
 use crate::lexer;
 use crate::own_views::{self, CursorRow, Own, PreparedRow};
 use crate::pump::{Answer, Encoding, Pump};
+use crate::registry::Signal;
 use crate::rows::{Form, Layout};
 use crate::sqlstate::{self, Failure};
 use crate::statement::{
@@ -164,20 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         statement: &Statement,
     ) -> Result<(), Stop> {
         let sql = self.with_own_views(&sql);
-        let request = match &portal.values {
-            Values::Raw { values, formats }
-                if !values.is_empty() || !portal.forms.codes().is_empty() =>
-            {
-                Request::Extended {
-                    sql,
-                    param_types: statement.params.clone(),
-                    params: values.clone(),
-                    param_formats: formats.clone(),
-                    result_formats: portal.forms.codes(),
-                }
-            }
-            _ => Request::Simple(sql),
-        };
+        let request = request_of(sql, statement, &portal.values, portal.forms.codes());
         let reply = self.relay(run, request).await?;
         for notice in &reply.notices {
             self.wire.put(sqlstate::notice(notice));
@@ -189,11 +177,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(())
     }
 
-    async fn do_call(&mut self, run: &Run, portal: &Portal, call: &Call) -> Result<(), Stop> {
-        let (name, value, local) = match call {
+    async fn do_call(&mut self, run: &Run, portal: &mut Portal, call: &Call) -> Result<(), Stop> {
+        let (name, value, local, column) = match call {
             Call::Sleep(time) => return self.guard(run, tokio::time::sleep(*time)).await,
-            Call::SetConfig { name, value, local } => (name, value, *local),
-            Call::Cancel(pid) => return self.cancel_another(portal, pid),
+            Call::SetConfig {
+                name,
+                value,
+                local,
+                column,
+            } => (name, value, *local, *column),
+            Call::Signal { signal, pids } => return self.signal(run, portal, *signal, pids).await,
         };
         if ["role", "session_authorization"].contains(&name.to_lowercase().as_str()) {
             let message = format!("permission denied to set parameter \"{name}\"");
@@ -201,31 +194,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         let value = value_of(portal, value);
         let value = value.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned());
-        self.change_setting(run, name, value.as_deref(), local)
-            .await
-    }
-
-    fn cancel_another(&mut self, portal: &Portal, pid: &Given) -> Result<(), Stop> {
-        let pid = match value_of(portal, pid) {
-            None => return Ok(()),
-            Some((bytes, 1)) => whole_number(&bytes),
-            Some((text, _)) => std::str::from_utf8(&text)
-                .ok()
-                .and_then(|text| text.trim().parse().ok()),
-        };
-        // PostgreSQL has read it as a number already.
-        let Some(pid) = pid else {
-            return Ok(());
-        };
-        let registry = &self.shared.registry;
-        if !registry.sessions().iter().any(|(one, _)| *one == pid) {
-            let message = format!("PID {pid} is not a PostgreSQL backend process");
-            self.warn("01000", &message);
-        } else if registry.cancel_of(pid, &self.role).is_err() {
-            let message = "must be a member of the role whose query is being canceled or member of pg_signal_backend";
-            return Err(Failure::new("42501", message).into());
+        let value = self
+            .change_setting(run, name, value.as_deref(), local)
+            .await?;
+        if let (Some(value), Progress::Answered { reply, .. }) = (value, &mut portal.progress) {
+            for row in &mut reply.rows {
+                *row = with_field(row, column, value.as_bytes());
+            }
         }
         Ok(())
+    }
+
+    /// Cancels what other sessions do, or ends them.
+    async fn signal(
+        &mut self,
+        run: &Run,
+        portal: &Portal,
+        signal: Signal,
+        pids: &str,
+    ) -> Result<(), Stop> {
+        let sql = self.with_own_views(pids);
+        let request = request_of(sql, &portal.statement, &portal.values, Vec::new());
+        let reply = self.relay(run, request).await?;
+        for row in &reply.rows {
+            let pid = raw_fields(row).pop().flatten();
+            let pid = pid.and_then(|pid| std::str::from_utf8(pid).ok()?.parse().ok());
+            let Some(pid) = pid else {
+                continue;
+            };
+            let Some(role) = self.shared.registry.role_of(pid) else {
+                let message = format!("PID {pid} is not a PostgreSQL backend process");
+                self.warn("01000", &message);
+                continue;
+            };
+            if role != self.role && !self.may_signal(run, &role).await? {
+                let what = match signal {
+                    Signal::Cancel => "query is being canceled",
+                    Signal::Terminate => "process is being terminated",
+                };
+                let message = format!(
+                    "must be a member of the role whose {what} or member of pg_signal_backend"
+                );
+                return Err(Failure::new("42501", message).into());
+            }
+            self.shared.registry.signal(pid, signal);
+        }
+        // It may have been this one.
+        self.guard(run, std::future::ready(())).await
+    }
+
+    /// Who answers for the warehouse may, too.
+    async fn may_signal(&mut self, run: &Run, role: &str) -> Result<bool, Stop> {
+        let sql = "SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'MEMBER')) FROM pg_catalog.pg_roles r \
+                   WHERE r.rolname IN ($1, 'pg_signal_backend', 'rapport_admin')";
+        let request = Request::Extended {
+            sql: sql.to_owned(),
+            param_types: Vec::new(),
+            params: vec![Some(role.to_owned().into())],
+            param_formats: Vec::new(),
+            result_formats: Vec::new(),
+        };
+        let reply = self.relay(run, request).await?;
+        let may = reply.rows.first().map(|row| raw_fields(row));
+        Ok(may.is_some_and(|may| may == [Some(&b"t"[..])]))
     }
 
     /// What is wrong with the query of a definition, in PostgreSQL's words and with its place, if PostgreSQL finds it wrong
@@ -480,7 +511,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .relay(
                 run,
                 Request::Extended {
-                    sql: query,
+                    sql: self.with_own_views(&query),
                     param_types: Vec::new(),
                     params: Vec::new(),
                     param_formats: Vec::new(),
@@ -639,6 +670,42 @@ pub fn portal_columns(portal: &Portal) -> Option<Vec<ColumnInfo>> {
     }
 }
 
+/// The body of a DataRow with another field.
+fn with_field(row: &Bytes, column: usize, field: &[u8]) -> Bytes {
+    let mut changed = BytesMut::from(&row[..2]);
+    for (n, own) in raw_fields(row).into_iter().enumerate() {
+        match if n == column { Some(field) } else { own } {
+            None => changed.put_i32(-1),
+            Some(field) => {
+                changed.put_i32(i32::try_from(field.len()).expect("a setting is short"));
+                changed.put_slice(field);
+            }
+        }
+    }
+    changed.freeze()
+}
+
+/// A query for PostgreSQL with the values of a portal.
+fn request_of(
+    sql: String,
+    statement: &Statement,
+    values: &Values,
+    result_formats: Vec<i16>,
+) -> Request {
+    match values {
+        Values::Raw { values, formats } if !values.is_empty() || !result_formats.is_empty() => {
+            Request::Extended {
+                sql,
+                param_types: statement.params.clone(),
+                params: values.clone(),
+                param_formats: formats.clone(),
+                result_formats,
+            }
+        }
+        _ => Request::Simple(sql),
+    }
+}
+
 fn has_rows(statement: &Arc<Statement>) -> bool {
     match &statement.kind {
         Kind::Engine(prepared) => prepared.columns.is_some(),
@@ -743,14 +810,5 @@ fn copied_table(prepared: &Prepared) -> String {
             None => table_name.to_string(),
         },
         _ => String::new(),
-    }
-}
-
-/// An int2, int4 or int8 as it is sent in binary.
-fn whole_number(bytes: &[u8]) -> Option<i32> {
-    match *bytes {
-        [a, b] => Some(i16::from_be_bytes([a, b]).into()),
-        [a, b, c, d] => Some(i32::from_be_bytes([a, b, c, d])),
-        _ => i32::try_from(i64::from_be_bytes(bytes.try_into().ok()?)).ok(),
     }
 }

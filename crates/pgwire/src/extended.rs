@@ -92,6 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
+        self.registered.asks(&parse.query);
         let cut;
         let mut pieces = lexer::split(&parse.query);
         if let Some(sql) = self.cut_names(&parse.query, &pieces) {
@@ -186,6 +187,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
         let statement_name = bind.statement_name.unwrap_or_default();
         let mut statement = self.statement(&statement_name)?;
+        if let Some(named) = self.statements.get(&statement_name) {
+            self.registered.asks(&named.source.text);
+        }
         let given = bind.parameters.len();
         let wanted = statement.params.len();
         if given != wanted {

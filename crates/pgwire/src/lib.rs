@@ -25,7 +25,6 @@
 //! ```
 
 mod calls;
-mod cancel;
 mod charset;
 mod command;
 mod connection;
@@ -41,6 +40,7 @@ mod own_views;
 mod parse;
 mod prepare;
 mod pump;
+mod registry;
 mod route;
 mod rows;
 mod server;

@@ -1,11 +1,11 @@
-//! `pg_prepared_statements` and `pg_cursors`: what a session has made; `pg_stat_ssl`: who is connected, and how; and
-//! `pg_backend_pid()`. PostgreSQL, which is asked each statement by itself, knows nothing of it, and is given the rows in a
+//! `pg_prepared_statements` and `pg_cursors`: what a session has made; `pg_stat_activity` and `pg_stat_ssl`: who is connected,
+//! how, and what each one does; and `pg_backend_pid()`. PostgreSQL, which is asked each statement by itself, knows nothing of it, and is given the rows in a
 //! WITH, whose names hide those of the views, and the number as a subquery.
 
 use chrono::{DateTime, SecondsFormat};
 
-use crate::cancel::Who;
 use crate::lexer::{self, Token};
+use crate::registry::{Doing, Seen};
 use crate::statement::Source;
 
 pub struct PreparedRow<'a> {
@@ -27,13 +27,14 @@ pub struct Own<'a> {
     pub role: &'a str,
     pub statements: &'a [PreparedRow<'a>],
     pub cursors: &'a [CursorRow<'a>],
-    pub sessions: &'a [(i32, Who)],
+    pub sessions: &'a [Seen],
 }
 
 const PREPARED: &str = "pg_prepared_statements";
 const CURSORS: &str = "pg_cursors";
 const TLS: &str = "pg_stat_ssl";
-const VIEWS: [&str; 3] = [PREPARED, CURSORS, TLS];
+const ACTIVITY: &str = "pg_stat_activity";
+const VIEWS: [&str; 4] = [PREPARED, CURSORS, TLS, ACTIVITY];
 const PID: &str = "pg_backend_pid";
 
 /// Whether a query names one of the views, or the function.
@@ -48,16 +49,25 @@ impl Own<'_> {
     /// The query over the session's own rows.
     pub fn put_before(&self, sql: &str) -> String {
         let sql = with_pid(sql, self.pid);
-        if !lexer::tokens(&sql).iter().any(is_view) {
-            return sql;
+        let tokens = lexer::tokens(&sql);
+        let named = VIEWS.iter().filter(|view| {
+            let mut tokens = tokens.iter();
+            tokens.any(|token| token.as_name() == Some(view))
+        });
+        let given = named.map(|view| {
+            let rows = match *view {
+                PREPARED => of_statements(self.statements),
+                CURSORS => of_cursors(self.cursors),
+                TLS => of_sessions(self.sessions, self.role),
+                _ => of_activity(self.sessions),
+            };
+            format!("{view} AS ({rows})")
+        });
+        let given: Vec<String> = given.collect();
+        match given.as_slice() {
+            [] => sql,
+            given => put_before(&sql, &given.join(", ")),
         }
-        let given = format!(
-            "{PREPARED} AS ({}), {CURSORS} AS ({}), {TLS} AS ({})",
-            of_statements(self.statements),
-            of_cursors(self.cursors),
-            of_sessions(self.sessions, self.role),
-        );
-        put_before(&sql, &given)
     }
 }
 
@@ -134,49 +144,65 @@ fn is_ours(token: &Token) -> bool {
 }
 
 fn of_statements(statements: &[PreparedRow<'_>]) -> String {
-    let mut rows = "SELECT NULL::text AS name, NULL::text AS statement, NULL::timestamptz AS prepare_time, \
-                    NULL::regtype[] AS parameter_types, NULL::bool AS from_sql, NULL::int8 AS generic_plans, \
-                    NULL::int8 AS custom_plans WHERE false"
-        .to_owned();
-    for statement in statements {
+    let columns = [
+        ("name", "text"),
+        ("statement", "text"),
+        ("prepare_time", "timestamptz"),
+        ("parameter_types", "regtype[]"),
+        ("from_sql", "bool"),
+        ("generic_plans", "int8"),
+        ("custom_plans", "int8"),
+    ];
+    let rows = statements.iter().map(|statement| {
         let params: Vec<String> = statement.params.iter().map(u32::to_string).collect();
-        rows += &format!(
-            " UNION ALL SELECT {}, {}, {}, '{{{}}}', {}, 0, 0",
+        format!(
+            "{}, {}, {}, '{{{}}}', {}, 0, 0",
             literal(statement.name),
             literal(&statement.source.text),
             time(statement.source.at),
             params.join(","),
             statement.source.from_sql,
-        );
-    }
-    rows
+        )
+    });
+    relation(&columns, rows)
 }
 
 fn of_cursors(cursors: &[CursorRow<'_>]) -> String {
-    let mut rows = "SELECT NULL::text AS name, NULL::text AS statement, NULL::bool AS is_holdable, \
-                    NULL::bool AS is_binary, NULL::bool AS is_scrollable, NULL::timestamptz AS creation_time \
-                    WHERE false"
-        .to_owned();
-    for cursor in cursors {
+    let columns = [
+        ("name", "text"),
+        ("statement", "text"),
+        ("is_holdable", "bool"),
+        ("is_binary", "bool"),
+        ("is_scrollable", "bool"),
+        ("creation_time", "timestamptz"),
+    ];
+    let rows = cursors.iter().map(|cursor| {
         // All go forward only.
-        rows += &format!(
-            " UNION ALL SELECT {}, {}, {}, {}, false, {}",
+        format!(
+            "{}, {}, {}, {}, false, {}",
             literal(cursor.name),
             literal(&cursor.source.text),
             cursor.is_holdable,
             cursor.is_binary,
             time(cursor.source.at),
-        );
-    }
-    rows
+        )
+    });
+    relation(&columns, rows)
 }
 
 /// How other roles' sessions are encrypted is theirs to know.
-fn of_sessions(sessions: &[(i32, Who)], role: &str) -> String {
-    let mut rows = "SELECT NULL::int4 AS pid, NULL::bool AS ssl, NULL::text AS version, NULL::text AS cipher, NULL::int4 AS bits, \
-                    NULL::text AS client_dn, NULL::numeric AS client_serial, NULL::text AS issuer_dn WHERE false"
-        .to_owned();
-    for (pid, who) in sessions {
+fn of_sessions(sessions: &[Seen], role: &str) -> String {
+    let columns = [
+        ("pid", "int4"),
+        ("ssl", "bool"),
+        ("version", "text"),
+        ("cipher", "text"),
+        ("bits", "int4"),
+        ("client_dn", "text"),
+        ("client_serial", "numeric"),
+        ("issuer_dn", "text"),
+    ];
+    let rows = sessions.iter().map(|Seen { pid, who, .. }| {
         let told = match &who.cipher {
             _ if who.role != role => "NULL, NULL, NULL, NULL".to_owned(),
             None => "false, NULL, NULL, NULL".to_owned(),
@@ -187,9 +213,98 @@ fn of_sessions(sessions: &[(i32, Who)], role: &str) -> String {
                 cipher.bits
             ),
         };
-        rows += &format!(" UNION ALL SELECT {pid}, {told}, NULL, NULL, NULL");
+        format!("{pid}, {told}, NULL, NULL, NULL")
+    });
+    relation(&columns, rows)
+}
+
+/// What other roles do is theirs to know, and that of who may read all statistics.
+fn of_activity(sessions: &[Seen]) -> String {
+    let columns = [
+        ("pid", "int4"),
+        ("role", "text"),
+        ("application", "text"),
+        ("address", "inet"),
+        ("port", "int4"),
+        ("since", "timestamptz"),
+        ("transaction_since", "timestamptz"),
+        ("query_since", "timestamptz"),
+        ("state_since", "timestamptz"),
+        ("state", "text"),
+        ("query", "text"),
+    ];
+    let or_null = |given: Option<String>| given.unwrap_or_else(|| "NULL".to_owned());
+    let rows = sessions.iter().map(|Seen { pid, who, activity }| {
+        let state = match activity.state {
+            Doing::Active => "active",
+            Doing::Idle => "idle",
+            Doing::IdleInTransaction => "idle in transaction",
+            Doing::IdleInFailed => "idle in transaction (aborted)",
+        };
+        // A socket for both kinds of address has IPv4 ones in another form.
+        let address = who.peer.map(|peer| peer.ip().to_canonical().to_string());
+        format!(
+            "{pid}, {}, {}, {}, {}, {}, {}, {}, {}, '{state}', {}",
+            literal(&who.role),
+            literal(&activity.application),
+            or_null(address.map(|address| literal(&address))),
+            or_null(who.peer.map(|peer| peer.port().to_string())),
+            time(activity.since),
+            or_null(activity.transaction_since.map(time)),
+            or_null(activity.query_since.map(time)),
+            time(activity.state_since),
+            literal(&activity.query),
+        )
+    });
+    let rows = relation(&columns, rows);
+    let if_told = [
+        ("address", "client_addr"),
+        ("NULL::text", "client_hostname"),
+        ("port", "client_port"),
+        ("since", "backend_start"),
+        ("transaction_since", "xact_start"),
+        ("query_since", "query_start"),
+        ("state_since", "state_change"),
+        (
+            "CASE WHEN state <> 'active' THEN 'Client' END",
+            "wait_event_type",
+        ),
+        (
+            "CASE WHEN state <> 'active' THEN 'ClientRead' END",
+            "wait_event",
+        ),
+        ("state", "state"),
+    ];
+    let if_told =
+        if_told.map(|(value, name)| format!("CASE WHEN is_told THEN {value} END AS {name}"));
+    format!(
+        "SELECT d.oid AS datid, d.datname, s.pid, NULL::int4 AS leader_pid, s.usesysid, s.usename, \
+         s.application AS application_name, {}, NULL::xid AS backend_xid, NULL::xid AS backend_xmin, NULL::int8 AS query_id, \
+         CASE WHEN is_told THEN query ELSE '<insufficient privilege>' END AS query, \
+         CASE WHEN is_told THEN 'client backend' END AS backend_type \
+         FROM (SELECT s.*, r.oid AS usesysid, r.rolname AS usename, \
+         pg_catalog.pg_has_role(r.oid, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS is_told \
+         FROM ({rows}) s LEFT JOIN pg_catalog.pg_roles r ON r.rolname = s.role) s \
+         JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()",
+        if_told.join(", "),
+    )
+}
+
+/// Rows of columns with these names and types; the first is never NULL.
+fn relation(columns: &[(&str, &str)], rows: impl Iterator<Item = String>) -> String {
+    let names = columns.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = names.collect();
+    let nulls = columns.iter().map(|(_, kind)| format!("NULL::{kind}"));
+    let nulls: Vec<String> = nulls.collect();
+    let mut values = format!("VALUES ({})", nulls.join(", "));
+    for row in rows {
+        values += &format!(", ({row})");
     }
-    rows
+    format!(
+        "SELECT * FROM ({values}) AS given ({}) WHERE {} IS NOT NULL",
+        names.join(", "),
+        names[0],
+    )
 }
 
 /// As it is, whatever `standard_conforming_strings` says.
@@ -206,6 +321,7 @@ fn time(micros: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::{Activity, Who};
 
     fn check(sql: &str, before: &str, after: &str) {
         assert!(are_named(sql), "{sql}");
@@ -229,22 +345,21 @@ mod tests {
         let given = own.put_before(sql);
         assert!(given.starts_with(before), "{given}");
         assert!(given.ends_with(after), "{given}");
-        let row =
-            "SELECT E'p', E'select ''a''', E'1970-01-01T00:00:01.000000Z', '{23,25}', true, 0, 0)";
-        assert!(given.contains(row), "{given}");
+        let row = "(E'p', E'select ''a''', E'1970-01-01T00:00:01.000000Z', '{23,25}', true, 0, 0)";
+        assert!(!given.contains(PREPARED) || given.contains(row), "{given}");
     }
 
     #[test]
     fn rows_stand_before_the_query() {
         check(
             "select name from pg_catalog.pg_prepared_statements s",
-            "WITH pg_prepared_statements AS (SELECT NULL::text",
-            " WHERE false) select name from pg_prepared_statements s",
+            "WITH pg_prepared_statements AS (SELECT * FROM (VALUES (NULL::text, ",
+            " WHERE name IS NOT NULL) select name from pg_prepared_statements s",
         );
         check(
             "WITH RECURSIVE a AS (select 1) select * from pg_cursors",
-            "WITH RECURSIVE pg_prepared_statements AS (",
-            " WHERE false), a AS (select 1) select * from pg_cursors",
+            "WITH RECURSIVE pg_cursors AS (",
+            " WHERE name IS NOT NULL), a AS (select 1) select * from pg_cursors",
         );
     }
 
@@ -280,9 +395,14 @@ mod tests {
 
     #[test]
     fn encryption_is_told_of_one_s_own_sessions() {
-        let who = |role: &str, cipher| Who {
-            role: role.to_owned(),
-            cipher,
+        let seen = |pid, role: &str, cipher| Seen {
+            pid,
+            who: Who {
+                role: role.to_owned(),
+                cipher,
+                peer: None,
+            },
+            activity: Activity::default(),
         };
         let cipher = crate::tls::Cipher {
             version: "TLSv1.3".to_owned(),
@@ -290,14 +410,13 @@ mod tests {
             bits: 256,
         };
         let sessions = [
-            (1, who("anna", Some(cipher.clone()))),
-            (2, who("anna", None)),
-            (3, who("ben", Some(cipher))),
+            seen(1, "anna", Some(cipher.clone())),
+            seen(2, "anna", None),
+            seen(3, "ben", Some(cipher)),
         ];
         let rows = of_sessions(&sessions, "anna");
-        let expected = " WHERE false UNION ALL SELECT 1, true, E'TLSv1.3', E'TLS_AES_256_GCM_SHA384', 256, NULL, NULL, NULL \
-                        UNION ALL SELECT 2, false, NULL, NULL, NULL, NULL, NULL, NULL \
-                        UNION ALL SELECT 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL";
-        assert!(rows.ends_with(expected), "{rows}");
+        let expected = "(1, true, E'TLSv1.3', E'TLS_AES_256_GCM_SHA384', 256, NULL, NULL, NULL), \
+                        (2, false, NULL, NULL, NULL, NULL, NULL, NULL), (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL))";
+        assert!(rows.contains(expected), "{rows}");
     }
 }

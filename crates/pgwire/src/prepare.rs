@@ -387,7 +387,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         // What Rapport alone can read is wrong syntax to PostgreSQL.
         let is_wrong = |theirs: &Failure| {
             let is_syntax = theirs.code() == "42601";
-            theirs.code().starts_with("42") && (!is_syntax || ours.code() == "42601")
+            match ours.code() {
+                "42601" => theirs.code().starts_with("42") || theirs.code() == "0A000",
+                _ => theirs.code().starts_with("42") && !is_syntax,
+            }
         };
         match self.relay(run, request).await {
             Err(Stop::Failure(theirs)) if is_wrong(&theirs) => theirs.into(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cancel::Registry;
 use crate::connection;
 use crate::counters::Counters;
+use crate::registry::Registry;
 use crate::sqlstate::Failure;
 use crate::tls::Tls;
 
@@ -132,14 +133,14 @@ pub async fn serve(
             }
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let Ok(permit) = sockets.clone().try_acquire_owned() else {
                     refuse(stream);
                     continue;
                 };
                 let shared = shared.clone();
                 connections.spawn(async move {
-                    serve_one(stream, shared).await;
+                    serve_one(stream, peer, shared).await;
                     drop(permit);
                 });
             }
@@ -184,11 +185,11 @@ fn refuse(stream: TcpStream) {
     }
 }
 
-async fn serve_one(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve_one(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     // Answers are flushed when they are complete; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let _open = shared.config.counters.open();
-    connection::serve(stream, shared).await;
+    connection::serve(stream, peer, shared).await;
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -104,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(tagged("SET CONSTRAINTS"))
             }
             Command::Set { name, value, local } => {
+                if *local {
+                    self.warn_outside("SET LOCAL");
+                }
                 self.change_setting(run, name, value.as_deref(), *local)
                     .await?;
                 Ok(tagged("SET"))
@@ -404,14 +407,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// PostgreSQL judges the name and the value; `None` is the default.
+    /// PostgreSQL judges the name and the value; `None` is the default. Answers the value in PostgreSQL's own form.
     pub async fn change_setting(
         &mut self,
         run: &Run,
         name: &str,
         value: Option<&str>,
         local: bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<String>, Stop> {
         let lower = name.to_lowercase();
         match lower.as_str() {
             "role" | "session_authorization" => {
@@ -420,7 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     value == self.role || (lower == "role" && value.eq_ignore_ascii_case("none"))
                 });
                 if is_own {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             "transaction_read_only" => {
@@ -429,7 +432,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     read_only: Some(read_only),
                     ..Modes::default()
                 })?;
-                return Ok(());
+                return Ok(None);
             }
             "transaction_isolation" => {
                 let default = self.settings.get("default_transaction_isolation");
@@ -442,19 +445,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     // PostgreSQL says what is wrong with it.
                     None => drop(self.judge(run, name, value).await?),
                 }
-                return Ok(());
+                return Ok(None);
             }
             "transaction_deferrable" => {
                 self.transaction.change(Modes {
                     deferrable: value.and_then(crate::parse::bool).or(Some(false)),
                     ..Modes::default()
                 })?;
-                return Ok(());
+                return Ok(None);
             }
             _ => {}
-        }
-        if local {
-            self.warn_outside("SET LOCAL");
         }
         let judged = match value {
             Some(value) => {
@@ -475,21 +475,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 None
             }
         };
-        let reported = self.reported();
-        match judged {
-            Some(value) => {
-                settings::check(name, &value)?;
-                self.settings
-                    .set(name, value, local && self.transaction.is_begun());
-                if local && !self.transaction.is_begun() {
-                    self.settings.reset(name, false);
-                }
-            }
-            None => self
-                .settings
-                .reset(name, local && self.transaction.is_begun()),
+        if let Some(value) = &judged {
+            settings::check(name, value)?;
         }
-        self.settings_changed(reported)
+        // The end of the statement would take it back.
+        if local && !self.transaction.is_begun() {
+            return Ok(judged);
+        }
+        let reported = self.reported();
+        match &judged {
+            Some(value) => self.settings.set(name, value.clone(), local),
+            None => self.settings.reset(name, local),
+        }
+        self.settings_changed(reported)?;
+        Ok(judged)
     }
 
     async fn judge(&mut self, run: &Run, name: &str, value: Option<&str>) -> Result<String, Stop> {

@@ -15,6 +15,7 @@ use crate::transaction::State;
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn simple_query(&mut self, sql: &str) -> Result<(), Stop> {
         self.is_piped = false;
+        self.registered.asks(sql);
         let cut;
         let mut pieces = lexer::split(sql);
         if let Some(sql) = self.cut_names(sql, &pieces) {

@@ -235,9 +235,9 @@ impl From<rapport_catalog_postgres::Error> for Failure {
         use rapport_catalog_postgres::Error as E;
         match error {
             E::Postgres(fields) if is_for_session(&fields) => {
-                Failure::not_supported("set_config and pg_sleep of this form are not supported")
+                Failure::not_supported("set_config, pg_sleep, pg_cancel_backend and pg_terminate_backend of this form are not supported")
                     .with_hint(
-                        "Call them with literals or parameters, in a SELECT without a table.",
+                        "Call them in the select list; set_config and pg_sleep with literals or parameters, without a table.",
                     )
             }
             E::Postgres(fields) => Failure(fields),
@@ -259,7 +259,7 @@ fn is_for_session(fields: &ErrorFields) -> bool {
     fields.code == "42501"
         && matches!(
             denied,
-            Some("set_config" | "pg_sleep" | "pg_cancel_backend")
+            Some("set_config" | "pg_sleep" | "pg_cancel_backend" | "pg_terminate_backend")
         )
 }
 

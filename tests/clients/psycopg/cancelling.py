@@ -195,3 +195,66 @@ def pg_cancel_backend_cancels_another_session():  # cancel, notices
         for binary in (False, True):
             same(other.execute("SELECT pg_cancel_backend(%b)" if binary else "SELECT pg_cancel_backend(%t)", [None]).fetchone(), (None,))
     becomes_idle()
+
+
+def pg_terminate_backend_ends_other_sessions():  # cancel, notices
+    with psycopg.connect(autocommit=True) as c:
+        others = [psycopg.connect(autocommit=True, application_name="to be ended") for _ in range(2)]
+        busy = threading.Thread(target=lambda: ended.append(raises(psycopg.errors.AdminShutdown, others[0].execute, ENDLESS)))
+        ended = []
+        busy.start()
+        stays_busy()
+        sql = ("SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+               "WHERE application_name = %s AND pid <> pg_backend_pid() ORDER BY pid")
+        pids = sorted(one.info.backend_pid for one in others)
+        same(c.execute(sql, ["to be ended"]).fetchall(), [(pid, True) for pid in pids])
+        busy.join(30)
+        assert ended, "the statement was not ended within 30 seconds"
+        error = raises(psycopg.OperationalError, others[1].execute, "SELECT 1")
+        assert "terminating connection due to administrator command" in str(error), error
+        left = "SELECT pid FROM pg_stat_activity WHERE application_name = 'to be ended'"
+        for _ in range(300):
+            if not c.execute(left).fetchall():
+                break
+            threading.Event().wait(0.1)
+        same(c.execute(left).fetchall(), [])
+        same(c.execute("SELECT pg_terminate_backend(2147483647)").fetchone(), (False,))
+        error = raises(psycopg.errors.AdminShutdown, c.execute, "SELECT pg_terminate_backend(pg_backend_pid())")
+        same(error.diag.severity_nonlocalized, "FATAL")
+    becomes_idle()
+
+
+def pg_stat_activity_tells_what_sessions_do():  # metadata
+    with psycopg.connect(autocommit=True, application_name="told") as c, psycopg.connect(autocommit=True) as other:
+        def told(what):
+            return other.execute(f"SELECT {what} FROM pg_stat_activity WHERE pid = %s", [c.info.backend_pid]).fetchone()
+
+        c.execute("SELECT count(*) FROM products")
+        same(told("application_name, state, query, usename = current_user, datname = current_database()"),
+             ("told", "idle", "SELECT count(*) FROM products", True, True))
+        same(told("backend_start <= query_start, query_start <= state_change, state_change <= now(), xact_start"),
+             (True, True, True, None))
+        same(told("client_addr IS NOT NULL OR client_port = -1, backend_type, leader_pid, client_hostname"),
+             (True, "client backend", None, None))
+        c.execute("BEGIN")
+        c.execute("SELECT count(*) FROM products LIMIT 1")
+        same(told("state, xact_start <= query_start, query"),
+             ("idle in transaction", True, "SELECT count(*) FROM products LIMIT 1"))
+        raises(psycopg.errors.UndefinedColumn, c.execute, "SELECT nothing FROM products")
+        same(told("state, query"), ("idle in transaction (aborted)", "SELECT nothing FROM products"))
+        c.execute("ROLLBACK")
+        c.execute("SET application_name = 'told anew'")
+        same(told("application_name, state"), ("told anew", "idle"))
+        long = "SELECT '" + "ä" * 1000 + "'"
+        c.execute(long)
+        same(told("octet_length(query), query"), (1022, long[:515]))
+        thread = threading.Thread(target=lambda: raises(psycopg.errors.QueryCanceled, c.execute, ENDLESS))
+        thread.start()
+        stays_busy()
+        same(told("state, query, pg_cancel_backend(pid)"), ("active", ENDLESS[:1023], True))
+        thread.join(30)
+        mine = "SELECT query FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid()"
+        same(c.execute(mine).fetchone(), (mine,))
+        with c.cursor().copy("COPY (SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()) TO STDOUT") as copy:
+            same(b"".join(copy), b"told anew\n")
+    becomes_idle()

@@ -243,3 +243,22 @@ def a_new_owner_takes_a_view_with_his_own_rights():  # privileges
         r.may("SELECT count(*) FROM @_v", [(2,)])
         admin.execute(f"REVOKE {r.reader} FROM {r.owner}")
         r.read.execute(f"DROP VIEW {r.table}_v")
+
+
+def what_others_do_is_theirs_to_know_and_to_end():  # privileges, cancel
+    with _Roles("signals") as r:
+        r.read.execute("SELECT 'mine'")
+        pid = r.read.info.backend_pid
+        asked = "SELECT usename, state, query, client_port FROM pg_stat_activity WHERE pid = %s"
+        same(r.own.execute(asked, [pid]).fetchone(), (r.reader, None, "<insufficient privilege>", None))
+        for function, what in (("pg_cancel_backend", "query is being canceled"), ("pg_terminate_backend", "process is being terminated")):
+            error = raises(errors.InsufficientPrivilege, r.own.execute, f"SELECT {function}(%s)", [pid])
+            same(error.diag.message_primary, f"must be a member of the role whose {what} or member of pg_signal_backend")
+        with _admin() as c:
+            c.execute(f"GRANT {r.reader} TO {r.owner}")
+            same(r.own.execute(asked, [pid]).fetchone()[:3], (r.reader, "idle", "SELECT 'mine'"))
+            same(r.own.execute("SELECT pg_cancel_backend(%s)", [pid]).fetchone(), (True,))
+            same(r.read.execute("SELECT 'still here'").fetchone(), ("still here",))
+            same(c.execute("SELECT pg_terminate_backend(%s)", [pid]).fetchone(), (True,))
+            raises(psycopg.OperationalError, r.read.execute, "SELECT 1")
+            c.execute(f"REVOKE {r.reader} FROM {r.owner}")
