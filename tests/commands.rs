@@ -342,16 +342,7 @@ fn clients_are_told_when_the_server_ends_and_may_finish() -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let connect = async || {
-            tokio_postgres::Config::new()
-                .host(&endpoint.host)
-                .port(endpoint.port)
-                .user(&endpoint.user)
-                .password(&endpoint.password)
-                .dbname(&endpoint.database)
-                .connect(tokio_postgres::NoTls)
-                .await
-        };
+        let connect = async || endpoint.config().connect(tokio_postgres::NoTls).await;
         let (_idle, idle_connection) = connect().await?;
         let (busy, busy_connection) = connect().await?;
         let (idle_ends, busy_ends) = (tokio::spawn(idle_connection), tokio::spawn(busy_connection));

@@ -110,14 +110,7 @@ fn with_client(work: impl AsyncFnOnce(Client, &Endpoint) -> Result<()>) -> Resul
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (client, connection) = tokio_postgres::Config::new()
-            .host(&endpoint.host)
-            .port(endpoint.port)
-            .user(&endpoint.user)
-            .password(&endpoint.password)
-            .dbname(&endpoint.database)
-            .connect(NoTls)
-            .await?;
+        let (client, connection) = endpoint.config().connect(NoTls).await?;
         tokio::spawn(connection);
         work(client, endpoint).await
     })

@@ -67,14 +67,7 @@ fn a_session_that_says_nothing_is_ended() -> Result<()> {
     let server = serve(&[("RAPPORT_SERVE__IDLE_TIMEOUT", "1s")])?;
     let endpoint = server.endpoint();
     runtime()?.block_on(async {
-        let (client, connection) = tokio_postgres::Config::new()
-            .host(&endpoint.host)
-            .port(endpoint.port)
-            .user(&endpoint.user)
-            .password(&endpoint.password)
-            .dbname(&endpoint.database)
-            .connect(tokio_postgres::NoTls)
-            .await?;
+        let (client, connection) = endpoint.config().connect(tokio_postgres::NoTls).await?;
         let connection = tokio::spawn(connection);
         // Work is not silence, however long it takes.
         client.query_one("SELECT pg_sleep(2)", &[]).await?;
@@ -133,14 +126,21 @@ fn clients_beyond_the_limit_are_refused() -> Result<()> {
         );
         first.batch_execute("SELECT 1").await?;
         drop(second);
-        for _ in 0..100 {
-            if server.endpoint().connect().await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        anyhow::bail!("the place of the second does not become free")
+        becomes_free(&server)
+            .await
+            .context("the place of the second")
     })
+}
+
+/// A place for one session more.
+async fn becomes_free(server: &Server) -> Result<()> {
+    for _ in 0..100 {
+        if server.endpoint().connect().await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("no place becomes free")
 }
 
 /// Beside the sessions there is room for a hundred who have not logged in.
@@ -155,12 +155,6 @@ fn strangers_beyond_the_limit_are_refused() -> Result<()> {
         ensure!(said.contains("53300"), "{said:?}");
         client.batch_execute("SELECT 1").await?;
         drop(strangers);
-        for _ in 0..100 {
-            if server.endpoint().connect().await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        anyhow::bail!("no place becomes free")
+        becomes_free(&server).await
     })
 }

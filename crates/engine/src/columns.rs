@@ -76,7 +76,8 @@ pub(crate) fn column_type(field: &Field) -> PgType {
         .and_then(|text| PgType::parse(text).ok());
     match declared {
         Some(pg_type)
-            if presents(&pg_type.storage(), field.data_type())
+            if (presents(&pg_type.storage(), field.data_type())
+                || is_read_from_text(&pg_type.kind, field.data_type()))
                 && has_its_zone(&pg_type.kind, field.data_type()) =>
         {
             pg_type
@@ -111,6 +112,15 @@ fn has_its_zone(kind: &Kind, presented: &DataType) -> bool {
         DataType::Timestamp(_, None) => *kind == Kind::Timestamp,
         DataType::Timestamp(_, Some(_)) => *kind == Kind::Timestamptz,
         _ => true,
+    }
+}
+
+/// The lake keeps these as texts.
+fn is_read_from_text(kind: &Kind, presented: &DataType) -> bool {
+    match presented {
+        DataType::Time64(_) => *kind == Kind::Time,
+        DataType::Interval(_) => *kind == Kind::Interval,
+        _ => false,
     }
 }
 

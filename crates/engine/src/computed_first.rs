@@ -19,7 +19,7 @@ use datafusion::{
     },
 };
 
-use crate::{Result, names::PRIVATE};
+use crate::{Result, correlated::columns_of, names::PRIVATE};
 
 pub(crate) fn compute_subqueries_first(plan: LogicalPlan) -> Result<LogicalPlan> {
     let changed = plan.transform_up_with_subqueries(|node| match node {
@@ -91,11 +91,6 @@ fn lift_which(
         _ => Ok(Transformed::no(expr)),
     })?;
     Ok(changed.data)
-}
-
-fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
-    let columns = plan.schema().columns().into_iter();
-    columns.map(Expr::Column).collect()
 }
 
 fn before_sort(mut sort: Sort) -> PlanResult<Transformed<LogicalPlan>> {

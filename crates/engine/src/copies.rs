@@ -7,10 +7,10 @@ use std::sync::Arc;
 use datafusion::{
     common::{JoinType, NullEquality, Result as PlanResult, tree_node::Transformed},
     functions_window::expr_fn::row_number,
-    logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder},
+    logical_expr::{ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder},
 };
 
-use crate::Result;
+use crate::{Result, correlated::columns_of};
 
 /// A name that nobody can write.
 const COPY: &str = "\u{1}copy";
@@ -62,9 +62,4 @@ fn numbered(side: &LogicalPlan) -> PlanResult<LogicalPlan> {
     LogicalPlanBuilder::from(windowed)
         .project(columns.into_iter().chain([number.alias(COPY)]))?
         .build()
-}
-
-fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
-    let columns = plan.schema().columns().into_iter();
-    columns.map(Expr::Column).collect()
 }

@@ -802,7 +802,7 @@ fn unknown() -> datafusion::error::DataFusionError {
     .into()
 }
 
-fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
+pub(crate) fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
     let columns = plan.schema().columns().into_iter();
     columns.map(Expr::Column).collect()
 }
@@ -1146,7 +1146,7 @@ fn is_sorted(plan: &LogicalPlan) -> bool {
 }
 
 /// The rows that make `x IN (SELECT …)` true, or that keep `x NOT IN (SELECT …)` from being true.
-fn rows_of_value(asked: &InSubquery, schema: &DFSchema) -> PlanResult<LogicalPlan> {
+pub(crate) fn rows_of_value(asked: &InSubquery, schema: &DFSchema) -> PlanResult<LogicalPlan> {
     let outside = asked
         .expr
         .as_ref()

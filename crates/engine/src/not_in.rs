@@ -5,18 +5,17 @@
 use std::sync::Arc;
 
 use datafusion::{
-    common::{
-        Column, ExprSchema, Result as PlanResult,
-        tree_node::{Transformed, TreeNode},
-    },
+    common::{Result as PlanResult, tree_node::Transformed},
     logical_expr::{
-        Expr, Filter, LogicalPlan, LogicalPlanBuilder, Subquery,
+        Distinct, Expr, Filter, LogicalPlan, Subquery,
         expr::{Exists, InSubquery},
+        simplify::SimplifyContext,
         utils::{conjunction, split_conjunction_owned},
     },
+    optimizer::simplify_expressions::ExprSimplifier,
 };
 
-use crate::Result;
+use crate::{Result, correlated::rows_of_value};
 
 /// Changes such conditions, and nothing else.
 pub(crate) fn ask_the_rows_of_each(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -64,33 +63,50 @@ fn asked_of_each(condition: &Expr, filter: &Filter) -> PlanResult<Option<Expr>> 
             false => one.eq(value),
         }));
     }
-    let is_of_each = is_correlated || expr.column_refs().is_empty();
+    let is_of_each =
+        is_correlated || expr.column_refs().is_empty() || is_constant(&subquery.subquery);
     if !(is_negated && is_of_each) {
         return Ok(None);
     }
-    let schema = filter.input.schema();
-    let outside = expr.as_ref().clone().transform_up(|part| match part {
-        Expr::Column(column) => {
-            let field = schema.field_from_column(&column)?.clone();
-            Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
-        }
-        part => Ok(Transformed::no(part)),
-    })?;
-    let inside = &subquery.subquery;
-    let own = Column::from(inside.schema().qualified_field(0));
-    let equal = outside.data.eq(Expr::Column(own));
-    let rows = LogicalPlanBuilder::from(inside.as_ref().clone())
-        .filter(equal.is_not_false())?
-        .build()?;
+    let asked = InSubquery {
+        negated: true,
+        ..asked.clone()
+    };
+    let rows = rows_of_value(&asked, filter.input.schema())?;
     let subquery = Subquery {
         outer_ref_columns: rows.all_out_ref_exprs(),
         subquery: Arc::new(rows),
-        spans: subquery.spans.clone(),
+        spans: asked.subquery.spans,
     };
     Ok(Some(Expr::Exists(Exists {
         subquery,
         negated: true,
     })))
+}
+
+/// Whether its rows are all the same, `SELECT nullif(1, 1) FROM b`: in a join by NULL DataFusion finds no rows, and then none that
+/// is NULL.
+fn is_constant(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let schema = projection.input.schema();
+            let context = SimplifyContext::builder()
+                .with_schema(Arc::clone(schema))
+                .build();
+            let simplifier = ExprSimplifier::new(context);
+            let folded = projection.expr.iter().cloned().map(|value| {
+                let value = simplifier.coerce(value, schema)?;
+                simplifier.simplify(value)
+            });
+            let mut folded = folded.map(|value: PlanResult<Expr>| value.ok());
+            folded.all(|value| value.is_some_and(|value| value.column_refs().is_empty()))
+        }
+        LogicalPlan::SubqueryAlias(alias) => is_constant(&alias.input),
+        LogicalPlan::Distinct(Distinct::All(input)) => is_constant(input),
+        LogicalPlan::Sort(sort) => is_constant(&sort.input),
+        LogicalPlan::Limit(limit) => is_constant(&limit.input),
+        _ => false,
+    }
 }
 
 /// Whether it answers one row whatever there is: `SELECT max(y) FROM b WHERE …`. It is a value then, also of no rows.

@@ -208,6 +208,12 @@ fn name_grouped_columns(select: &mut Select) {
         chosen
             .iter_mut()
             .for_each(|expr| name_column(expr, &select.projection));
+        let mut known = vec![];
+        chosen.retain(|expr| {
+            let is_new = !known.contains(expr);
+            known.push(expr.clone());
+            is_new
+        });
     }
     let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
         return;

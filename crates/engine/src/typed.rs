@@ -32,6 +32,7 @@ use crate::{
     Error, Result,
     columns::column_type,
     common_kind::{check_values, common_kind, is_labelled, is_told, without_length},
+    correlated::columns_of,
     expressions::{boolean, check_operator, comparable, is_known, no_operator},
     no_order,
     pg_type::{Kind, PgType, is_unconstrained},
@@ -220,8 +221,7 @@ impl Typing<'_> {
             LogicalPlan::Unnest(unnest) => return with_types_of_items(unnest),
             LogicalPlan::Aggregate(aggregate) => aggregate,
             LogicalPlan::Distinct(Distinct::All(input)) => {
-                let columns = input.schema().columns().into_iter();
-                let columns: Vec<Expr> = columns.map(Expr::Column).collect();
+                let columns = columns_of(&input);
                 if !columns
                     .iter()
                     .any(|column| is_jsonb(column, input.schema()))
@@ -359,8 +359,16 @@ impl Typing<'_> {
                 if all.into_iter().all(|expr| fills(expr, &kind, schema)) {
                     return Ok(Transformed::no(Expr::InList(list)));
                 }
-                let items = list.list.into_iter();
-                let items = items.map(|item| self.key(item, &kind, schema));
+                // PostgreSQL makes an array of several constants, and that one is of the kind.
+                let is_constant =
+                    |item: &Expr| item.column_refs().is_empty() && !item.contains_outer();
+                let is_array = list.list.iter().filter(|item| is_constant(item)).count() > 1;
+                let items = list.list.into_iter().map(|item| match &kind {
+                    Kind::Char(_) if is_array && is_constant(&item) => {
+                        self.call(udf::UNPADDED, vec![text(item)])
+                    }
+                    kind => self.key(item, kind, schema),
+                });
                 Ok(Transformed::yes(Expr::InList(InList::new(
                     Box::new(self.key(*list.expr, &kind, schema)?),
                     items.collect::<PlanResult<_>>()?,

@@ -62,7 +62,9 @@ impl ScalarUDFImpl for Digits {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let data_type = args.arg_fields[0].data_type();
         let field = Field::new(self.name(), data_type.clone(), true);
-        let Some(Some(ScalarValue::Int64(Some(digits)))) = args.scalar_arguments.get(1) else {
+        let digits = args.scalar_arguments.get(1).copied().flatten();
+        let digits = digits.and_then(|digits| digits.cast_to(&DataType::Int64).ok());
+        let Some(ScalarValue::Int64(Some(digits))) = digits else {
             return Ok(Arc::new(field));
         };
         let pg_type = match data_type {
