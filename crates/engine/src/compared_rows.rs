@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::{
     names::PRIVATE,
     quantified,
+    rephrase::{is_outer, relations},
     reword::expression,
     row_values::values,
     tree::{bare, take},
@@ -214,7 +215,9 @@ fn plain_column(query: &Query) -> Option<String> {
         && matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
     match select.projection.as_slice() {
         [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }]
-            if is_plain && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =>
+            if is_plain
+                && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                && !is_outer(expr, &relations(select)) =>
         {
             Some(expr.to_string())
         }

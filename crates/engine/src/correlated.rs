@@ -75,7 +75,7 @@ fn check_aggregates(plan: &LogicalPlan) -> PlanResult<()> {
             return Ok(TreeNodeRecursion::Continue);
         };
         let mut calls = aggregate.aggr_expr.iter();
-        match calls.any(|call| call.contains_outer() && call.column_refs().is_empty()) {
+        match calls.any(is_of_outer_query) {
             true => Err(Error::not_supported(
                 "an aggregate of the columns of the query around a sub-query is not supported",
                 "Compute it in a WITH of its own.",
@@ -85,6 +85,12 @@ fn check_aggregates(plan: &LogicalPlan) -> PlanResult<()> {
         }
     })?;
     Ok(())
+}
+
+fn is_of_outer_query(call: &Expr) -> bool {
+    // Ours: it takes what a sub-query answers.
+    let is_answer = matches!(call, Expr::AggregateFunction(call) if call.func.name() == ONE_ROW);
+    !is_answer && call.contains_outer() && call.column_refs().is_empty()
 }
 
 /// Gives names that are not there yet.
@@ -848,7 +854,7 @@ fn conditions(join: &Join) -> Option<Expr> {
 }
 
 /// The sub-query that looks at what stands to the left of it.
-fn lateral(join: &Join) -> Option<&LogicalPlan> {
+pub(crate) fn lateral(join: &Join) -> Option<&LogicalPlan> {
     let right = match join.right.as_ref() {
         LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
         right => right,
@@ -974,7 +980,9 @@ fn shares_names(plan: &LogicalPlan) -> bool {
 fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
     let renamed = |subquery: Subquery, exists: bool| -> PlanResult<Transformed<Subquery>> {
         let plan = subquery.subquery.as_ref();
-        if !shares_names(plan) {
+        let selects_outer =
+            matches!(plan, LogicalPlan::Projection(_)) && !own_outer(plan).0.is_empty();
+        if !(shares_names(plan) || exists && selects_outer) {
             return Ok(Transformed::no(subquery));
         }
         let answer = |answer: Expr| vec![answer.alias(format!("{PRIVATE}answer"))];
@@ -1043,7 +1051,7 @@ fn is_beyond(plan: &LogicalPlan) -> bool {
         return false;
     }
     let is_known = match plan {
-        LogicalPlan::Projection(_) => own_outer(plan).1.is_empty(),
+        LogicalPlan::Projection(_) => own_outer(plan) == (vec![], vec![]),
         // HAVING may want groups of nothing.
         LogicalPlan::Filter(filter) => own_outer(plan).1.is_empty() && !is_one_row(&filter.input),
         LogicalPlan::Distinct(Distinct::All(_)) => true,

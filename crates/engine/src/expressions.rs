@@ -325,6 +325,9 @@ impl PostgresExpressions {
         let is_bytea =
             |data_type: &DataType| matches!(data_type, DataType::Binary | DataType::BinaryView);
         let is_literal = |expr: &Expr| kind_of(expr, schema).is_none();
+        if left_type.is_null() && right_type.is_null() {
+            return concatenated(cast(left.clone(), DataType::Utf8View), right.clone());
+        }
         if is_bytea(&left_type) && is_literal(right) {
             return concatenated(left.clone(), cast(right.clone(), DataType::Binary));
         }

@@ -69,6 +69,7 @@ mod operators;
 mod ordered_input;
 mod ordered_texts;
 mod origin;
+mod outer_joins;
 mod outer_references;
 mod parameter_places;
 mod parse;

@@ -54,6 +54,7 @@ use crate::{
     numbers::interval_function,
     operators, ordered_input,
     origin::origin,
+    outer_joins::ask_before_joining,
     outer_references::note_types,
     parameter_places,
     pg_type::{PgType, array_oid},
@@ -688,7 +689,7 @@ fn to_logical(
     };
     let planned = compute_grouped_first(stored_texts::spell_out(planned)?)?;
     let planned = unions::undeclare(note_types(unions::match_types(planned)?)?)?;
-    let planned = ask_the_rows_of_each(planned)?;
+    let planned = ask_the_rows_of_each(ask_before_joining(planned)?)?;
     let planned = give_types(unnest_beside(planned)?, state.scalar_functions())?;
     let planned = number_copies(compute_subqueries_first(planned)?)?;
     let planned = join_by_any_condition(planned)?;

@@ -115,12 +115,14 @@ impl<F: Fn(&str) -> bool> Rephrase<F> {
             && select.having.is_none()
             && !select.from.is_empty()
             && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+        let own = relations(select);
         let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
             select.projection.as_mut_slice()
         else {
             return false;
         };
-        if !is_plain || self.aggregates(item) {
+        // An aggregate of another query's columns is that query's.
+        if !is_plain || self.aggregates(item) || is_outer(item, &own) {
             return false;
         }
         let value = std::mem::replace(item, Expr::Value(Value::Null.into()));
@@ -172,6 +174,33 @@ fn is_correlated(query: &Query) -> bool {
     let SetExpr::Select(select) = &*query.body else {
         return false;
     };
+    let own = relations(select);
+    let found = ast::visit_expressions(query, |expr| match expr {
+        Expr::CompoundIdentifier(parts) if is_outside(parts, &own) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// Whether the value is of columns, and all of them are another query's.
+pub(crate) fn is_outer(value: &Expr, own: &HashSet<String>) -> bool {
+    let mut is_of_columns = false;
+    let found = ast::visit_expressions(value, |expr| match expr {
+        Expr::CompoundIdentifier(parts) if is_outside(parts, own) => {
+            is_of_columns = true;
+            ControlFlow::Continue(())
+        }
+        Expr::CompoundIdentifier(_) | Expr::Identifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    is_of_columns && found.is_continue()
+}
+
+fn is_outside(parts: &[Ident], own: &HashSet<String>) -> bool {
+    parts.len() > 1 && !own.contains(&folded(&parts[parts.len() - 2]))
+}
+
+pub(crate) fn relations(select: &Select) -> HashSet<String> {
     let mut own = HashSet::new();
     for from in &select.from {
         let joined = from.joins.iter().map(|join| &join.relation);
@@ -181,15 +210,7 @@ fn is_correlated(query: &Query) -> bool {
                 .filter_map(name),
         );
     }
-    let found = ast::visit_expressions(query, |expr| match expr {
-        Expr::CompoundIdentifier(parts)
-            if parts.len() > 1 && !own.contains(&folded(&parts[parts.len() - 2])) =>
-        {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
+    own
 }
 
 fn name(factor: &TableFactor) -> Option<String> {

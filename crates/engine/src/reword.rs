@@ -301,7 +301,16 @@ fn numbered(join: &mut Join) -> Option<()> {
             _ => return None,
         }
     }
-    if keys.is_empty() {
+    let asks_outside = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            refers_elsewhere(expr, &own)
+        }
+        _ => false,
+    };
+    if keys.is_empty()
+        || inner.projection.iter().any(asks_outside)
+        || order.iter().any(|key| refers_elsewhere(&key.expr, &own))
+    {
         return None;
     }
     let mut items = inner.projection.clone();
