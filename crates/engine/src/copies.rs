@@ -30,23 +30,14 @@ fn is_of_all(join: &Join) -> bool {
         && !matches!(join.left.as_ref(), LogicalPlan::Distinct(_))
 }
 
-fn by_copy(join: Join) -> PlanResult<LogicalPlan> {
+fn by_copy(mut join: Join) -> PlanResult<LogicalPlan> {
     let columns = columns_of(&join.left);
     let (left, right) = (numbered(&join.left)?, numbered(&join.right)?);
     let copy_of = |side: &LogicalPlan| columns_of(side).pop().expect("its copies are numbered");
-    let mut on = join.on;
-    on.push((copy_of(&left), copy_of(&right)));
-    let joined = Join::try_new(
-        Arc::new(left),
-        Arc::new(right),
-        on,
-        join.filter,
-        join.join_type,
-        join.join_constraint,
-        join.null_equality,
-        join.null_aware,
-    )?;
-    LogicalPlanBuilder::from(LogicalPlan::Join(joined))
+    join.on.push((copy_of(&left), copy_of(&right)));
+    join.left = Arc::new(left);
+    join.right = Arc::new(right);
+    LogicalPlanBuilder::from(LogicalPlan::Join(join).recompute_schema()?)
         .project(columns)?
         .build()
 }

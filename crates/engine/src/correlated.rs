@@ -981,8 +981,8 @@ fn with_private_answer(expr: Expr) -> PlanResult<Transformed<Expr>> {
     let renamed = |subquery: Subquery, exists: bool| -> PlanResult<Transformed<Subquery>> {
         let plan = subquery.subquery.as_ref();
         let selects_outer =
-            matches!(plan, LogicalPlan::Projection(_)) && !own_outer(plan).0.is_empty();
-        if !(shares_names(plan) || exists && selects_outer) {
+            || matches!(plan, LogicalPlan::Projection(_)) && !own_outer(plan).0.is_empty();
+        if !(shares_names(plan) || exists && selects_outer()) {
             return Ok(Transformed::no(subquery));
         }
         let answer = |answer: Expr| vec![answer.alias(format!("{PRIVATE}answer"))];

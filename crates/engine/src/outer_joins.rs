@@ -95,17 +95,9 @@ fn asked_before(mut join: Join, count: &mut usize) -> PlanResult<LogicalPlan> {
     }
     join.filter = conjunction(of_pairs);
     let [left, right] = sides;
-    let joined = Join::try_new(
-        Arc::new(left.build()?),
-        Arc::new(right.build()?),
-        join.on,
-        join.filter,
-        join.join_type,
-        join.join_constraint,
-        join.null_equality,
-        join.null_aware,
-    )?;
-    LogicalPlanBuilder::from(LogicalPlan::Join(joined))
+    join.left = Arc::new(left.build()?);
+    join.right = Arc::new(right.build()?);
+    LogicalPlanBuilder::from(LogicalPlan::Join(join).recompute_schema()?)
         .project(columns)?
         .build()
 }
