@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -103,6 +104,13 @@ impl ExecutionPlan for Asking {
     fn metrics(&self) -> Option<MetricsSet> {
         self.inner.metrics()
     }
+}
+
+/// The same work, which may ask while it is polled.
+pub(crate) async fn asking<T>(guard: Guard, work: impl Future<Output = T>) -> T {
+    let is_cancelled: IsCancelled = Arc::new(move || guard.is_over());
+    let mut work = pin!(work);
+    poll_fn(|context| cancel::with(&is_cancelled, || work.as_mut().poll(context))).await
 }
 
 struct Asked {

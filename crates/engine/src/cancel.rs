@@ -49,6 +49,11 @@ impl Guard {
         }
     }
 
+    /// A part of the statement, which may be abandoned by itself.
+    pub(crate) fn apart(&self) -> Self {
+        Self::new(self.cancel.clone(), self.deadline)
+    }
+
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
     }

@@ -17,7 +17,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Error, Result, cancel::Guard};
+use crate::{Error, Result, asking::asking, cancel::Guard};
 
 const STACK_BYTES: usize = 64 << 20;
 
@@ -60,13 +60,14 @@ impl Cpu {
     }
 
     /// Runs on these threads until it is done or the guard ends it. The caller gets its answer at once; the work stops
-    /// when it next yields.
+    /// when it next yields, or asks.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         guard: &Guard,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let mut task = self.spawn(work);
+        let part = Part(guard.apart());
+        let mut task = self.spawn(asking(part.0.clone(), work));
         guard
             .bound(async {
                 match (&mut task.0).await {
@@ -83,6 +84,15 @@ impl Drop for Cpu {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Abandoned when nobody waits for it any more.
+struct Part(Guard);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

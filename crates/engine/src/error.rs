@@ -302,6 +302,9 @@ fn not_implemented(message: &str) -> Error {
         );
     }
     let message = first_line(message);
+    if message.starts_with("Unsupported ast node") {
+        return Error::not_supported("this form of the statement is not supported", "");
+    }
     let mut words = vec![];
     for word in message.split_whitespace() {
         // `Ident {`, `Identifier(…`
@@ -401,10 +404,12 @@ fn from_stats(error: &rapport_stats::Error) -> Error {
     let message = error.to_string();
     match error {
         Stats::Cancelled => Error::Cancelled,
+        Stats::OutOfRange { .. } => Error::OutOfRange { message },
         Stats::TooHard { .. } | Stats::TooMany { .. } => Error::TooComplex { what: message },
         Stats::Trees(_) | Stats::Stored(_) => Error::Panic { message },
         Stats::Recency { .. }
         | Stats::Repeats { .. }
+        | Stats::MoreThanOccasions { .. }
         | Stats::Range { .. }
         | Stats::Score { .. }
         | Stats::Leakage { .. }
@@ -594,7 +599,12 @@ fn from_plan(message: String) -> Error {
 
 fn from_execution(message: String) -> Error {
     let message = first_line(&message);
-    if message.contains("ivide by zero") || message.contains("ivision by zero") {
+    if message.starts_with("Cannot access field at argument") {
+        Error::WrongObjectType {
+            message: "column notation applied to a type that is not a composite type".to_owned(),
+            hint: None,
+        }
+    } else if message.contains("ivide by zero") || message.contains("ivision by zero") {
         Error::DivisionByZero
     } else if message.contains("verflow") || message.contains("out of range") {
         out_of_range()

@@ -2,7 +2,8 @@
 //!
 //! A nested loop join compares one batch of one side with all rows of the other, and comes back when it has found
 //! something or is through. It is ended from within: its condition fails as soon as nobody wants the answer. A model is
-//! fitted when its aggregate is asked for the answer: whoever asks tells it whether it is still wanted.
+//! fitted when its aggregate is asked for the answer, and a function of one row gets thousands of rows at once: whoever asks
+//! tells them whether it is still wanted.
 
 use std::{
     fmt::{self, Display},
@@ -17,10 +18,10 @@ use arrow::{
 use datafusion::{
     common::{
         Result,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::ColumnarValue,
-    physical_expr::PhysicalExpr,
+    physical_expr::{PhysicalExpr, ScalarFunctionExpr},
     physical_plan::{
         ExecutionPlan,
         aggregates::AggregateExec,
@@ -37,14 +38,21 @@ pub(crate) fn interruptible(
     guard: &Guard,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.transform_up(|node| {
-        if is_aggregate(&node) {
-            return Ok(Transformed::yes(Arc::new(Asking::new(node, guard)) as _));
-        }
+        let computes = is_aggregate(&node) || calls_functions(&node)?;
+        let asking = |node: Arc<dyn ExecutionPlan>| -> Arc<dyn ExecutionPlan> {
+            match computes {
+                true => Arc::new(Asking::new(node, guard)),
+                false => node,
+            }
+        };
         let Some((join, filter)) = node
             .downcast_ref::<NestedLoopJoinExec>()
             .and_then(|join| Some((join, join.filter()?)))
         else {
-            return Ok(Transformed::no(node));
+            return Ok(match computes {
+                true => Transformed::yes(asking(node)),
+                false => Transformed::no(node),
+            });
         };
         let condition = Condition {
             inner: filter.expression().clone(),
@@ -63,13 +71,27 @@ pub(crate) fn interruptible(
         .with_projection_ref(join.projection().clone())
         .with_filter(Some(filter))
         .build()?;
-        Ok(Transformed::yes(Arc::new(join) as _))
+        Ok(Transformed::yes(asking(Arc::new(join))))
     });
     Ok(changed?.data)
 }
 
 fn is_aggregate(node: &Arc<dyn ExecutionPlan>) -> bool {
     node.is::<AggregateExec>() || node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>()
+}
+
+fn calls_functions(node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let mut found = false;
+    node.apply_expressions(&mut |expr| {
+        expr.apply(|expr| {
+            found |= expr.is::<ScalarFunctionExpr>();
+            Ok(match found {
+                true => TreeNodeRecursion::Stop,
+                false => TreeNodeRecursion::Continue,
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! sub-query, every other `$name` an expression over its columns. What stands there is planned, judged, cancelled and shown
 //! by EXPLAIN as if the user had written the query.
 
+mod checked;
 mod list;
 
 use std::ops::ControlFlow;
@@ -21,6 +22,7 @@ use crate::{
     parse,
     syntax::plain_name,
 };
+pub(crate) use checked::checks;
 pub(crate) use list::{FUNCTIONS, Parameter, TableFunction};
 
 /// In the place of every call, its query.
@@ -365,6 +367,10 @@ impl VisitorMut for Given {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Function(function) => {
+                let written = plain_name(&function.name);
+                if let Some(name) = written.as_deref().and_then(checked::hidden_name) {
+                    function.name = ObjectName::from(vec![Ident::with_quote('"', name)]);
+                }
                 if let FunctionArguments::List(list) = &mut function.args {
                     self.spread_arguments(list);
                 }

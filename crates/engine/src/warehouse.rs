@@ -417,6 +417,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(bigint_of_64_bits());
     functions.push(bit_not());
     functions.push(without_type());
+    functions.extend(table_functions::checks());
     functions
 }
 

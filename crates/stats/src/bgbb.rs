@@ -38,7 +38,13 @@ impl Occasions {
                 age: f64::from(occasions),
             });
         }
-        if purchases > last || (purchases == 0) != (last == 0) {
+        if purchases > last && last > 0 {
+            return Err(Error::MoreThanOccasions {
+                repeats: purchases,
+                recency: last,
+            });
+        }
+        if (purchases == 0) != (last == 0) {
             return Err(Error::Repeats {
                 repeats: f64::from(purchases),
                 recency: f64::from(last),
@@ -198,6 +204,21 @@ mod tests {
             .map(|purchases| model.probability_of_purchases(purchases, 6))
             .sum();
         assert!((sum - 1.0).abs() < 1e-12, "{sum}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        let told = |purchases, last| {
+            Occasions::new(purchases, last, 6)
+                .expect_err("refused")
+                .to_string()
+        };
+        assert_eq!(
+            told(5, 3),
+            "need repeats <= recency, got repeats 5, recency 3"
+        );
+        assert!(told(5, 0).contains("5 repeats, recency 0"));
+        assert!(told(0, 3).contains("0 repeats, recency 3"));
     }
 
     #[test]

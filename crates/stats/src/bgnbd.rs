@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
-use crate::history::{Customers, History};
+use crate::history::{Customers, History, in_spans};
 use crate::special::{ln_gamma, purchases_while_active};
 use crate::{Error, Result};
 
@@ -69,8 +69,8 @@ impl BgNbd {
         if x == 0.0 {
             return 0.0;
         }
-        let silence = (self.r + x) * ((self.alpha + age) / (self.alpha + recency)).ln();
-        (self.a.ln() - (self.b + x - 1.0).ln() + silence).exp()
+        let silence = (self.r + x) * in_spans(age - recency, self.alpha, recency).ln_1p();
+        (self.a.ln() - (self.b + (x - 1.0)).ln() + silence).exp()
     }
 
     /// Purchases expected in the next `horizon`, in the unit of the histories.
@@ -80,16 +80,15 @@ impl BgNbd {
             repeats: x, age, ..
         } = history;
         let (r, a, b) = (self.r, self.a, self.b);
-        let z = horizon / (self.alpha + age + horizon);
-        Ok(purchases_while_active(r + x, b + x, a - 1.0, z) * self.p_alive(history))
+        let spans = in_spans(horizon, self.alpha, age);
+        Ok(purchases_while_active(r + x, a, b + x, spans) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
     pub fn expected_purchases_of_new(&self, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
-        let (r, a, b) = (self.r, self.a, self.b);
-        let z = horizon / (self.alpha + horizon);
-        Ok(purchases_while_active(r, b, a - 1.0, z))
+        let spans = horizon / self.alpha;
+        Ok(purchases_while_active(self.r, self.a, self.b, spans))
     }
 
     /// Probability that a new customer makes exactly `repeats` purchases beyond the first within `horizon`: equation (8).
@@ -97,20 +96,35 @@ impl BgNbd {
         positive("horizon", horizon)?;
         let (r, alpha, a, b) = (self.r, self.alpha, self.a, self.b);
         let x = f64::from(repeats);
-        let (stay, bought) = (
-            (alpha / (alpha + horizon)).ln(),
-            (horizon / (alpha + horizon)).ln(),
-        );
-        let count =
-            |j: f64| ln_gamma(r + j) - ln_gamma(r) - ln_gamma(j + 1.0) + r * stay + j * bought;
+        let (stay, bought) = (-(horizon / alpha).ln_1p(), -(alpha / horizon).ln_1p());
+        let count = |j: f64| ln_rising(r, j) - ln_gamma(j + 1.0) + r * stay + j * bought;
         let goes_on = (ln_beta_ratio(a, b, 0.0, x) + count(x)).exp();
         if repeats == 0 {
             return Ok(goes_on);
         }
-        let fewer: f64 = (0..repeats).map(|j| count(f64::from(j)).exp()).sum();
+        let fewer = (count(x - 1.0) + ln_of_fewer(r, bought.exp(), repeats - 1)).exp();
         let stops = ln_beta_ratio(a, b, 1.0, x - 1.0).exp();
         Ok(goes_on + stops * (1.0 - fewer).max(0.0))
     }
+}
+
+/// ln of how probable it is to buy no more than `most` times, beside exactly `most` times, where each purchase is followed by
+/// another with chance `z`.
+fn ln_of_fewer(r: f64, z: f64, most: u32) -> f64 {
+    let (mut term, mut sum, mut log) = (1.0, 1.0, 0.0);
+    for j in (1..=most).rev() {
+        let j = f64::from(j);
+        let ratio = j / ((r + (j - 1.0)) * z);
+        term *= ratio;
+        sum += term;
+        if ratio < 1.0 && term * ratio <= 1e-17 * (1.0 - ratio) * sum {
+            break;
+        }
+        if sum > 1e250 {
+            (term, sum, log) = (term / 1e250, sum / 1e250, log + 1e250_f64.ln());
+        }
+    }
+    log + sum.ln()
 }
 
 struct Data<'a>(Cow<'a, Customers>);
@@ -261,6 +275,62 @@ mod tests {
         close(at(0.999999), 1.10213733, 1e-8);
         close(at(1.000001), 1.10213624, 1e-8);
         assert!(at(0.999999) > at(1.0) && at(1.0) > at(1.000001));
+    }
+
+    #[test]
+    fn many_repeats_are_as_probable_as_term_by_term() {
+        let of = |r: f64, alpha: f64, horizon: f64, repeats: u32| {
+            let model = BgNbd::new(r, alpha, 0.793, 2.426).expect("positive");
+            let count = |j: f64| {
+                let z = horizon / (alpha + horizon);
+                let ln = ln_gamma(r + j) - ln_gamma(r) - ln_gamma(j + 1.0);
+                (ln + r * (1.0 - z).ln() + j * z.ln()).exp()
+            };
+            let x = f64::from(repeats);
+            let fewer: f64 = (0..repeats).map(|j| count(f64::from(j))).sum();
+            let goes_on = ln_beta_ratio(0.793, 2.426, 0.0, x).exp() * count(x);
+            let stops = ln_beta_ratio(0.793, 2.426, 1.0, x - 1.0).exp();
+            let got = model.probability_of_repeats(repeats, horizon);
+            close(
+                got.expect("a horizon"),
+                goes_on + stops * (1.0 - fewer),
+                1e-12,
+            );
+        };
+        of(0.243, 4.414, 39.0, 12);
+        of(0.243, 4.414, 39.0, 900);
+        of(30.0, 4.414, 3_900.0, 20_000);
+        of(30.0, 4.414, 39.0, 7);
+    }
+
+    #[test]
+    fn where_nobody_stops_it_is_negative_binomial() {
+        let at = |b: f64| {
+            let model = BgNbd::new(0.7226, 9.424, 0.793, b).expect("positive");
+            let got = model.expected_purchases(history(2.0, 30.0, 39.0), 39.0);
+            (
+                got.expect("a horizon"),
+                model.expected_purchases_of_new(39.0).expect("a horizon"),
+            )
+        };
+        let limit = (2.7226 / 48.424 * 39.0, 0.7226 / 9.424 * 39.0);
+        for b in [1e13, 1e18, 1e50, 1e300] {
+            let got = at(b);
+            close(got.0 / limit.0, 1.0, 1e-12);
+            close(got.1 / limit.1, 1.0, 1e-12);
+        }
+        close(at(1e11).0, 2.192_743_267_8, 1e-9);
+        assert!(at(1e5).0 < at(1e8).0 && at(1e8).0 < at(1e11).0 && at(1e11).0 < limit.0);
+    }
+
+    #[test]
+    fn far_from_one_there_is_an_answer() {
+        let model = BgNbd::new(0.243, 1e-300, 0.793, 2.426).expect("positive");
+        let got = model.expected_purchases_of_new(39.0).expect("a horizon");
+        assert!(got.is_finite() && got > 1e50, "{got}");
+        let model = BgNbd::new(0.243, 1e308, 0.793, 2.426).expect("positive");
+        let got = model.p_alive(history(2.0, 1e308, 1e308));
+        close(got, 1.0 / (1.0 + 0.793 / 3.426), 1e-12);
     }
 
     #[test]

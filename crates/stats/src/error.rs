@@ -11,6 +11,9 @@ pub enum Error {
     )]
     Repeats { repeats: f64, recency: f64 },
 
+    #[error("need repeats <= recency, got repeats {repeats}, recency {recency}")]
+    MoreThanOccasions { repeats: u32, recency: u32 },
+
     #[error("{name} must be {range}, got {value}")]
     Range {
         name: &'static str,
@@ -60,6 +63,9 @@ pub enum Error {
 
     #[error("a stored model could not be written or read: {0}")]
     Stored(String),
+
+    #[error("value out of range: {function} cannot be computed of these arguments")]
+    OutOfRange { function: &'static str },
 
     #[error("cancelled")]
     Cancelled,

@@ -41,7 +41,7 @@ pub struct Fit<const N: usize> {
     pub standard_errors: [f64; N],
     /// Evaluations of likelihood and gradient, from all starts.
     pub evaluations: usize,
-    /// The gradient is zero, as far as numbers go.
+    /// The gradient is zero, as far as numbers go, and likelihood and parameters are finite.
     pub converged: bool,
     /// The maximum lies at the edge of what the parameters may be, or is flat: the data do not tell them apart. The
     /// likelihood is right, the parameters are not to be read one by one.
@@ -50,6 +50,8 @@ pub struct Fit<const N: usize> {
 
 /// Of the gradient of the mean log-likelihood by the logarithms.
 const FLAT: f64 = 1e-9;
+/// Of the same, where the last digits of the likelihood are reached.
+const NEARLY_FLAT: f64 = 1e-4;
 /// Of the mean log-likelihood: what the order of summing and the last digits of lnΓ change.
 const ROUNDING: f64 = 1e-12;
 /// Steps one after the other that win no more than that.
@@ -279,16 +281,22 @@ impl<L: Likelihood<N>, const N: usize> Search<'_, L, N> {
             None => f64::NAN,
         };
         let of_logs: [f64; N] = std::array::from_fn(errors);
-        let boundary = of_logs
-            .iter()
-            .any(|error| error.is_nan() || *error >= UNKNOWN)
-            || is_far(&logs, &climb.start);
+        let has_run_away = is_far(&logs, &climb.start);
+        let boundary = has_run_away
+            || of_logs
+                .iter()
+                .any(|error| error.is_nan() || *error >= UNKNOWN);
+        let log_likelihood = at.value * self.model.weight();
+        let are_numbers =
+            log_likelihood.is_finite() && parameters.iter().all(|value| value.is_finite());
+        // Far out the gradient is what rounding leaves of it.
+        let is_flat = largest(&at.gradient) < NEARLY_FLAT || has_run_away;
         Ok(Fit {
             parameters,
-            log_likelihood: at.value * self.model.weight(),
+            log_likelihood,
             standard_errors: std::array::from_fn(|n| of_logs[n] * parameters[n]),
             evaluations: self.evaluations,
-            converged: climb.converged || boundary,
+            converged: (climb.converged || boundary) && are_numbers && is_flat,
             boundary,
         })
     }

@@ -89,7 +89,19 @@ impl GammaGamma {
 /// Of the number of purchases and their mean value, over customers, each spend with how many it stands for: far from 0, the
 /// model does not hold. NaN where all customers are alike in either.
 pub fn correlation(spends: impl IntoIterator<Item = (Spend, f64)>) -> f64 {
-    let spends: Vec<(Spend, f64)> = spends.into_iter().collect();
+    let mut spends: Vec<(Spend, f64)> = spends.into_iter().collect();
+    // In units in which squares neither overflow nor vanish.
+    let largest = |of: &dyn Fn(&(Spend, f64)) -> f64| spends.iter().map(of).fold(0.0, f64::max);
+    let units = [
+        largest(&|row| row.0.purchases),
+        largest(&|row| row.0.mean),
+        largest(&|row| row.1),
+    ];
+    for (spend, weight) in &mut spends {
+        spend.purchases /= units[0];
+        spend.mean /= units[1];
+        *weight /= units[2];
+    }
     let sum = |of: &dyn Fn(&Spend) -> f64| -> f64 {
         spends
             .iter()
@@ -103,7 +115,11 @@ pub fn correlation(spends: impl IntoIterator<Item = (Spend, f64)>) -> f64 {
         sum(&|s| (s.purchases - x).powi(2)),
         sum(&|s| (s.mean - mean).powi(2)),
     );
-    together / (of_x * of_mean).sqrt()
+    let correlation = together / (of_x.sqrt() * of_mean.sqrt());
+    match correlation.is_finite() {
+        true => correlation.clamp(-1.0, 1.0),
+        false => f64::NAN,
+    }
 }
 
 struct Data {
@@ -173,6 +189,12 @@ mod tests {
         assert!((of(&[(1.0, 5.0, 1.0), (3.0, 9.0, 2.0)]) - 1.0).abs() < 1e-12);
         assert!((of(&[(1.0, 9.0, 1.0), (3.0, 5.0, 1.0)]) + 1.0).abs() < 1e-12);
         assert!(of(&[(1.0, 9.0, 1.0)]).is_nan() && of(&[]).is_nan());
+        for unit in [1e-300, 1e300] {
+            assert!((of(&[(unit, 9.0, 1.0), (3.0 * unit, 5.0, 1.0)]) + 1.0).abs() < 1e-12);
+            assert!((of(&[(1.0, 5.0 * unit, unit), (3.0, 9.0 * unit, unit)]) - 1.0).abs() < 1e-12);
+        }
+        let got = of(&[(1e-300, 5.0, 1.0), (2.0, 9.0, 1.0), (3e-300, 1.0, 1.0)]);
+        assert!((-1.0..=1.0).contains(&got), "{got}");
     }
 
     #[test]

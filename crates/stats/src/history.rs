@@ -101,6 +101,14 @@ impl Customers {
     }
 }
 
+/// `time` / (`alpha` + `age`), also where the sum is too large for a number.
+pub(crate) fn in_spans(time: f64, alpha: f64, age: f64) -> f64 {
+    match (alpha + age).is_finite() {
+        true => time / (alpha + age),
+        false => 0.5 * time / (0.5 * alpha + 0.5 * age),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

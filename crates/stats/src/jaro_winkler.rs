@@ -11,6 +11,12 @@
 //! Source: Jaro (1989), J. of the American Statistical Association 84(406); Winkler (1990), "String Comparator Metrics and
 //! Enhanced Decision Rules in the Fellegi-Sunter Model of Record Linkage".
 
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
+
+/// Characters from where on a text is searched by its characters.
+const LONG: usize = 256;
 const MOST_PREFIX: usize = 4;
 const PREFIX_WEIGHT: f64 = 0.1;
 const BOOSTED_ABOVE: f64 = 0.7;
@@ -55,8 +61,39 @@ impl Comparer {
         jaro + PREFIX_WEIGHT * prefix * (1.0 - jaro)
     }
 
-    /// Those of `a` that have a partner in `b`, in the order of `a`.
+    /// Those of `a` that have a partner in `b`, in the order of `a`: the first in reach that is not taken.
     fn find_matches(&mut self) {
+        match self.b.len() > LONG {
+            true => self.find_matches_by_character(),
+            false => self.find_matches_in_turn(),
+        }
+    }
+
+    /// In time that grows with the texts, not with their product: what is before a character's reach is so for all later ones.
+    fn find_matches_by_character(&mut self) {
+        let reach = (self.a.len().max(self.b.len()) / 2).saturating_sub(1);
+        self.matched.clear();
+        self.is_taken.clear();
+        self.is_taken.resize(self.b.len(), false);
+        let mut places: HashMap<char, VecDeque<usize>> = HashMap::default();
+        for (m, character) in self.b.iter().enumerate() {
+            places.entry(*character).or_default().push_back(m);
+        }
+        for (n, character) in self.a.iter().enumerate() {
+            let Some(places) = places.get_mut(character) else {
+                continue;
+            };
+            while places.front().is_some_and(|m| *m < n.saturating_sub(reach)) {
+                places.pop_front();
+            }
+            if let Some(partner) = places.pop_front_if(|m| *m < n + reach + 1) {
+                self.is_taken[partner] = true;
+                self.matched.push(*character);
+            }
+        }
+    }
+
+    fn find_matches_in_turn(&mut self) {
         let reach = (self.a.len().max(self.b.len()) / 2).saturating_sub(1);
         self.matched.clear();
         self.is_taken.clear();
@@ -113,6 +150,30 @@ mod tests {
         check("анна", "анна", 1.0, 1.0);
         check("abc", "xyz", 0.0, 0.0);
         check("a", "b", 0.0, 0.0);
+    }
+
+    #[test]
+    fn long_texts_are_compared_as_short_ones() {
+        let text = |step: usize, n: usize| -> String {
+            let letter =
+                |index: usize| char::from(b'a' + ((index * index + step * index) % 23) as u8);
+            (0..n).map(letter).collect()
+        };
+        for (a, b) in [
+            (text(1, 300), text(2, 400)),
+            (text(3, 700), text(5, 257)),
+            (text(1, 9), text(2, 900)),
+        ] {
+            let mut comparer = Comparer {
+                a: a.chars().collect(),
+                b: b.chars().collect(),
+                ..Comparer::default()
+            };
+            comparer.find_matches_in_turn();
+            let expected = (comparer.matched.clone(), comparer.is_taken.clone());
+            comparer.find_matches_by_character();
+            assert_eq!((comparer.matched, comparer.is_taken), expected);
+        }
     }
 
     #[test]

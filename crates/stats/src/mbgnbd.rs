@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use crate::dual::{Real, ln_beta_ratio, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
-use crate::history::{Customers, History};
+use crate::history::{Customers, History, in_spans};
 use crate::special::purchases_while_active;
 use crate::{Error, Result};
 
@@ -51,9 +51,12 @@ impl MbgNbd {
 
     /// Probability that the customer has not stopped by now.
     pub fn p_alive(&self, history: History) -> f64 {
-        let x = history.repeats;
-        let silence =
-            (self.r + x) * ((self.alpha + history.age) / (self.alpha + history.recency)).ln();
+        let History {
+            repeats: x,
+            recency,
+            age,
+        } = history;
+        let silence = (self.r + x) * in_spans(age - recency, self.alpha, recency).ln_1p();
         1.0 / (1.0 + (self.a.ln() - (self.b + x).ln() + silence).exp())
     }
 
@@ -61,16 +64,16 @@ impl MbgNbd {
     pub fn expected_purchases(&self, history: History, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
         let (r, a, b, x) = (self.r, self.a, self.b, history.repeats);
-        let z = horizon / (self.alpha + history.age + horizon);
-        Ok(purchases_while_active(r + x, b + x + 1.0, a - 1.0, z) * self.p_alive(history))
+        let spans = in_spans(horizon, self.alpha, history.age);
+        Ok(purchases_while_active(r + x, a, b + x + 1.0, spans) * self.p_alive(history))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
     pub fn expected_purchases_of_new(&self, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
         let (r, a, b) = (self.r, self.a, self.b);
-        let z = horizon / (self.alpha + horizon);
-        Ok(b / (a + b) * purchases_while_active(r, b + 1.0, a - 1.0, z))
+        let stays = 1.0 / (1.0 + a / b);
+        Ok(stays * purchases_while_active(r, a, b + 1.0, horizon / self.alpha))
     }
 }
 

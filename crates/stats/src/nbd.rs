@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::dual::{Real, ln_rising};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
-use crate::history::{Customers, History};
+use crate::history::{Customers, History, in_spans};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Nbd {
     /// Purchases expected in the next `horizon`, in the unit of the histories.
     pub fn expected_purchases(&self, history: History, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
-        Ok((self.r + history.repeats) / (self.alpha + history.age) * horizon)
+        Ok((self.r + history.repeats) * in_spans(horizon, self.alpha, history.age))
     }
 }
 

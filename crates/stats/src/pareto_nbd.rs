@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use crate::dual::{Real, ln_diff_exp, ln_rising, ln_sum_exp};
 use crate::error::{not_negative, positive};
 use crate::fit::{self, Fit, IsCancelled, Likelihood};
-use crate::history::{Customers, History};
-use crate::special::{hyp2f1, ln_gamma, ln_tricomi_u};
+use crate::history::{Customers, History, in_spans};
+use crate::special::{GAUSS, hyp2f1, scaled_exponential_integral};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,15 +66,14 @@ impl ParetoNbd {
     /// Purchases expected in the next `horizon`, in the unit of the histories.
     pub fn expected_purchases(&self, history: History, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
-        let rate = (self.r + history.repeats) / (self.alpha + history.age);
         let time = active_time(self.s, self.beta + history.age, horizon);
-        Ok(self.p_alive(history) * rate * time)
+        Ok(self.p_alive(history) * self.purchases_within(history, time))
     }
 
     /// Purchases, beyond the first, that a new customer is expected to make within `horizon`.
     pub fn expected_purchases_of_new(&self, horizon: f64) -> Result<f64> {
         not_negative("horizon", horizon)?;
-        Ok(self.r / self.alpha * active_time(self.s, self.beta, horizon))
+        Ok(self.r * (active_time(self.s, self.beta, horizon) / self.alpha))
     }
 
     /// Discounted expected residual transactions: all purchases still to come, each worth e^(−`discount` · time until then).
@@ -82,18 +81,15 @@ impl ParetoNbd {
     /// `discount` is a continuously compounded rate per unit of the histories: 15 % a year is ln(1.15)/52 a week.
     pub fn discounted_residual_purchases(&self, history: History, discount: f64) -> Result<f64> {
         positive("discount", discount)?;
-        let (r, alpha, s, beta) = (self.r, self.alpha, self.s, self.beta);
-        let x = history.repeats;
-        let ln_u = ln_tricomi_u(s, discount * (beta + history.age));
-        let log = r * alpha.ln()
-            + s * beta.ln()
-            + (s - 1.0) * discount.ln()
-            + ln_gamma(r + x + 1.0)
-            + ln_u
-            - ln_gamma(r)
-            - (r + x + 1.0) * (alpha + history.age).ln()
-            - self.log_likelihood(history);
-        Ok(log.exp())
+        // ∫₀^∞ e^(−discount·τ) (1 + τ/(β+T))^−s dτ: the discounted time that one who is active now stays so.
+        let span = self.beta + history.age;
+        let time = span * scaled_exponential_integral(self.s, discount * span);
+        Ok(self.p_alive(history) * self.purchases_within(history, time))
+    }
+
+    /// Of one who stays active for `time`.
+    fn purchases_within(&self, history: History, time: f64) -> f64 {
+        (self.r + history.repeats) * in_spans(time, self.alpha, history.age)
     }
 }
 
@@ -200,17 +196,6 @@ fn by_series<R: Real>([r, alpha, s, beta]: [R; 4], history: History) -> R {
 const SLOW: f64 = 0.1;
 /// What lies e^−this below the integrand's peak is nothing beside it.
 const NOTHING: f64 = 45.0;
-/// Nodes and weights of the rule of Gauss and Legendre with 16 points; those of the other half are their mirror.
-const GAUSS: [(f64, f64); 8] = [
-    (0.095_012_509_837_637_44, 0.189_450_610_455_068_64),
-    (0.281_603_550_779_258_9, 0.182_603_415_044_923_64),
-    (0.458_016_777_657_227_37, 0.169_156_519_395_002_65),
-    (0.617_876_244_402_643_8, 0.149_595_988_816_576_7),
-    (0.755_404_408_355_003, 0.124_628_971_255_534_07),
-    (0.865_631_202_387_831_8, 0.095_158_511_682_492_6),
-    (0.944_575_023_073_232_6, 0.062_253_523_938_647_456),
-    (0.989_400_934_991_649_9, 0.027_152_459_411_754_176),
-];
 
 /// The same integral over v = ln((c + τ) / (c + recency)), where c is the lesser of α and β: the logarithm of the integrand
 /// is concave, so that its slope says where to end and how fine to cut.
@@ -352,6 +337,34 @@ mod tests {
         for (x, expected) in (1..).zip(expected) {
             assert!((of(f64::from(x), 30.0) - expected).abs() < 1e-4, "{x}");
         }
+    }
+
+    #[test]
+    fn where_nobody_stops_the_residual_is_a_perpetuity() {
+        let discount = 0.0027;
+        let expected = (0.7 + 3.0) / (9.0 + 38.0) / discount;
+        let of = |s, beta| {
+            let model = ParetoNbd::new(0.7, 9.0, s, beta).expect("positive");
+            let got = model.discounted_residual_purchases(history(3.0, 30.0, 38.0), discount);
+            got.expect("a discount") / expected
+        };
+        for s in [1e-3, 1e-5, 1e-7, 1e-300] {
+            let got = of(s, 2e6);
+            assert!((got - 1.0).abs() < 1e-3 * s + 1e-12, "{s} {got}");
+        }
+        assert!((of(8e-7, 2e6) - 1.0).abs() < 1e-9);
+        // Everybody stops at the rate s/β.
+        let rate = 1e-13;
+        let got = of(1e13, 1e13 / rate);
+        assert!(
+            (got * (discount + rate) / discount - 1.0).abs() < 1e-9,
+            "{got}"
+        );
+        let model = ParetoNbd::new(0.7, 9.0, 1e13, 1e14).expect("positive");
+        let of_last = model.discounted_residual_purchases(history(3.0, 38.0, 38.0), discount);
+        let expected = (0.7 + 3.0) / (9.0 + 38.0) / (discount + 0.1);
+        let got = of_last.expect("a discount");
+        assert!((got / expected - 1.0).abs() < 1e-9, "{got} {expected}");
     }
 
     #[test]

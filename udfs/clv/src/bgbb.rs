@@ -47,7 +47,8 @@ macro_rules! says {
         concat!(
             $text,
             " NULL if an argument is NULL. Refused (22023) are parameters that are not above 0, what is not a whole number,",
-            " and histories without repeats <= recency <= occasions or in which only one of repeats and recency is 0."
+            " and histories without repeats <= recency <= occasions or in which only one of repeats and recency is 0; (22003) what double",
+            " precision cannot hold."
         )
     };
 }

@@ -56,7 +56,7 @@ pub(crate) const SCALARS: &[Scalar] = &[
         arguments: &[R, ALPHA, A, B, HORIZON],
         page: Page {
             section: SECTION,
-            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the BG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0.",
+            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the BG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0; (22003) what double precision cannot hold.",
             example: "SELECT bgnbd_expected_purchases_of_new(0.243, 4.414, 0.793, 2.426, 52);",
         },
         work: Work::Number(expected_purchases_of_new),
@@ -66,7 +66,7 @@ pub(crate) const SCALARS: &[Scalar] = &[
         arguments: &[R, ALPHA, A, B, REPEATS, HORIZON],
         page: Page {
             section: SECTION,
-            says: "Probability that a new customer makes exactly so many purchases beyond the first within the horizon, after the BG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters or a horizon that are not above 0, and repeats that are not a whole number from 0 to 1000000.",
+            says: "Probability that a new customer makes exactly so many purchases beyond the first within the horizon, after the BG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters or a horizon that are not above 0, and repeats that are not a whole number from 0 to 1000000; (22003) what double precision cannot hold.",
             example: "SELECT bgnbd_probability_of_repeats(0.243, 4.414, 0.793, 2.426, 0, 39);",
         },
         work: Work::Number(probability_of_repeats),

@@ -4,11 +4,11 @@
 //! per purchase, Σ s·(E(t) − E(t−1)) / (1 + discount)^t over the periods t = 1, 2, … up to the horizon; a last part of a
 //! period is discounted at its end.
 
-use rapport_stats::Result;
 use rapport_stats::bgnbd::BgNbd;
 use rapport_stats::gamma_gamma::GammaGamma;
 use rapport_stats::history::History;
-use rapport_udf_face::{Argument, Page, Scalar, Work, taken, within};
+use rapport_stats::{Error, Result};
+use rapport_udf_face::{Argument, Page, Scalar, Work, cancel, taken, within};
 
 use crate::bgnbd::{A, ALPHA, B, R};
 use crate::gamma_gamma::{MEAN_SPEND, P, Q, V, spend};
@@ -16,6 +16,8 @@ use crate::history::{AGE, RECENCY, REPEATS, SECTION};
 
 /// Each period costs one evaluation of the model.
 const MOST_PERIODS: f64 = 10_000.0;
+/// Periods between two looks at whether the answer is still wanted.
+const OFTEN: u32 = 64;
 
 pub(crate) const SCALARS: &[Scalar] = &[Scalar {
     name: "customer_lifetime_value",
@@ -42,10 +44,10 @@ pub(crate) const SCALARS: &[Scalar] = &[Scalar {
     ],
     page: Page {
         section: SECTION,
-        says: "What a customer will spend within the horizon, in money of today and the currency of mean_spend, after the BG/NBD model of purchases and the gamma-gamma model of their values: over the periods, the purchases expected in each, times the expected spend per purchase, divided by (1 + discount) to the power of the period's number. A period is the unit of age: fit on weeks, horizon counts weeks and discount is per week. NULL if an argument is NULL. Refused (22023) is what bgnbd_expected_purchases and gamma_gamma_expected_value refuse, and a horizon or a discount out of range.",
+        says: "What a customer will spend within the horizon, in money of today and the currency of mean_spend, after the BG/NBD model of purchases and the gamma-gamma model of their values: over the periods, the purchases expected in each, times the expected spend per purchase, divided by (1 + discount) to the power of the period's number. A period is the unit of age: fit on weeks, horizon counts weeks and discount is per week. NULL if an argument is NULL. Infinity where the expected spend is. Refused (22023) is what bgnbd_expected_purchases and gamma_gamma_expected_value refuse, and a horizon or a discount out of range.",
         example: "SELECT customer_lifetime_value(0.243, 4.414, 0.793, 2.426, 6.25, 3.74, 15.44, 2, 30.43, 38.86, 22.35, 52, 0.0027);",
     },
-    work: Work::Number(lifetime_value),
+    work: Work::NumberOrInfinity(lifetime_value),
 }];
 
 fn lifetime_value(row: &[f64]) -> Result<f64> {
@@ -81,12 +83,15 @@ fn lifetime_value(row: &[f64]) -> Result<f64> {
     )?;
     let (mut sum, mut before) = (0.0, 0.0);
     for period in 1..=horizon.ceil() as u32 {
+        if period % OFTEN == 0 && cancel::is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         let end = f64::from(period).min(horizon);
         let until = model.expected_purchases(history, end)?;
         sum += (until - before) / (1.0 + discount).powf(end);
         before = until;
     }
-    Ok(value * sum)
+    Ok(if sum == 0.0 { 0.0 } else { value * sum })
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) const SCALARS: &[Scalar] = &[Scalar {
         says: "What a customer is expected to spend per purchase, in the currency of mean_spend, after the gamma-gamma model: an average of their own mean and the population's, the more their own the more they bought. The population's where repeats is 0, and Infinity then if q <= 1. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0, repeats below 0, and a mean_spend that is not above 0 where there are repeats.",
         example: "SELECT gamma_gamma_expected_value(6.25, 3.74, 15.44, 2, 22.35);",
     },
-    work: Work::Number(expected_value),
+    work: Work::NumberOrInfinity(expected_value),
 }];
 
 pub(crate) const AGGREGATES: &[Aggregate] = &[

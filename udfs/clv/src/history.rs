@@ -32,7 +32,7 @@ macro_rules! says {
         concat!(
             $text,
             " NULL if an argument is NULL. Refused (22023) are parameters that are not above 0, and histories without",
-            " 0 <= recency <= age or in which only one of repeats and recency is 0."
+            " 0 <= recency <= age or in which only one of repeats and recency is 0; (22003) what double precision cannot hold."
         )
     };
 }
@@ -44,7 +44,7 @@ macro_rules! fit_says {
         concat!(
             $text,
             " By maximum likelihood; the answer is a row: the parameters, log_likelihood, the standard error of each",
-            " parameter (NULL where the likelihood is flat), customers (the sum of the weights), converged, and boundary:",
+            " parameter (NULL where the likelihood is flat), customers (the sum of the weights), converged (the slope is 0, and all is finite), and boundary:",
             " true where the data do not tell the parameters apart, so that the likelihood is right but no parameter is to",
             " be read by itself. Rows with a NULL are left out; NULL without any row. Refused (22023) are impossible",
             " histories and negative weights."

@@ -38,7 +38,7 @@ pub(crate) const SCALARS: &[Scalar] = &[
         arguments: &[R, ALPHA, A, B, HORIZON],
         page: Page {
             section: SECTION,
-            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the MBG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0.",
+            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the MBG/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0; (22003) what double precision cannot hold.",
             example: "SELECT mbgnbd_expected_purchases_of_new(0.525, 6.183, 0.891, 1.614, 52);",
         },
         work: Work::Number(expected_purchases_of_new),

@@ -53,7 +53,7 @@ pub(crate) const SCALARS: &[Scalar] = &[
         arguments: &[R, ALPHA, S, BETA, HORIZON],
         page: Page {
             section: SECTION,
-            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the Pareto/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0.",
+            says: "Purchases beyond the first that a new customer is expected to make within the horizon, after the Pareto/NBD model. NULL if an argument is NULL. Refused (22023) are parameters that are not above 0 and a horizon below 0; (22003) what double precision cannot hold.",
             example: "SELECT pnbd_expected_purchases_of_new(0.553, 10.578, 0.606, 11.669, 52);",
         },
         work: Work::Number(expected_purchases_of_new),

@@ -52,6 +52,11 @@ impl AggregateFunction {
         argument::calls(self.aggregate.arguments)
     }
 
+    /// Whether its last argument stands for any number of features.
+    pub fn takes_features(&self) -> bool {
+        argument::takes_features(self.aggregate.arguments)
+    }
+
     /// The columns of `(f(…)).*` with their types; empty if the answer is not a row.
     pub fn fields(&self) -> &'static [(&'static str, Answer)] {
         match self.aggregate.answer {

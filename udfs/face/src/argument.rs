@@ -203,6 +203,10 @@ pub(crate) fn calls(arguments: &[Argument]) -> Vec<Vec<DataType>> {
     calls
 }
 
+pub(crate) fn takes_features(arguments: &[Argument]) -> bool {
+    arguments.last().is_some_and(|last| last.kind.is_features())
+}
+
 /// The types that given ones are cast to.
 pub(crate) fn coerced(
     name: &str,

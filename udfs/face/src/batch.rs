@@ -12,6 +12,7 @@ use rapport_stats::Error;
 
 use crate::answer::numbers;
 use crate::argument::Kind;
+use crate::cancel;
 use crate::refused;
 use crate::scalar::Array;
 
@@ -137,6 +138,7 @@ impl Batch<'_> {
         let mut row = vec![0.0; self.columns.len()];
         let mut answers = Vec::with_capacity(self.n_rows);
         for index in 0..self.n_rows {
+            cancel::check(index)?;
             if !self.is_valid(index) {
                 answers.push(empty);
                 continue;
@@ -161,6 +163,7 @@ impl Batch<'_> {
         let mut row = vec![none; self.columns.len()];
         let mut answers = Vec::with_capacity(self.n_rows);
         for index in 0..self.n_rows {
+            cancel::check(index)?;
             if !self.is_valid(index) {
                 answers.push(empty.clone());
                 continue;

@@ -1,8 +1,13 @@
 //! Whether an answer is still wanted. An aggregate does not know its statement; the thread that polls it for the answer does,
-//! for as long as it polls.
+//! for as long as it polls. So does a function of one row, of which many come at once.
 
 use std::cell::RefCell;
 use std::sync::Arc;
+
+use datafusion_common::Result;
+use rapport_stats::Error;
+
+use crate::refused;
 
 /// True once nobody wants the answer any more.
 pub type IsCancelled = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -33,6 +38,23 @@ pub fn asked() -> impl Fn() -> bool + Send + Sync {
     move || asked.as_ref().is_some_and(|is_cancelled| is_cancelled())
 }
 
+/// As [`asked`], here and now.
+pub fn is_cancelled() -> bool {
+    ASKED.with_borrow(|asked| asked.as_ref().is_some_and(|is_cancelled| is_cancelled()))
+}
+
+/// Rows, or pieces of a long one, between two looks.
+const OFTEN: usize = 16;
+
+/// To be called by a function of one row for each `row` from 0, or for each piece of a long one: fails soon after nobody wants
+/// the answer any more. Most calls cost nothing.
+pub fn check(row: usize) -> Result<()> {
+    match row.is_multiple_of(OFTEN) && is_cancelled() {
+        true => Err(refused(Error::Cancelled)),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +67,21 @@ mod tests {
     fn who_is_asked_goes_along_to_other_threads() {
         let asked = with(&says(true), asked);
         assert!(std::thread::spawn(asked).join().expect("no panic"));
+    }
+
+    #[test]
+    fn a_function_of_one_row_ends_within_a_few() {
+        let rows = || (0..100).try_for_each(check);
+        assert!(rows().is_ok());
+        with(&says(true), || assert!(rows().is_err() && is_cancelled()));
+        with(&says(false), || assert!(rows().is_ok() && !is_cancelled()));
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let count = Arc::new(count);
+        let counted = count.clone();
+        let later: IsCancelled =
+            Arc::new(move || counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2);
+        with(&later, || assert!(rows().is_err()));
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 4);
     }
 
     #[test]

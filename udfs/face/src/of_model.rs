@@ -10,6 +10,7 @@ use datafusion_common::Result;
 use rapport_stats::Error;
 
 use crate::answer;
+use crate::cancel;
 use crate::column::feature;
 use crate::refused;
 use crate::scalar::OfModel;
@@ -54,6 +55,7 @@ fn asked(f: OfModel, args: &[Given], n_rows: usize) -> Result<Vec<(Vec<usize>, V
     let mut answers = vec![];
     let mut row = 0;
     while row < n_rows {
+        cancel::check(answers.len())?;
         let first = place(row);
         let same = (row + 1..n_rows).find(|next| !is_same(models, first, place(*next)));
         let end = same.unwrap_or(n_rows);

@@ -14,6 +14,8 @@ use datafusion_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use rapport_stats::Error;
+
 use crate::answer::Answer;
 use crate::argument::{self, Argument};
 use crate::batch::{Batch, Column};
@@ -23,7 +25,10 @@ use crate::page::Page;
 /// The mathematics of one row; no argument is NULL.
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
+    /// What is not finite is refused, unless an argument was not.
     Number(fn(&[f64]) -> rapport_stats::Result<f64>),
+    /// As the manual says, the right answer may be infinite.
+    NumberOrInfinity(fn(&[f64]) -> rapport_stats::Result<f64>),
     Whole(fn(&[f64]) -> rapport_stats::Result<i64>),
     Text(fn(&[f64]) -> rapport_stats::Result<&'static str>),
     /// As the others, of functions that take arrays.
@@ -75,7 +80,10 @@ impl Scalar {
 
     fn answer(&self) -> Answer {
         match self.work {
-            Work::Number(_) | Work::NumberOfArrays(_) | Work::NumberOfModel(_) => Answer::Number,
+            Work::Number(_)
+            | Work::NumberOrInfinity(_)
+            | Work::NumberOfArrays(_)
+            | Work::NumberOfModel(_) => Answer::Number,
             Work::Whole(_) | Work::WholeOfArrays(_) => Answer::Whole,
             Work::Text(_) => Answer::Text,
             Work::NumbersOfArrays(_) | Work::NumbersOfModel(_) => Answer::Numbers,
@@ -95,6 +103,11 @@ impl ScalarFunction {
     /// The types of its arguments, for each way to call it.
     pub fn calls(&self) -> Vec<Vec<DataType>> {
         argument::calls(self.scalar.arguments)
+    }
+
+    /// Whether its last argument stands for any number of features.
+    pub fn takes_features(&self) -> bool {
+        argument::takes_features(self.scalar.arguments)
     }
 }
 
@@ -175,7 +188,10 @@ impl Scalar {
             n_rows,
         };
         Ok(match self.work {
-            Work::Number(f) => batch.floats(f)?,
+            Work::Number(f) => batch.floats(|row| self.in_range(row, f(row)?, f64::is_finite))?,
+            Work::NumberOrInfinity(f) => {
+                batch.floats(|row| self.in_range(row, f(row)?, |answer| !answer.is_nan()))?
+            }
             Work::Whole(f) => batch.whole(f)?,
             Work::Text(f) => {
                 let texts = batch.map(f, "")?;
@@ -194,6 +210,23 @@ impl Scalar {
     }
 }
 
+impl Scalar {
+    /// 22003 for an answer that is none, of a row of finite numbers.
+    fn in_range(
+        &self,
+        row: &[f64],
+        answer: f64,
+        is_answer: fn(f64) -> bool,
+    ) -> rapport_stats::Result<f64> {
+        if is_answer(answer) || !row.iter().all(|value| value.is_finite()) {
+            return Ok(answer);
+        }
+        Err(Error::OutOfRange {
+            function: self.name,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +234,6 @@ mod tests {
     use arrow::array::builder::Float64Builder;
     use arrow::array::{AsArray, Float64Array, ListBuilder};
     use arrow::datatypes::Float64Type;
-    use rapport_stats::Error;
 
     const PAGE: Page = Page {
         section: "Tests",
@@ -263,6 +295,25 @@ mod tests {
         check(&[floats(&[None]), floats(&[Some(0.0)])], &[None]);
         let error = check::ask(&quotient(), &[1.0, 0.0]).expect_err("refused");
         check::is_refusal(&error, "nothing to divide by");
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_by_name_unless_an_argument_was_none() {
+        let error = check::ask(&quotient(), &[1e300, 1e-300]).expect_err("refused");
+        check::is_refusal(&error, "value out of range: quotient cannot be computed");
+        check(
+            &[constant(Some(f64::INFINITY)), constant(Some(2.0))],
+            &[Some(f64::INFINITY)],
+        );
+        check(&[floats(&[None]), floats(&[Some(1e-300)])], &[None]);
+    }
+
+    #[test]
+    fn rows_that_nobody_wants_are_not_computed() {
+        let args = [floats(&[Some(1.0); 100]), constant(Some(2.0))];
+        let is_cancelled: crate::cancel::IsCancelled = Arc::new(|| true);
+        let answer = crate::cancel::with(&is_cancelled, || check::invoke(&quotient(), &args));
+        check::is_refusal(&answer.expect_err("cancelled"), "cancelled");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use datafusion_expr::{
     Signature, Volatility,
 };
 use rapport_stats::jaro_winkler::Comparer;
-use rapport_udf_face::no_such_function;
+use rapport_udf_face::{cancel, no_such_function};
 
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let jaro = Similarity::new(
@@ -69,18 +69,24 @@ impl Similarity {
         }
     }
 
-    fn compare_all(&self, a: &StringViewArray, b: &StringViewArray, n_rows: usize) -> ArrayRef {
+    fn compare_all(
+        &self,
+        a: &StringViewArray,
+        b: &StringViewArray,
+        n_rows: usize,
+    ) -> Result<ArrayRef> {
         // A single text is compared with all of the others.
         let place = |texts: &StringViewArray, row: usize| if texts.len() == 1 { 0 } else { row };
         let mut comparer = Comparer::default();
         let mut answers = Float64Builder::with_capacity(n_rows);
         for row in 0..n_rows {
+            cancel::check(row)?;
             let (at_a, at_b) = (place(a, row), place(b, row));
             let is_known = a.is_valid(at_a) && b.is_valid(at_b);
             let answer = || (self.compare)(&mut comparer, a.value(at_a), b.value(at_b));
             answers.append_option(is_known.then(answer));
         }
-        Arc::new(answers.finish())
+        Ok(Arc::new(answers.finish()))
     }
 }
 
@@ -137,7 +143,7 @@ impl ScalarUDFImpl for Similarity {
             ColumnarValue::Array(texts) => Ok(texts.clone()),
         };
         let (a, b) = (texts(&args.args[0])?, texts(&args.args[1])?);
-        let answers = self.compare_all(a.as_string_view(), b.as_string_view(), n_rows);
+        let answers = self.compare_all(a.as_string_view(), b.as_string_view(), n_rows)?;
         match is_constant {
             true => Ok(ColumnarValue::Scalar(
                 datafusion_common::ScalarValue::try_from_array(&answers, 0)?,

@@ -2,7 +2,7 @@
 
 use rapport_stats::Result;
 use rapport_stats::als::{Settings, fit};
-use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel, whole};
+use rapport_udf_face::{Aggregate, Answer, Argument, Page, Rows, Value, cancel, whole, within};
 
 use crate::who_had_what::{
     CUSTOMER, Found, ITEM, K, MOST_ROWS, SECTION, check, interactions, most, whole_within,
@@ -62,6 +62,14 @@ pub(crate) const AGGREGATE: Aggregate = Aggregate {
 };
 
 fn work(rows: &Rows) -> Result<Value> {
+    for weight in rows.numbers(2) {
+        within(
+            "weight",
+            "a finite number of at least 0",
+            *weight,
+            0.0..=f64::MAX,
+        )?;
+    }
     let interactions = interactions(rows, rows.numbers(2))?;
     let k = most(rows, 3)?;
     let settings = settings(rows)?;

@@ -1,6 +1,7 @@
 WITH touches AS (
     SELECT $customer AS customer, $occurred_at AS moment, ($channel)::text AS channel,
-        coalesce($converted, false) AS converted, ($value)::double precision AS value,
+        coalesce($converted, false) AS converted,
+        CASE WHEN $converted THEN "$not_negative"('value', ($value)::double precision) END AS value,
         coalesce(sum(CASE WHEN $converted THEN 1 ELSE 0 END) OVER (
             PARTITION BY $customer ORDER BY $occurred_at, coalesce($converted, false) ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ), 0) AS journey

@@ -1,7 +1,7 @@
 WITH active AS (
     SELECT customer, period, sum(amount) AS amount
     FROM (
-        SELECT $customer AS customer, date_trunc($period, $occurred_at)::date AS period, ($amount)::double precision AS amount
+        SELECT $customer AS customer, date_trunc("$one_of"('period', 'day, week, month, quarter or year', lower($period)), $occurred_at)::date AS period, ($amount)::double precision AS amount
         FROM "$relation"
     ) AS events
     WHERE customer IS NOT NULL AND period IS NOT NULL
@@ -19,7 +19,7 @@ WITH active AS (
     FROM sizes JOIN (SELECT DISTINCT period FROM counted) AS periods ON periods.period >= sizes.cohort
 )
 SELECT grid.cohort, grid.period,
-    CASE $period
+    CASE lower($period)
         WHEN 'day' THEN grid.period - grid.cohort
         WHEN 'week' THEN (grid.period - grid.cohort) / 7
         WHEN 'month' THEN months

@@ -129,7 +129,7 @@ pub(crate) const FUNCTIONS: &[TableFunction] = &[
         ],
         page: Page {
             section: SECTION,
-            says: "What each channel is credited with. The touches of a customer before a conversion, since the conversion before it, are its path; those after the last conversion are a path that led nowhere. The channel of a converting row is a touch too. Conversions are the sum of value; those without any touch are credited to the channel NULL. removal_effect, the share of conversions that would be lost without the channel, is known for markov only, which shares out the value as it shares out the conversions (see attribution_credits).",
+            says: "What each channel is credited with. The touches of a customer before a conversion, since the conversion before it, are its path; those after the last conversion are a path that led nowhere. The channel of a converting row is a touch too. Conversions are the sum of value; those without any touch are credited to the channel NULL. removal_effect, the share of conversions that would be lost without the channel, is known for markov only, which shares out the value as it shares out the conversions (see attribution_credits). A method or half_life that is NULL gives no rows; a value that is NULL counts as 0, and where all do, conversions and share are NULL. Refused (22023) are another method, the value of a conversion below 0 and a half_life that is not above 0.",
             example: "SELECT * FROM attribution('markov', interactions, customer_id, occurred_at, CASE WHEN interaction_type <> 'purchase' THEN channel END, interaction_type = 'purchase');",
         },
         sql: include_str!("attribution.sql"),
@@ -164,7 +164,7 @@ pub(crate) const FUNCTIONS: &[TableFunction] = &[
         ],
         page: Page {
             section: SECTION,
-            says: "Who came back. A cohort is the customers whose first row lies in the same period; a row of the answer tells how many of them (customers, share) have a row in a later period, age periods on. Periods in which nobody at all was active are left out.",
+            says: "Who came back. A cohort is the customers whose first row lies in the same period; a row of the answer tells how many of them (customers, share) have a row in a later period, age periods on. Periods in which nobody at all was active are left out. A period that is NULL gives no rows; another one than those named is refused (22023).",
             example: "SELECT * FROM cohorts((SELECT * FROM interactions WHERE interaction_type = 'purchase'), customer_id, occurred_at, 'month', amount);",
         },
         sql: include_str!("cohorts.sql"),
@@ -293,7 +293,7 @@ pub(crate) const FUNCTIONS: &[TableFunction] = &[
         ],
         page: Page {
             section: SECTION,
-            says: "The k items for each customer that suit best what the customer has, and that the customer does not have. With cosine and jaccard the score is the sum of their similarities to what the customer has (see item_neighbours), with als the product of tastes (see als_recommend), with popularity the number of customers who have the item, which the others are to be judged against. Equal scores are ranked by item.",
+            says: "The k items for each customer that suit best what the customer has, and that the customer does not have. With cosine and jaccard the score is the sum of their similarities to what the customer has (see item_neighbours), with als the product of tastes (see als_recommend), with popularity the number of customers who have the item, which the others are to be judged against. Equal scores are ranked by item. Refused (22023) are another method, and with als a weight below 0.",
             example: "SELECT * FROM recommend(interactions, customer_id, product_id, 5);",
         },
         sql: include_str!("recommend.sql"),
@@ -337,7 +337,7 @@ pub(crate) const FUNCTIONS: &[TableFunction] = &[
         ],
         page: Page {
             section: SECTION,
-            says: "The share of customers that stays longer than each time at which somebody left, after Kaplan and Meier, with the interval of confidence of log(-log(survival)) (see km_curve).",
+            says: "The share of customers that stays longer than each time at which somebody left, after Kaplan and Meier, with the interval of confidence of log(-log(survival)) (see km_curve). A level that is NULL gives no rows; rows whose duration or event is NULL are left out, and those whose stratum is NULL are a stratum.",
             example: "SELECT * FROM survival_curve(customers, tenure, churned, contract);",
         },
         sql: include_str!("survival_curve.sql"),

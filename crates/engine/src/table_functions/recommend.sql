@@ -1,5 +1,5 @@
 WITH had AS (
-    SELECT $customer AS customer, $item AS item, sum(($weight)::double precision) AS weight
+    SELECT $customer AS customer, $item AS item, sum(CASE WHEN $method = 'als' THEN "$not_negative"('weight', ($weight)::double precision) END) AS weight
     FROM "$relation"
     WHERE $customer IS NOT NULL AND $item IS NOT NULL
     GROUP BY $customer, $item
@@ -7,7 +7,7 @@ WITH had AS (
     SELECT (pair).item AS item, (pair).neighbour AS neighbour, (pair).score AS score
     FROM (
         SELECT unnest(item_neighbours(customer, item, $method, $neighbours)) AS pair
-        FROM had WHERE $method NOT IN ('als', 'popularity')
+        FROM had WHERE "$one_of"('method', 'cosine, jaccard, als or popularity', $method) NOT IN ('als', 'popularity')
     ) AS pairs
 ), popular AS (
     SELECT item, customers, row_number() OVER (ORDER BY customers DESC, item) AS place

@@ -18,6 +18,11 @@ const RECURSIVE: &str = "WITH RECURSIVE r AS (SELECT 1 AS v UNION ALL SELECT v +
 const FIT: &str = "SELECT (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v)";
 const FIT_OF_GROUPS: &str = "SELECT v % 3, (pnbd_fit(2 + v % 5, 1 + v % 997 / 7.0 + v / 1e7, 200 + v / 1e6)).r FROM generate_series(1, 300000) AS g (v) GROUP BY 1";
 const CLUSTERS: &str = "SELECT (kmeans_fit(500, v::bigint * 7919 % 100003, v::bigint * 104729 % 99991, v::bigint * 31 % 9973)).inertia FROM generate_series(1, 300000) AS g (v)";
+// Thousands of rows come to a function of one row at once.
+const LIFETIMES: &str = "SELECT sum(customer_lifetime_value(0.243, 4.414, 0.793, 2.426, 6.25, 3.74, 15.44, 2, 30.43, 38.86, v, 10000, 0.0027)) FROM generate_series(1, 100000) AS g (v)";
+const REPEATS: &str = "SELECT count(*) FROM generate_series(1, 100000) AS g (v) WHERE bgnbd_probability_of_repeats(0.243, 4.414, 0.793, 2.426, 900000 - v % 2, 39) > 2";
+const NAMES: &str = "SELECT v FROM generate_series(1, 100000) AS g (v) ORDER BY jaro_winkler(repeat('ab', 50000) || v::text, repeat('ba', 50000)) LIMIT 1";
+const IN_A_JOIN: &str = "SELECT v FROM generate_series(1, 3) AS g (v) WHERE v IN (SELECT v FROM generate_series(1, 50000) AS h (v) WHERE bgnbd_probability_of_repeats(0.243, 4.414, 0.793, 2.426, 900000, v) > 2)";
 const STREAM: &str = "SELECT a.v FROM generate_series(1, 1000000000) AS a (v)";
 
 /// Long enough to be at work, and then the work is over within a second.
@@ -100,6 +105,10 @@ async fn cancel_stops_the_work() {
         FIT,
         FIT_OF_GROUPS,
         CLUSTERS,
+        LIFETIMES,
+        REPEATS,
+        NAMES,
+        IN_A_JOIN,
     ] {
         check(sql).await;
     }
@@ -120,8 +129,16 @@ async fn a_timeout_ends_the_statement() {
 
 /// The client hears of it at once; here its work is over as well.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fit_ends_with_its_statement() {
-    for sql in [FIT, FIT_OF_GROUPS, CLUSTERS] {
+async fn a_fit_and_a_function_end_with_their_statement() {
+    for sql in [
+        FIT,
+        FIT_OF_GROUPS,
+        CLUSTERS,
+        LIFETIMES,
+        REPEATS,
+        NAMES,
+        IN_A_JOIN,
+    ] {
         let house = House::new().await;
         let mut session = house.session();
         session.set("statement_timeout", "2s").expect("it is set");
