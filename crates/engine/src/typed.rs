@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::functions_nested::expr_fn::array_transform;
 use datafusion::{
     common::{
         Column, DFSchema, ExprSchema, Result as PlanResult, ScalarValue,
@@ -15,7 +16,7 @@ use datafusion::{
     logical_expr::{
         Aggregate, Between, BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan,
         LogicalPlanBuilder, Operator, ScalarUDF, Unnest,
-        expr::{Case, InList, InSubquery, Placeholder, ScalarFunction},
+        expr::{Case, InList, InSubquery, Lambda, LambdaVariable, Placeholder, ScalarFunction},
         expr_rewriter::NamePreserver,
         lit,
         utils::merge_schema,
@@ -713,6 +714,14 @@ impl Typing<'_> {
                 if i32::try_from(*number).is_ok());
             let from = if is_small { &Kind::Int4 } else { from };
             check_cast(from, &to.kind)?;
+            // A list of texts that nobody calls text[] is how others are kept.
+            let is_named = declared.is_some() || !is_of_texts(field.data_type());
+            if let (Kind::Array(one), Kind::Array(other)) = (from, &to.kind)
+                && one.kind != other.kind
+                && is_named
+            {
+                return self.cast_of_items(*inner, &one.kind, other, field, schema);
+            }
         }
         let same = |inner: Box<Expr>, field: FieldRef| {
             Ok(Transformed::no(Expr::Cast(Cast::new_from_field(
@@ -733,7 +742,8 @@ impl Typing<'_> {
                 && is_text
                 && !matches!(*inner, Expr::Literal(..) | Expr::Placeholder(_))
             {
-                return self.array_of_text(*inner, item.data_type().clone(), field);
+                let item = PgType::of_arrow(item.data_type());
+                return self.array_of_text(*inner, &item, field, schema);
             }
             if matches!(from, Some(Kind::Numeric(Some(_))))
                 && field.data_type() == &udf::numeric::ANY_SCALE
@@ -786,27 +796,19 @@ impl Typing<'_> {
             (Kind::Uuid, kind) if is_text(kind) => {
                 placed(*inner, "uuid", |expr| self.call(udf::TO_UUID, vec![expr]))?
             }
-            (Kind::Array(element), _) if element.kind == Kind::Uuid => {
-                let items = match *inner {
-                    Expr::ScalarFunction(ref mut made) if made.name() == "make_array" => {
-                        Some(std::mem::take(&mut made.args))
-                    }
-                    ref literal => items_of_literal(literal)?,
-                };
-                return match items {
-                    Some(items) => {
-                        let inner = Box::new(self.array_of(items, &Kind::Uuid, schema)?);
-                        let cast = Cast::new_from_field(inner, field);
-                        Ok(Transformed::yes(Expr::Cast(cast)))
-                    }
-                    None if from.as_ref() == Some(&target.kind) => same(inner, field),
-                    None if let Expr::Placeholder(_) = *inner => same(inner, field),
-                    None => Err(Error::not_supported(
-                        "a cast of texts in an array to uuid[] is not supported",
-                        "Cast each by itself, as in ARRAY[a::uuid, b::uuid].",
-                    )
-                    .into()),
-                };
+            (Kind::Array(element), kind)
+                if matches!(element.kind, Kind::Uuid | Kind::Json | Kind::Jsonb) =>
+            {
+                if kind
+                    .as_ref()
+                    .is_some_and(|kind| is_text(&Some(kind.clone())))
+                {
+                    return self.array_of_text(*inner, element, field, schema);
+                }
+                if let Some(items) = items_of_literal(&inner)? {
+                    *inner = self.array_of(items, &element.kind, schema)?;
+                }
+                return same(inner, field);
             }
             (Kind::Array(element), _)
                 if let Kind::Varchar(Some(length)) | Kind::Char(Some(length)) = element.kind =>
@@ -888,25 +890,74 @@ impl Typing<'_> {
         Ok(Transformed::yes(done))
     }
 
-    /// Of a text that is computed. What a time in it means depends on the session, and is not read here.
+    /// Of a text that is computed.
     fn array_of_text(
         &self,
         inner: Expr,
-        item: DataType,
+        item: &PgType,
         field: FieldRef,
+        schema: &dyn ExprSchema,
     ) -> PlanResult<Transformed<Expr>> {
-        if item.is_temporal() || matches!(item, DataType::Binary | DataType::BinaryView) {
-            let name = PgType::of_arrow(field.data_type()).name();
-            return Err(Error::not_supported(
-                format!("a cast of a text that is computed to {name} is not supported"),
-                "Cast it to text[], and each of its items by itself.",
-            )
-            .into());
+        let texts = self.call(udf::TO_TEXTS, vec![inner])?;
+        self.cast_of_items(texts, &Kind::Text, item, field, schema)
+    }
+
+    /// An array is cast as each of its items is. Of an ARRAY they are written there.
+    fn cast_of_items(
+        &self,
+        array: Expr,
+        from: &Kind,
+        to: &PgType,
+        field: FieldRef,
+        schema: &dyn ExprSchema,
+    ) -> PlanResult<Transformed<Expr>> {
+        const ITEM: &str = "item";
+        let (DataType::List(given), DataType::List(wanted)) =
+            (array.get_type(schema)?, field.data_type())
+        else {
+            return Ok(Transformed::no(Expr::Cast(Cast::new_from_field(
+                Box::new(array),
+                field,
+            ))));
+        };
+        let item = match field.metadata().contains_key(PG_TYPE) {
+            true => field_of(wanted.data_type().clone(), &to.name()),
+            false => Arc::clone(wanted),
+        };
+        let cast = |value: Expr| {
+            let cast = self.cast(
+                Cast::new_from_field(Box::new(value), Arc::clone(&item)),
+                schema,
+            );
+            cast.map(|cast| cast.data)
+        };
+        let array = match array {
+            Expr::ScalarFunction(mut made) if made.name() == "make_array" => {
+                made.args = made.args.into_iter().map(cast).collect::<PlanResult<_>>()?;
+                Expr::ScalarFunction(made)
+            }
+            array => {
+                // Whatever becomes of what the array is made of, its items stay what they are here.
+                let given = Arc::new(Field::new_list_field(given.data_type().clone(), true));
+                let array = datafusion::logical_expr::cast(array, DataType::List(given.clone()));
+                let value = LambdaVariable::new(ITEM.to_owned(), Some(given));
+                let value = Expr::LambdaVariable(value);
+                let value = match is_told(from) {
+                    true => labelled(value, field_of_kind(from.clone())),
+                    false => value,
+                };
+                let body = cast(value)?;
+                array_transform(
+                    array,
+                    Expr::Lambda(Lambda::new(vec![ITEM.to_owned()], body)),
+                )
+            }
+        };
+        if &array.get_type(schema)? == field.data_type() {
+            return Ok(Transformed::yes(labelled(array, field)));
         }
-        let texts = Box::new(self.call(udf::TO_TEXTS, vec![inner])?);
-        Ok(Transformed::yes(Expr::Cast(Cast::new_from_field(
-            texts, field,
-        ))))
+        let cast = Cast::new_from_field(Box::new(array), field);
+        Ok(Transformed::yes(Expr::Cast(cast)))
     }
 
     /// To a type that its Arrow type tells: of a jsonb that is a number or a truth value.
@@ -1447,7 +1498,13 @@ fn check_cast(from: &Kind, to: &Kind) -> Result<()> {
         (K::Json, to) => matches!(to, K::Json | K::Jsonb),
         (K::Jsonb, to) => matches!(to, K::Json | K::Jsonb | K::Bool) || is_number(to),
         (K::Bytea, to) => *to == K::Bytea,
-        (K::Array(_), to) => matches!(to, K::Array(_)),
+        (K::Array(one), K::Array(other)) => check_cast(&one.kind, &other.kind).is_ok(),
+        (K::Array(_), _) => false,
+        (K::Date, to) => matches!(to, K::Date | K::Timestamp | K::Timestamptz),
+        (K::Timestamp | K::Timestamptz, to) => {
+            matches!(to, K::Date | K::Time | K::Timestamp | K::Timestamptz)
+        }
+        (K::Time | K::Interval, to) => matches!(to, K::Time | K::Interval),
         (from, to) if is_number(from) => match to {
             K::Bool => *from == K::Int4,
             to => is_number(to) || *to == K::Oid,
@@ -1643,7 +1700,10 @@ fn placed(
                 Some(field),
             )))
         }
-        Expr::Literal(value, _) if value.is_null() => Ok(text(Expr::Literal(value, None))),
+        Expr::Literal(value, _) if value.is_null() => {
+            let metadata = FieldMetadata::from(field_of(DataType::Utf8View, pg_type).metadata());
+            Ok(Expr::Literal(ScalarValue::Utf8View(None), Some(metadata)))
+        }
         Expr::Literal(value, metadata) if pg_type == "uuid" => {
             // Said while planning, and not row by row.
             let Some(given) = value.try_as_str().flatten() else {

@@ -46,10 +46,8 @@ impl TypePlanner for PostgresTypes {
             let item = Field::new_list_field(element.data_type().clone(), true);
             let list = DataType::List(Arc::new(item));
             return Ok(Some(match element.metadata().get(PG_TYPE) {
-                Some(name) if !matches!(name.as_str(), "json" | "jsonb") => {
-                    field_of(list, &format!("{name}[]"))
-                }
-                _ => Arc::new(Field::new("", list, true)),
+                Some(name) => field_of(list, &format!("{name}[]")),
+                None => Arc::new(Field::new("", list, true)),
             }));
         }
         if let Some(field) = numeric_field(sql_type) {

@@ -199,7 +199,10 @@ impl ScalarUDFImpl for Function {
                     time,
                     rows,
                     &result,
-                    |date, time| in_range(start_of(date)?.saturating_add(time)),
+                    |date, time| match start_of(date)? {
+                        start if is_finite(start) => in_range(start.saturating_add(time)),
+                        infinite => Ok(infinite),
+                    },
                 )
             }
             (Op::Difference, [a, b]) => map2::<

@@ -123,7 +123,7 @@ impl Kind {
         }
     }
 
-    fn field(self, first: Option<&FieldRef>, types: &[DataType]) -> Field {
+    fn field(self, given: &[FieldRef], types: &[DataType]) -> Field {
         let named = |data_type, pg_type: &str| {
             let metadata = HashMap::from([(PG_TYPE.to_owned(), pg_type.to_owned())]);
             Field::new("", data_type, true).with_metadata(metadata)
@@ -152,19 +152,21 @@ impl Kind {
                     .iter()
                     .find(|given| matches!(given, DataType::List(_)));
                 let list = list.expect("a function of a list has one").clone();
-                let known = first.filter(|first| first.data_type() == &list);
+                let known = given.iter().find(|given| given.data_type() == &list);
                 match (self, &list) {
                     (Kind::Item, DataType::List(element)) => {
                         return element.as_ref().clone().with_nullable(true);
                     }
                     _ => match known {
-                        Some(first) => return first.as_ref().clone().with_nullable(true),
+                        Some(known) => return known.as_ref().clone().with_nullable(true),
                         None => list,
                     },
                 }
             }
             Kind::Any | Kind::AnyArray => {
-                let first = first.expect("a function of its first argument has one");
+                let first = given
+                    .first()
+                    .expect("a function of its first argument has one");
                 return first.as_ref().clone().with_nullable(true);
             }
         };
@@ -405,14 +407,10 @@ impl ScalarUDFImpl for Simple {
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         let (overload, types) = self.pick(given)?;
-        let first = types
-            .first()
-            .map(|first| Arc::new(Field::new("", first.clone(), true)));
-        Ok(overload
-            .gives
-            .field(first.as_ref(), &types)
-            .data_type()
-            .clone())
+        let given = types.iter();
+        let given = given.map(|given| Arc::new(Field::new("", given.clone(), true)));
+        let given: Vec<FieldRef> = given.collect();
+        Ok(overload.gives.field(&given, &types).data_type().clone())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
@@ -422,7 +420,7 @@ impl ScalarUDFImpl for Simple {
             .map(|field| field.data_type().clone())
             .collect();
         let (overload, types) = self.pick(&given)?;
-        let field = overload.gives.field(args.arg_fields.first(), &types);
+        let field = overload.gives.field(args.arg_fields, &types);
         Ok(Arc::new(field.with_name(self.name)))
     }
 

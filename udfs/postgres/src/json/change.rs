@@ -95,10 +95,10 @@ fn concat(call: &Call) -> Result<ArrayRef> {
 }
 
 /// The keys of a row's path.
-fn path(call: &Call, index: usize, row: usize) -> Vec<String> {
+fn path(call: &Call, index: usize, row: usize) -> Vec<Option<String>> {
     let keys = call.list(index).value(call.at(index, row));
-    let keys = keys.as_string_view();
-    keys.iter().flatten().map(ToOwned::to_owned).collect()
+    let keys = keys.as_string_view().iter();
+    keys.map(|key| key.map(ToOwned::to_owned)).collect()
 }
 
 fn delete(call: &Call) -> Result<ArrayRef> {
@@ -127,7 +127,7 @@ fn delete(call: &Call) -> Result<ArrayRef> {
             }
         } else {
             let keys = match kind {
-                DataType::List(_) => path(call, 1, row),
+                DataType::List(_) => path(call, 1, row).into_iter().flatten().collect(),
                 _ => vec![call.text(1).of(row).to_owned()],
             };
             let is_gone = |text: &str| keys.iter().any(|key| key == text);
@@ -168,12 +168,16 @@ impl Change<'_> {
 
 fn changed<'a>(
     value: Value<'a>,
-    path: &[String],
+    path: &[Option<String>],
     depth: usize,
     change: &Change<'a>,
 ) -> Result<Value<'a>> {
-    let Some((key, rest)) = path.get(depth..).and_then(<[String]>::split_first) else {
+    let Some((key, rest)) = path.get(depth..).and_then(<[_]>::split_first) else {
         return Ok(value);
+    };
+    let Some(key) = key else {
+        let message = format!("path element at position {} is null", depth + 1);
+        return Err(refuse("22004", message));
     };
     Ok(match value {
         Value::Object(mut members) => {

@@ -22,6 +22,9 @@ use super::{
     transcendental,
 };
 
+/// Digits after the point that a number shows at most; PostgreSQL's NUMERIC_DSCALE_MAX.
+const MOST_WRITTEN: i32 = 16_383;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Of a number: by what its type says of it.
@@ -229,7 +232,8 @@ fn written(array: &ArrayRef, scales: &ArrayRef) -> Result<ArrayRef> {
             false => scales.value(row),
         };
         let mut text = String::with_capacity(24);
-        number.write(scale.max(number.scale).max(0), &mut text);
+        let scale = scale.min(MOST_WRITTEN).max(number.scale).max(0);
+        number.write(scale, &mut text);
         Some(text)
     });
     Ok(Arc::new(texts.collect::<StringArray>()))

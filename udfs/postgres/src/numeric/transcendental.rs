@@ -100,6 +100,9 @@ fn of_weight(weight: f64, shown: &[i32]) -> i32 {
 }
 
 fn exponential(power: &Fixed, is_negative: bool, scale: i32) -> Result<Decimal> {
+    if is_negative && power.to_f64() * LOG10_OF_E > f64::from(scale) + 1.0 {
+        return Decimal::ZERO.rounded(scale);
+    }
     power.exp(is_negative).to_decimal(false, scale)
 }
 
@@ -508,5 +511,13 @@ mod tests {
         check(power(number("2.5"), number("-3")), "0.0640000000000000");
         check(sqrt(number("0.00002")), "0.0044721359549995794");
         check(ln(number("1.05")), "0.048790164169432003");
+        check(
+            power(number("0.001"), number("99999999999999999999")),
+            &format!("0.{}", "0".repeat(38)),
+        );
+        check(
+            exp(number("-99999999999999999999")),
+            &format!("0.{}", "0".repeat(38)),
+        );
     }
 }
